@@ -1,0 +1,2 @@
+/** From pictures to embeddings, in a JVM. */
+package org.pyimgret.encoder;

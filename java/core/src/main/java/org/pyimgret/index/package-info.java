@@ -1,0 +1,2 @@
+/** Cosine search over an index directory, in a JVM. */
+package org.pyimgret.index;

@@ -1,0 +1,1 @@
+"""The index: a directory that holds keys, embeddings and metadata, and finds the nearest."""
