@@ -1,0 +1,120 @@
+"""The command line: ``pyimgret …``.
+
+Commands are listed in `COMMANDS` and imported only when they are called, so that
+``pyimgret --help`` answers at once. An error on purpose ends with one line on standard
+error and status 1, wrong usage with 2, Ctrl-C with 130.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from typing import NamedTuple
+
+import click
+
+from pyimgret import __version__
+from pyimgret.exceptions import PyimgretError
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and the line that ``--help`` shows for it."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {}
+"""Command name -> where it is (``"module:attribute"``) and what it does."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, not when it is listed.
+
+    Parameters
+    ----------
+    table : dict of str to Entry
+        The commands. It is read at every call, so entries may be added later.
+    """
+
+    def __init__(self, *args: object, table: dict[str, Entry], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table, then those of ordinary commands."""
+        return [*self.table, *(name for name in super().list_commands(ctx))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command; None when there is none of that name."""
+        if cmd_name not in self.table:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.table[cmd_name].target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command), f"{module}:{attribute} is no click command"
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the list of commands from the table, importing none of them."""
+        rows = [(name, entry.help) for name, entry in self.table.items()]
+        rows += [(n, c.get_short_help_str(limit=80)) for n, c in sorted(self.commands.items())]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+class _Failure(click.ClickException):
+    """A clear error: one message on standard error, status 1."""
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002  (click's signature)
+        click.echo(f"pyimgret: {self.message}", err=True)
+
+
+class _Root(LazyGroup):
+    """The outermost group, which turns exceptions into messages and exit codes."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; ``--debug`` lets the traceback through."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("pyimgret: interrupted", err=True)
+            ctx.exit(130)
+        except (PyimgretError, OSError, ValueError) as error:
+            if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:
+                raise
+            raise _Failure(describe(error)) from error
+
+
+def describe(error: BaseException) -> str:
+    """Return the line for the user about an exception.
+
+    Examples
+    --------
+    >>> describe(FileNotFoundError(2, "No such file or directory", "digits.gz"))
+    'digits.gz: No such file or directory'
+    """
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, PyimgretError):
+        # NB: file names may hold bytes that are no UTF-8, which a terminal refuses.
+        name = str(error.filename).encode(errors="backslashreplace").decode()
+        return f"{name}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error).encode(errors="backslashreplace").decode() or type(error).__name__
+
+
+@click.group(
+    cls=_Root,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="pyimgret")
+@click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
+def main(debug: bool) -> None:
+    """Find images that look like this one.
+
+    Train a network, put pictures into an index, search it by example.
+    'pyimgret demo' shows all of it on 5,000 handwritten digits.
+    """

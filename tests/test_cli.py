@@ -1,0 +1,123 @@
+"""The frame of the command line: lazy commands, exit codes, messages, JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pyimgret.cli import COMMANDS, Entry, LazyGroup, describe, main
+from pyimgret.commands.common import print_json, progress, table
+from pyimgret.exceptions import KeyNotFoundError, ModelFormatError
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Hang a command into the table that raises what it is told."""
+    raised: list[BaseException] = []
+
+    @click.command()
+    def fail() -> None:
+        raise raised[0]
+
+    module = type(sys)("failing_command")
+    module.fail = fail
+    monkeypatch.setitem(sys.modules, "failing_command", module)
+    monkeypatch.setitem(COMMANDS, "fail", Entry("failing_command:fail", "Fail."))
+
+    def run(error: BaseException, *arguments: str) -> object:
+        raised[:] = [error]
+        return CliRunner().invoke(main, [*arguments, "fail"])
+
+    return run
+
+
+def test_help_lists_every_command_and_imports_none():
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom pyimgret.cli import COMMANDS, main\n"
+        "result = CliRunner().invoke(main, ['--help'])\nassert result.exit_code == 0, result\n"
+        "assert all(name in result.output for name in COMMANDS)\n"
+        "heavy = {'numpy', 'sklearn', 'matplotlib', 'pandas', 'jnius', 'PIL', 'tqdm'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_every_command_of_the_table_exists_and_has_help():
+    for name in COMMANDS:
+        result = CliRunner().invoke(main, [name, "--help"])
+        assert result.exit_code == 0, result.output
+        assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize(
+    "error", [ModelFormatError("no model"), ValueError("no model"), KeyNotFoundError("no model")]
+)
+def test_an_error_on_purpose_is_one_line_on_stderr_and_status_1(failing, error):
+    result = failing(error)
+    assert result.exit_code == 1
+    assert result.stderr == "pyimgret: no model\n"
+    assert result.stdout == ""
+
+
+def test_a_missing_file_is_named(failing):
+    result = failing(FileNotFoundError(2, "No such file or directory", "/nowhere/x.png"))
+    assert result.stderr == "pyimgret: /nowhere/x.png: No such file or directory\n"
+
+
+def test_a_file_name_that_is_no_utf8_can_be_printed(failing):
+    name = b"caf\xe9.png".decode(errors="surrogateescape")
+    assert failing(FileNotFoundError(2, "No such file", name)).exit_code == 1
+    describe(FileNotFoundError(2, "No such file", name)).encode()
+
+
+def test_debug_lets_the_traceback_through(failing):
+    result = failing(ModelFormatError("no model"), "--debug")
+    assert isinstance(result.exception, ModelFormatError)
+
+
+def test_a_bug_is_not_dressed_up_as_a_clear_error(failing):
+    assert isinstance(failing(ZeroDivisionError()).exception, ZeroDivisionError)
+
+
+def test_ctrl_c_ends_with_130(failing):
+    result = failing(KeyboardInterrupt())
+    assert (result.exit_code, result.stdout) == (130, "")
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"]])
+def test_wrong_usage_ends_with_2(arguments):
+    assert CliRunner().invoke(main, arguments).exit_code == 2
+
+
+def test_a_lazy_group_holds_ordinary_commands_too():
+    group = LazyGroup("g", table={}, commands=[click.Command("plain", help="Plain one.")])
+    assert "Plain one." in CliRunner().invoke(group, ["--help"]).output
+    assert CliRunner().invoke(group, ["plain"]).exit_code == 0
+
+
+def test_json_holds_numpy_paths_and_no_nan(capsys):
+    print_json({"a": np.float32(0.5), "b": np.arange(2), "c": Path("x"), "d": [float("inf")]})
+    assert json.loads(capsys.readouterr().out) == {"a": 0.5, "b": [0, 1], "c": "x", "d": [None]}
+
+
+def test_no_progress_bar_in_a_pipe(capsys):
+    assert list(progress(range(3), description="x")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_progress_bar_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(progress(range(3), description="reading")) == [0, 1, 2]
+    assert "reading" in capsys.readouterr().err
+
+
+def test_table_aligns_numbers_to_the_right():
+    assert table(["a", "bb"], [["x", "1"]]) == "a  bb\nx   1"
