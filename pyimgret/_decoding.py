@@ -1,0 +1,212 @@
+"""Pictures of any kind to upright 8-bit pixels: steps 1 to 5 of `pyimgret.preprocessing`."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pyimgret.exceptions import ImageDecodeError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    ImageLike: TypeAlias = (
+        npt.NDArray[np.uint8]
+        | str
+        | os.PathLike[str]
+        | bytes
+        | bytearray
+        | memoryview
+        | Image.Image
+    )
+
+FORMATS: Final = (
+    "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP", "AVIF",
+)  # fmt: skip
+"""Pillow's names of the file formats that are read (those of this Pillow's build)."""
+
+MAX_PIXELS: Final = 100_000_000
+
+
+def decode(image: ImageLike, mode: str = "RGB", *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return a picture upright, in 8 bits, without alpha: steps 1 to 5 of the module.
+
+    Parameters
+    ----------
+    image : ndarray of uint8 (h, w) or (h, w, 3), path, bytes, or PIL image
+    mode : {"L", "RGB"}
+    max_pixels : int
+
+    Returns
+    -------
+    PIL.Image.Image
+        In `mode`, at full size. The given image is not changed.
+
+    Raises
+    ------
+    ImageDecodeError
+        If it cannot be read as a picture.
+    """
+    from PIL import Image
+
+    try:
+        if isinstance(image, np.ndarray):
+            return _to_mode(_from_array(image), mode)
+        if isinstance(image, Image.Image):
+            return _convert(image, mode, max_pixels)
+        if isinstance(image, (bytes, bytearray, memoryview)):
+            with Image.open(io.BytesIO(image), formats=_formats()) as opened:
+                return _convert(opened, mode, max_pixels)
+        if not isinstance(image, (str, os.PathLike)):
+            raise ImageDecodeError(f"a {type(image).__name__} is not a picture; {_EXPECTED}.")
+        with _open_regular(image) as file, Image.open(file, formats=_formats()) as opened:
+            return _convert(opened, mode, max_pixels)
+    except ImageDecodeError as error:
+        raise ImageDecodeError(f"{_name(image)}{error}") from error
+    except Exception as error:
+        # NB: Pillow's decoders raise whatever hostile bytes lead them to (OSError,
+        # SyntaxError, struct.error, MemoryError, DecompressionBombError ...).
+        raise ImageDecodeError(f"{_name(image)}{_reason(error)}") from error
+
+
+_EXPECTED: Final = "expected a uint8 array (h, w) or (h, w, 3), a path, bytes, or a PIL image"
+
+
+def _convert(image: Image.Image, mode: str, max_pixels: int) -> Image.Image:
+    """Turn a PIL image of any mode upright and into `mode`."""
+    width, height = image.size
+    if not 0 < width * height <= max_pixels:
+        raise ImageDecodeError(
+            f"{width} x {height} pixels; between 1 and {max_pixels} are accepted."
+        )
+    image.load()
+    return _to_mode(_without_alpha(_eight_bits(_upright(image))), mode)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,  # Pillow counts counter-clockwise
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    turn = turns.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1 when there is none (Pillow turns TIFF by itself)."""
+    from PIL import Image
+
+    data = image.info.get("exif")
+    if not isinstance(data, bytes):
+        return 1
+    try:
+        exif = Image.Exif()
+        exif.load(data)
+        value = exif.get(0x0112)
+    except Exception:  # broken EXIF data must not cost the picture
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Bring numbers wider than eight bits to mode L, and exotic colours to RGB."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if image.mode == "F":
+        reals = np.nan_to_num(np.asarray(image), nan=0.0, posinf=255.0, neginf=0.0)
+        return Image.fromarray(np.clip(reals, 0, 255).astype(np.uint8))
+    if image.mode in ("La", "RGBa"):
+        return image.convert(image.mode.upper())
+    if image.mode in ("CMYK", "YCbCr", "HSV", "LAB", "RGBX"):
+        return image.convert("RGB")
+    return image
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Return an image of mode 1, L or RGB, composited over white where it has alpha."""
+    from PIL import Image
+
+    if not _has_alpha(image):
+        return image.convert("RGB") if image.mode == "P" else image
+    image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
+    values = np.asarray(image).astype(np.int32)
+    colour, alpha = values[..., :-1], values[..., -1:]
+    flat = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return Image.fromarray(flat[..., 0] if flat.shape[2] == 1 else flat)
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    if image.mode in ("LA", "PA", "RGBA"):
+        return True
+    key = image.info.get("transparency")
+    if image.mode == "P":
+        return key is not None or (image.palette is not None and image.palette.mode == "RGBA")
+    if image.mode == "RGB":
+        return isinstance(key, tuple) and max(key) <= 255
+    return image.mode in ("1", "L") and isinstance(key, int) and key <= 255
+
+
+def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _from_array(array: npt.NDArray[Any]) -> Image.Image:
+    from PIL import Image
+
+    colour = array.ndim == 3 and array.shape[2] == 3
+    if array.dtype != np.uint8 or not (array.ndim == 2 or colour) or array.size == 0:
+        raise ImageDecodeError(
+            f"an array of shape {array.shape} and type {array.dtype} is not a picture; {_EXPECTED}."
+        )
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a file; refuse pipes and devices, which could block or never end."""
+    kind = os.stat(path).st_mode  # noqa: PTH116  (the path may be a str)
+    if not stat.S_ISREG(kind):
+        what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
+        raise ImageDecodeError(f"it is {what}.")
+    return Path(path).open("rb")
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _name(image: object) -> str:
+    """Return the file's name for a message, printable whatever its bytes are."""
+    if isinstance(image, (str, os.PathLike)):
+        return os.fsencode(image).decode(errors="backslashreplace") + ": "
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"not a picture of a known format ({', '.join(_formats())})."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}."
+    return f"cannot be decoded: {str(error) or type(error).__name__}"
