@@ -1,0 +1,297 @@
+package org.pyimgret.bridge;
+
+import java.io.File;
+import java.io.IOException;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.util.ModelSerializer;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.nn.Activations;
+import org.pyimgret.nn.Images;
+import org.pyimgret.nn.Json;
+import org.pyimgret.nn.NetworkFactory;
+import org.pyimgret.nn.Parameters;
+import org.pyimgret.nn.Trainer;
+
+/**
+ * What Python calls: static methods, one signature each, primitives and strings only.
+ *
+ * <p>Java objects stay here; Python holds their numbers and gives them back by {@link #release}.
+ * Arrays come as addresses of float32 values in C order and are not kept beyond the call, except
+ * those that a trainer reads until it is released.
+ */
+public final class Bridge {
+
+    private Bridge() {}
+
+    /**
+     * Makes a network from settings.
+     *
+     * @param settings JSON, see {@link NetworkFactory}
+     * @return its handle
+     */
+    public static long createNetwork(String settings) {
+        return Handles.put(NetworkFactory.create(Json.parse(settings)));
+    }
+
+    /**
+     * Writes a network as a Deeplearning4j zip.
+     *
+     * @param network handle
+     * @param path where to
+     * @param updater whether the updater's state goes with it
+     * @throws IOException when the file cannot be written
+     */
+    public static void saveNetwork(long network, String path, boolean updater) throws IOException {
+        ModelSerializer.writeModel(network(network), new File(path), updater);
+    }
+
+    /**
+     * Gives a network's configuration.
+     *
+     * @param network handle
+     * @return Deeplearning4j's JSON
+     */
+    public static String configuration(long network) {
+        return network(network).getLayerWiseConfigurations().toJson();
+    }
+
+    /**
+     * Describes a network's layers and parameters.
+     *
+     * @param network handle
+     * @return JSON, see {@link Parameters#describe}
+     */
+    public static String describe(long network) {
+        return Parameters.describe(network(network));
+    }
+
+    /**
+     * Copies all parameters out, in Deeplearning4j's own order.
+     *
+     * @param network handle
+     * @param out address of as many float32 values as the network has
+     */
+    public static void getParameters(long network, long out) {
+        Parameters.copy(network(network).params(), out);
+    }
+
+    /**
+     * Copies all parameters in.
+     *
+     * @param network handle
+     * @param in address of as many float32 values as the network has
+     */
+    public static void setParameters(long network, long in) {
+        Parameters.assign(network(network).params(), in);
+    }
+
+    /**
+     * Copies one parameter out, as C order of its shape.
+     *
+     * @param network handle
+     * @param key such as {@code 0_W}
+     * @param out address of as many float32 values as it has
+     */
+    public static void getParameter(long network, String key, long out) {
+        Parameters.copy(Parameters.named(network(network), key), out);
+    }
+
+    /**
+     * Copies one parameter in.
+     *
+     * @param network handle
+     * @param key such as {@code 0_W}
+     * @param in address of as many float32 values as it has, C order of its shape
+     */
+    public static void setParameter(long network, String key, long in) {
+        Parameters.assign(Parameters.named(network(network), key), in);
+    }
+
+    /**
+     * Says how long the updater's state is.
+     *
+     * @param network handle
+     * @return number of float32 values, 0 for an updater without state
+     */
+    public static long updaterStateLength(long network) {
+        INDArray state = network(network).getUpdater().getStateViewArray();
+        return state == null ? 0 : state.length();
+    }
+
+    /**
+     * Copies the updater's state out.
+     *
+     * @param network handle
+     * @param out address of {@link #updaterStateLength} float32 values
+     */
+    public static void getUpdaterState(long network, long out) {
+        Parameters.copy(network(network).getUpdater().getStateViewArray(), out);
+    }
+
+    /**
+     * Copies the updater's state in, with the count of iterations that its corrections need.
+     *
+     * @param network handle
+     * @param in address of {@link #updaterStateLength} float32 values
+     * @param iteration iterations done
+     * @param epoch epochs done
+     */
+    public static void setUpdaterState(long network, long in, int iteration, int epoch) {
+        MultiLayerNetwork net = network(network);
+        if (updaterStateLength(network) > 0) {
+            Parameters.assign(net.getUpdater().getStateViewArray(), in);
+        }
+        net.setIterationCount(iteration);
+        net.setEpochCount(epoch);
+    }
+
+    /**
+     * Says how many iterations a network was trained for.
+     *
+     * @param network handle
+     * @return Deeplearning4j's count
+     */
+    public static int iterationCount(long network) {
+        return network(network).getIterationCount();
+    }
+
+    /**
+     * Runs layers {@code from} to {@code to} over images.
+     *
+     * @param network handle
+     * @param images JSON, see {@link Images}
+     * @param from first layer
+     * @param to last layer
+     * @param batchSize pictures at a time
+     * @param out address of count x width float32
+     * @param width values of layer {@code to} for one picture
+     */
+    public static void activate(
+            long network, String images, int from, int to, int batchSize, long out, long width) {
+        Activations.compute(network(network), new Images(Json.parse(images)), from, to, batchSize, out, width);
+    }
+
+    /**
+     * Prepares training.
+     *
+     * @param network handle
+     * @param settings JSON, see {@link Trainer}
+     * @return the trainer's handle
+     */
+    public static long createTrainer(long network, String settings) {
+        return Handles.put(new Trainer(network(network), Json.parse(settings)));
+    }
+
+    /**
+     * Counts an epoch's iterations.
+     *
+     * @param trainer handle
+     * @return batches in an epoch
+     */
+    public static int trainerIterations(long trainer) {
+        return Handles.get(trainer, Trainer.class).iterations();
+    }
+
+    /**
+     * Trains for an epoch.
+     *
+     * @param trainer handle
+     * @param epoch its number
+     * @param first the iteration to begin with
+     * @param control address of four float64, see {@link Trainer#epoch}
+     * @return JSON
+     */
+    public static String trainEpoch(long trainer, long epoch, int first, long control) {
+        return Json.write(Handles.get(trainer, Trainer.class).epoch(epoch, first, control));
+    }
+
+    /**
+     * Gives the mean loss over a trainer's data, without training.
+     *
+     * @param trainer handle
+     * @return the loss
+     */
+    public static double trainerLoss(long trainer) {
+        return Handles.get(trainer, Trainer.class).loss();
+    }
+
+    /**
+     * Multiplies matrices on the backend, for the self-check.
+     *
+     * @param a address of m x k float32
+     * @param b address of k x n float32
+     * @param out address of m x n float32
+     * @param m rows of a
+     * @param k columns of a
+     * @param n columns of b
+     */
+    public static void multiply(long a, long b, long out, int m, int k, int n) {
+        SelfCheck.multiply(a, b, out, m, k, n);
+    }
+
+    /**
+     * Convolves one picture with one kernel on the backend (stride 1, borders filled with zeros).
+     *
+     * @param image address of height x width float32
+     * @param kernel address of size x size float32
+     * @param out address of height x width float32
+     * @param height of the picture
+     * @param width of the picture
+     * @param size of the kernel
+     */
+    public static void convolve(long image, long kernel, long out, int height, int width, int size) {
+        SelfCheck.convolve(image, kernel, out, height, width, size);
+    }
+
+    /**
+     * Describes what runs here.
+     *
+     * @return JSON: versions, backend, BLAS, oneDNN, threads, memory
+     */
+    public static String info() {
+        return SelfCheck.info();
+    }
+
+    /**
+     * Sets the number of threads of the mathematics.
+     *
+     * @param threads at least 1
+     */
+    public static void setThreads(int threads) {
+        Nd4j.getEnvironment().setMaxThreads(threads);
+        Nd4j.getEnvironment().setMaxMasterThreads(threads);
+    }
+
+    /**
+     * Gives a Java object back; its number is not used again.
+     *
+     * @param handle any handle
+     */
+    public static void release(long handle) {
+        Handles.release(handle);
+    }
+
+    /**
+     * Counts the Java objects that Python holds.
+     *
+     * @return number of open handles
+     */
+    public static int openHandles() {
+        return Handles.count();
+    }
+
+    /**
+     * Gives the network itself to those who script Deeplearning4j.
+     *
+     * @param network handle
+     * @return the network
+     */
+    public static MultiLayerNetwork javaNetwork(long network) {
+        return network(network);
+    }
+
+    private static MultiLayerNetwork network(long handle) {
+        return Handles.get(handle, MultiLayerNetwork.class);
+    }
+}

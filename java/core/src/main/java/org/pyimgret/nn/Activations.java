@@ -1,0 +1,93 @@
+package org.pyimgret.nn;
+
+import java.util.Arrays;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.conf.InputPreProcessor;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.nn.workspace.LayerWorkspaceMgr;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.memory.MemoryWorkspace;
+import org.nd4j.linalg.api.memory.conf.WorkspaceConfiguration;
+import org.nd4j.linalg.api.memory.enums.AllocationPolicy;
+import org.nd4j.linalg.api.memory.enums.LearningPolicy;
+import org.nd4j.linalg.api.memory.enums.ResetPolicy;
+import org.nd4j.linalg.api.memory.enums.SpillPolicy;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.bridge.Memory;
+
+/** The output of one layer for many pictures, batch by batch, into the caller's memory. */
+public final class Activations {
+
+    private static final String WORKSPACE = "PYIMGRET_ACTIVATIONS";
+    private static final WorkspaceConfiguration CONFIGURATION =
+            WorkspaceConfiguration.builder()
+                    .initialSize(0)
+                    .overallocationLimit(0.05)
+                    .policyLearning(LearningPolicy.FIRST_LOOP)
+                    .policyAllocation(AllocationPolicy.STRICT)
+                    .policyReset(ResetPolicy.BLOCK_LEFT)
+                    .policySpill(SpillPolicy.REALLOCATE)
+                    .build();
+
+    private Activations() {}
+
+    /**
+     * Runs the network from a layer to a layer.
+     *
+     * @param network the network
+     * @param images the input of layer {@code from}
+     * @param from first layer that runs
+     * @param to last layer that runs
+     * @param batchSize pictures at a time
+     * @param out address of count x width float32
+     * @param width values that layer {@code to} gives for a picture
+     */
+    public static void compute(
+            MultiLayerNetwork network, Images images, int from, int to, int batchSize, long out, long width) {
+        int capacity = (int) Math.max(1, Math.min(batchSize, images.count()));
+        float[] row = new float[images.size()];
+        float[] rows = new float[capacity * images.size()];
+        try (INDArray input = Nd4j.createUninitializedDetached(DataType.FLOAT, images.shape(capacity))) {
+            for (long start = 0; start < images.count(); start += capacity) {
+                int count = (int) Math.min(capacity, images.count() - start);
+                for (int i = 0; i < count; i++) {
+                    images.read(start + i, row);
+                    images.arrange(row, rows, i * images.size());
+                }
+                Memory.floats(input.data().address(), (long) count * images.size()).put(rows, 0, count * images.size());
+                INDArray x = count == capacity ? input : input.get(org.nd4j.linalg.indexing.NDArrayIndex.interval(0, count));
+                forward(network, x, from, to, out + start * width * Float.BYTES, width);
+            }
+        }
+    }
+
+    private static void forward(MultiLayerNetwork network, INDArray input, int from, int to, long out, long width) {
+        LayerWorkspaceMgr manager = LayerWorkspaceMgr.builder().defaultWorkspace(WORKSPACE, CONFIGURATION).build();
+        MemoryWorkspace workspace = Nd4j.getWorkspaceManager().getAndActivateWorkspace(CONFIGURATION, WORKSPACE);
+        try {
+            INDArray x = input;
+            int rows = (int) input.size(0);
+            for (int l = from; l <= to; l++) {
+                InputPreProcessor change = network.getLayerWiseConfigurations().getInputPreProcess(l);
+                x = change == null ? x : change.preProcess(x, rows, manager);
+                Layer layer = network.getLayer(l);
+                x = layer.activate(x, false, manager);
+                layer.clear();
+            }
+            copy(x, out, rows, width);
+        } finally {
+            workspace.close();
+        }
+    }
+
+    private static void copy(INDArray result, long out, int rows, long width) {
+        if (result.length() != rows * width) {
+            throw new IllegalArgumentException(
+                    "the layer gives " + Arrays.toString(result.shape()) + ", expected " + rows + " x " + width);
+        }
+        INDArray flat = result.ordering() == 'c' && !result.isView() ? result : result.dup('c');
+        Memory.floats(out, rows * width)
+                .put(Memory.floats(flat.data().address() + flat.offset() * Float.BYTES, rows * width));
+    }
+}

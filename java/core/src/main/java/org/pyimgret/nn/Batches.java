@@ -1,0 +1,172 @@
+package org.pyimgret.nn;
+
+import java.util.SplittableRandom;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.bridge.Memory;
+
+/**
+ * Shuffled batches of pictures and their targets, the next one made while this one trains.
+ *
+ * <p>Order and corruption are functions of the seed, the epoch and a picture's place: the same
+ * epoch can be begun anew, or in its middle, and brings the same values.
+ */
+final class Batches implements AutoCloseable {
+
+    private final Images images;
+    private final Targets targets;
+    private final Corruption corruption;
+    private final int batchSize;
+    private final long seed;
+    private final boolean shuffle;
+    private final ExecutorService ahead =
+            Executors.newSingleThreadExecutor(
+                    r -> {
+                        Thread t = new Thread(r, "pyimgret-batches");
+                        t.setDaemon(true);
+                        return t;
+                    });
+    private final Batch[] slots = new Batch[2];
+    private final float[] clean;
+    private final float[] changed;
+    private int[] order = new int[0];
+    private long orderEpoch = -1;
+
+    Batches(Images images, Targets targets, Corruption corruption, int batchSize, long seed, boolean shuffle) {
+        if (images.count() < 1) {
+            throw new IllegalArgumentException("no pictures to train on");
+        }
+        this.images = images;
+        this.targets = targets;
+        this.corruption = corruption;
+        this.batchSize = (int) Math.min(batchSize, images.count());
+        this.seed = seed;
+        this.shuffle = shuffle;
+        this.clean = new float[images.size()];
+        this.changed = new float[images.size()];
+        for (int i = 0; i < slots.length; i++) {
+            slots[i] = new Batch(this.batchSize);
+        }
+    }
+
+    /** What one iteration trains on. */
+    final class Batch {
+        private final float[] x;
+        private final float[] y;
+        private final INDArray allFeatures;
+        private final INDArray allLabels;
+        INDArray features;
+        INDArray labels;
+        int rows;
+
+        private Batch(int capacity) {
+            x = new float[capacity * images.size()];
+            y = new float[capacity * targets.size()];
+            // NB: outside any workspace, and kept: the memory is written again and again.
+            allFeatures = Nd4j.createUninitializedDetached(DataType.FLOAT, images.shape(capacity));
+            allLabels = Nd4j.createUninitializedDetached(DataType.FLOAT, targets.shape(capacity));
+        }
+
+        private Batch fill(long epoch, int from, int to) {
+            rows = to - from;
+            for (int i = 0; i < rows; i++) {
+                row(epoch, order[from + i], i);
+            }
+            features = put(x, allFeatures, images.shape(rows), images.size() * rows);
+            labels = put(y, allLabels, targets.shape(rows), targets.size() * rows);
+            return this;
+        }
+
+        private void row(long epoch, int source, int at) {
+            images.read(source, clean);
+            targets.write(source, clean, y, at);
+            float[] input = clean;
+            if (corruption != null) {
+                SplittableRandom random = new SplittableRandom(mix(mix(seed, epoch), source));
+                corruption.apply(clean, changed, images.height(), images.width(), images.channels(), random);
+                input = changed;
+            }
+            images.arrange(input, x, at * images.size());
+        }
+    }
+
+    private static INDArray put(float[] values, INDArray all, long[] shape, int length) {
+        Memory.floats(all.data().address(), length).put(values, 0, length);
+        return shape[0] == all.size(0) ? all : all.get(org.nd4j.linalg.indexing.NDArrayIndex.interval(0, shape[0]));
+    }
+
+    int count() {
+        int full = (int) ((images.count() + batchSize - 1) / batchSize);
+        // NB: a last batch of one picture has no variance to normalise by: it waits for another epoch's order.
+        boolean single = images.count() % batchSize == 1 && batchSize > 1;
+        return single && full > 1 ? full - 1 : full;
+    }
+
+    /** Begins making a batch; at most two may be in use at a time. */
+    Future<Batch> request(long epoch, int index) {
+        return ahead.submit(
+                () -> {
+                    arrangeOrder(epoch);
+                    int from = index * batchSize;
+                    int to = (int) Math.min(images.count(), (long) from + batchSize);
+                    return slots[index % slots.length].fill(epoch, from, to);
+                });
+    }
+
+    static Batch await(Future<Batch> request) {
+        try {
+            return request.get();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while waiting for a batch", e);
+        } catch (ExecutionException e) {
+            throw new IllegalStateException("a batch could not be made: " + e.getCause(), e.getCause());
+        }
+    }
+
+    /** Fisher and Yates's shuffle (Durstenfeld 1964), from the seed and the epoch alone. */
+    private void arrangeOrder(long epoch) {
+        if (epoch == orderEpoch) {
+            return;
+        }
+        int n = Math.toIntExact(images.count());
+        if (order.length != n) {
+            order = new int[n];
+        }
+        for (int i = 0; i < n; i++) {
+            order[i] = i;
+        }
+        if (shuffle) {
+            SplittableRandom random = new SplittableRandom(mix(seed, epoch));
+            for (int i = n - 1; i > 0; i--) {
+                int j = random.nextInt(i + 1);
+                int t = order[i];
+                order[i] = order[j];
+                order[j] = t;
+            }
+        }
+        orderEpoch = epoch;
+    }
+
+    /** The finaliser of SplitMix64 (Steele, Lea and Flood 2014) over both numbers. */
+    static long mix(long a, long b) {
+        long z = a * 0x9E3779B97F4A7C15L + b + 0x9E3779B97F4A7C15L;
+        z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
+        z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
+        return z ^ (z >>> 31);
+    }
+
+    @Override
+    public void close() {
+        ahead.shutdownNow();
+        for (Batch slot : slots) {
+            slot.allFeatures.close();
+            slot.allLabels.close();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+package org.pyimgret.nn;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.pyimgret.bridge.Memory;
+
+/** A network's numbers, out and in. */
+public final class Parameters {
+
+    private Parameters() {}
+
+    /**
+     * Finds a parameter.
+     *
+     * @param network where
+     * @param key layer and name, such as {@code 0_W}
+     * @return the network's own array, not a copy
+     */
+    public static INDArray named(MultiLayerNetwork network, String key) {
+        INDArray parameter = network.paramTable().get(key);
+        if (parameter == null) {
+            throw new IllegalArgumentException(
+                    "unknown parameter '" + key + "'; known: " + network.paramTable().keySet());
+        }
+        return parameter;
+    }
+
+    /**
+     * Copies values out.
+     *
+     * @param array of float32
+     * @param out address of as many values, written in C order of the array's shape
+     */
+    public static void copy(INDArray array, long out) {
+        INDArray flat = plain(array) ? array : array.dup('c');
+        Memory.floats(out, array.length()).put(Memory.floats(address(flat), array.length()));
+        if (flat != array) {
+            flat.close();
+        }
+    }
+
+    /**
+     * Copies values in.
+     *
+     * @param array of float32
+     * @param in address of as many values, in C order of the array's shape
+     */
+    public static void assign(INDArray array, long in) {
+        if (plain(array)) {
+            Memory.floats(address(array), array.length()).put(Memory.floats(in, array.length()));
+            return;
+        }
+        INDArray values = array.ulike();
+        INDArray flat = values.ordering() == 'c' ? values : org.nd4j.linalg.factory.Nd4j.createUninitialized(array.dataType(), array.shape(), 'c');
+        Memory.floats(address(flat), array.length()).put(Memory.floats(in, array.length()));
+        array.assign(flat);
+        flat.close();
+        if (flat != values) {
+            values.close();
+        }
+    }
+
+    private static boolean plain(INDArray array) {
+        return array.ordering() == 'c' && !array.isView();
+    }
+
+    private static long address(INDArray array) {
+        return array.data().address();
+    }
+
+    /**
+     * Describes a network.
+     *
+     * @param network what
+     * @return JSON: {@code layers}, a list of {@code index, name, type, parameters} (key to shape),
+     *     and {@code count}, the number of parameters
+     */
+    public static String describe(MultiLayerNetwork network) {
+        List<Map<String, Object>> layers = new ArrayList<>();
+        for (Layer layer : network.getLayers()) {
+            Map<String, Object> entry = new LinkedHashMap<>();
+            entry.put("index", layer.getIndex());
+            entry.put("name", layer.conf().getLayer().getLayerName());
+            entry.put("type", layer.conf().getLayer().getClass().getSimpleName());
+            entry.put("helper", layer.getHelper() == null ? null : layer.getHelper().getClass().getSimpleName());
+            Map<String, long[]> shapes = new LinkedHashMap<>();
+            layer.paramTable().forEach((k, v) -> shapes.put(layer.getIndex() + "_" + k, v.shape()));
+            entry.put("parameters", shapes);
+            layers.add(entry);
+        }
+        Map<String, Object> description = new LinkedHashMap<>();
+        description.put("layers", layers);
+        description.put("count", network.numParams());
+        return Json.write(description);
+    }
+}

@@ -1,0 +1,10 @@
+"""The room of the JVM: the only place that imports jnius, jnius_config or pydl4j.
+
+Python talks to Java through static methods of one facade, ``org.pyimgret.bridge.Bridge``,
+on one thread that the room owns. Java objects stay in Java; Python holds numbers.
+"""
+
+from pyimgret._jvm.bridge import JavaObject, bridge
+from pyimgret._jvm.settings import JvmSettings, configure, current_settings
+
+__all__ = ["JavaObject", "JvmSettings", "bridge", "configure", "current_settings"]

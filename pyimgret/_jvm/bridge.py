@@ -1,0 +1,257 @@
+"""Calls into Java: by name, with numbers, strings and the addresses of arrays."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret._jvm.facade import SIGNATURES
+from pyimgret._jvm.jars import install_hint, jar_folder
+from pyimgret._jvm.room import Room
+from pyimgret._jvm.settings import current_settings
+from pyimgret.exceptions import JavaCallError, JvmStartError
+
+
+class Bridge:
+    """The Java facade, called on the room's thread.
+
+    ``bridge().call("describe", handle)`` runs the static method of that name. Arrays that
+    Java reads or writes are given as ``keep``, so that they live until Java has finished,
+    whatever happens to the caller meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._room = Room(_start)
+        self._garbage: list[int] = []
+        self._garbage_lock = threading.Lock()
+
+    @property
+    def started(self) -> bool:
+        """Whether the JVM runs in this process."""
+        return self._room.started
+
+    def start(self) -> None:
+        """Start the JVM; a second call does nothing."""
+        self._room.open()
+
+    def call(self, method: str, *arguments: object, keep: object = None) -> Any:
+        """Run a static method of the facade and return its result.
+
+        Raises
+        ------
+        JvmStartError
+            When there is no JVM to be had.
+        JavaCallError
+            When the method throws.
+        """
+        task = self._room.submit(lambda java: self._invoke(java, method, arguments, keep))
+        _wait_to_the_end(task.wait)
+        return task.result()
+
+    def call_stoppable(
+        self, method: str, *arguments: object, keep: object, poll: Callable[[], None], stop: Callable[[], None]
+    ) -> Any:
+        """Run a long method: ``poll`` is called ten times a second, ``stop`` on Ctrl-C.
+
+        ``stop`` must make the method return soon; its result then comes with the
+        ``KeyboardInterrupt`` already cleared, so the caller sees an orderly end and raises again.
+        """
+        task = self._room.submit(lambda java: self._invoke(java, method, arguments, keep))
+        interrupted = False
+        while True:
+            try:
+                if task.wait(0.1):
+                    break
+                poll()
+            except KeyboardInterrupt:
+                interrupted = True
+                stop()
+        return task.result(), interrupted
+
+    def release_later(self, handle: int) -> None:
+        """Give a Java object back with the next call: for finalizers, which must not wait."""
+        with self._garbage_lock:
+            self._garbage.append(handle)
+
+    def _invoke(self, java: Any, method: str, arguments: tuple[object, ...], keep: object) -> Any:
+        del keep  # NB: the reference is what counts; it lives as long as this frame's caller.
+        self._empty_garbage(java)
+        try:
+            return getattr(java, method)(*arguments)
+        except Exception as error:
+            raise _translated(error, method) from error
+
+    def _empty_garbage(self, java: Any) -> None:
+        with self._garbage_lock:
+            handles, self._garbage = self._garbage, []
+        for handle in handles:
+            java.release(handle)
+
+
+def _wait_to_the_end(wait: Callable[[], bool]) -> None:
+    """Wait though Ctrl-C is pressed, and raise it afterwards: Java still uses the arrays."""
+    try:
+        wait()
+    except KeyboardInterrupt:
+        wait()
+        raise
+
+
+def _translated(error: Exception, method: str) -> Exception:
+    java_class = getattr(error, "classname", None)
+    if java_class is None:
+        return error
+    message = getattr(error, "innermessage", None) or str(error)
+    stack = "\n".join(str(line) for line in getattr(error, "stacktrace", None) or ())
+    if java_class == "java.lang.OutOfMemoryError":
+        message = f"{message}. {_memory_hint()}"
+    return JavaCallError(
+        f"{java_class} in {method}: {message}", java_class=java_class, java_stack=stack
+    )
+
+
+def _memory_hint() -> str:
+    limits = {o.split("=")[0]: o for o in current_settings().jvm_options()}
+    heap = next(option for option in limits if option.startswith("-Xmx"))
+    off_heap = limits["-Dorg.bytedeco.javacpp.maxbytes"].split("=")[1]
+    return (
+        f"The limits are {heap[4:]} of Java heap and {off_heap} outside it; raise them by "
+        "pyimgret.configure(heap=..., off_heap=...) (MiB) before the first call, or by the "
+        "variables PYIMGRET_HEAP and PYIMGRET_OFF_HEAP, or use smaller batches"
+    )
+
+
+def _start() -> Any:
+    """Start the JVM on the calling thread, check its mathematics, return the facade."""
+    settings = current_settings()
+    folder = jar_folder()
+    for name, value in settings.environment().items():
+        os.environ[name] = value
+    if settings.java_home:
+        os.environ["JAVA_HOME"] = settings.java_home
+    # NB: pydl4j reads the class path at import, and writes into the home folder.
+    os.environ["PYDL4J_CLASS_PATH"] = str(folder / "*")
+    _import_pydl4j()
+    config = importlib.import_module("jnius_config")
+    if config.vm_running:
+        raise JvmStartError(
+            "Something else in this process has already started a JVM through jnius "
+            f"({config.vm_started_at.strip().splitlines()[0] if config.vm_started_at else ''}), "
+            "without the options that Deeplearning4j needs; call pyimgret first."
+        )
+    config.set_options(*settings.jvm_options())
+    config.set_classpath(str(folder / "*"))
+    java = _facade(settings.jvm_options())
+    from pyimgret._jvm.selfcheck import check
+
+    check(java)
+    return java
+
+
+def _facade(options: list[str]) -> Any:
+    try:
+        jnius = importlib.import_module("jnius")
+        members = {n: jnius.JavaStaticMethod(s) for n, s in SIGNATURES.items()}
+        members["__javaclass__"] = "org/pyimgret/bridge/Bridge"
+        return jnius.MetaJavaClass("Bridge", (jnius.JavaClass,), members)
+    except Exception as error:
+        raise JvmStartError(
+            f"The JVM could not start: {error}.\nIt was started with: {' '.join(options)}\n"
+            f"JAVA_HOME is {os.environ.get('JAVA_HOME', 'not set')}; a JDK of version 11 or newer is "
+            f"needed. `pyimgret doctor` says more. To install a JDK:\n{install_hint()}"
+        ) from error
+
+
+def _import_pydl4j() -> None:
+    """Import pydl4j, with another home where the user's cannot be written."""
+    home = Path.home()
+    if os.access(home, os.W_OK) or (home / ".deeplearning4j" / "pydl4j").is_dir():
+        importlib.import_module("pydl4j")
+        return
+    before = os.environ.get("HOME")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HOME"] = folder
+        try:
+            importlib.import_module("pydl4j")
+        finally:
+            if before is None:
+                del os.environ["HOME"]
+            else:
+                os.environ["HOME"] = before
+
+
+_BRIDGE = Bridge()
+
+
+def bridge() -> Bridge:
+    """Return the only bridge of this process; the JVM starts with its first call."""
+    return _BRIDGE
+
+
+class JavaObject:
+    """A Java object's number, given back when it is closed.
+
+    Parameters
+    ----------
+    handle : int
+        What the facade returned.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle: int | None = handle
+        self._process = os.getpid()
+
+    @property
+    def handle(self) -> int:
+        """The number; an error after ``close``."""
+        if self._handle is None:
+            raise ValueError("This Java object is closed; make or load it anew.")
+        return self._handle
+
+    def close(self) -> None:
+        """Give the Java object back; a second call does nothing."""
+        handle, self._handle = self._handle, None
+        if handle is not None and self._process == os.getpid():
+            bridge().call("release", handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        handle = getattr(self, "_handle", None)
+        if handle is not None and not sys.is_finalizing():
+            bridge().release_later(handle)
+
+
+def float_array(values: object, *, name: str = "X") -> NDArray[np.float32]:
+    """Return values as a C-contiguous float32 array of finite numbers, copied only if need be.
+
+    Raises
+    ------
+    ValueError
+        For no array, an empty one, or one that holds NaN or infinity.
+    """
+    array = np.ascontiguousarray(values, dtype=np.float32)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} has shape {np.shape(values)}; expected at least one row.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity; replace them before the call.")
+    return array

@@ -1,0 +1,37 @@
+"""The static methods of ``org.pyimgret.bridge.Bridge``, by name and JNI signature.
+
+Named here rather than found by reflection: a call then has one meaning, costs under a
+microsecond, and pyjnius's choice among overloads is never asked.
+"""
+
+from __future__ import annotations
+
+_STRING = "Ljava/lang/String;"
+
+#: Method name to JNI signature; tests hold it against the Java class.
+SIGNATURES: dict[str, str] = {
+    "createNetwork": f"({_STRING})J",
+    "saveNetwork": f"(J{_STRING}Z)V",
+    "configuration": f"(J){_STRING}",
+    "describe": f"(J){_STRING}",
+    "getParameters": "(JJ)V",
+    "setParameters": "(JJ)V",
+    "getParameter": f"(J{_STRING}J)V",
+    "setParameter": f"(J{_STRING}J)V",
+    "updaterStateLength": "(J)J",
+    "getUpdaterState": "(JJ)V",
+    "setUpdaterState": "(JJII)V",
+    "iterationCount": "(J)I",
+    "activate": f"(J{_STRING}IIIJJ)V",
+    "createTrainer": f"(J{_STRING})J",
+    "trainerIterations": "(J)I",
+    "trainEpoch": f"(JJIJ){_STRING}",
+    "trainerLoss": "(J)D",
+    "multiply": "(JJJIII)V",
+    "convolve": "(JJJIII)V",
+    "info": f"(){_STRING}",
+    "setThreads": "(I)V",
+    "release": "(J)V",
+    "openHandles": "()I",
+    "javaNetwork": "(J)Lorg/deeplearning4j/nn/multilayer/MultiLayerNetwork;",
+}

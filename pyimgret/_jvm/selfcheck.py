@@ -1,0 +1,62 @@
+"""Two small computations with known answers: does this machine's mathematics hold?
+
+An OpenBLAS that does not know the processor can multiply wrongly and say nothing; training
+would then run, and learn nonsense.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.exceptions import JvmStartError
+
+#: Large enough that every kernel of the library has its edge and its middle.
+_M, _K, _N = 67, 129, 93
+
+
+def check(java: Any) -> None:
+    """Multiply two matrices and run one convolution; compare with NumPy.
+
+    Raises
+    ------
+    JvmStartError
+        When an answer is wrong.
+    """
+    random = np.random.default_rng(0)
+    _compare("matrix product", *_products(java, random))
+    _compare("convolution", *_convolutions(java, random))
+
+
+def _products(
+    java: Any, random: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    a = random.standard_normal((_M, _K), dtype=np.float32)
+    b = random.standard_normal((_K, _N), dtype=np.float32)
+    out = np.empty((_M, _N), dtype=np.float32)
+    java.multiply(a.ctypes.data, b.ctypes.data, out.ctypes.data, _M, _K, _N)
+    return out, a.astype(np.float64) @ b.astype(np.float64)
+
+
+def _convolutions(
+    java: Any, random: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    image = random.standard_normal((19, 17), dtype=np.float32)
+    kernel = random.standard_normal((5, 5), dtype=np.float32)
+    out = np.empty_like(image)
+    java.convolve(image.ctypes.data, kernel.ctypes.data, out.ctypes.data, 19, 17, 5)
+    padded = np.pad(image.astype(np.float64), 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
+    return out, np.einsum("hwij,ij->hw", windows, kernel.astype(np.float64))
+
+
+def _compare(what: str, got: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
+    worst = float(np.abs(got - expected).max())
+    if not worst <= 1e-4:
+        raise JvmStartError(
+            f"The self-check failed: a {what} on ND4J is off by {worst:.3g} from NumPy's. The BLAS "
+            "or oneDNN that was loaded does not suit this processor. `pyimgret doctor` shows which; "
+            "the variables OPENBLAS_CORETYPE=Haswell or PYIMGRET_ONEDNN=0 may help."
+        )

@@ -1,0 +1,188 @@
+"""How the JVM is started: one place for every option, decided before the first native load."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from pyimgret.exceptions import JvmStartError
+
+#: What Java deserialization may read: nothing but the mathematics and the platform's own classes.
+SERIAL_FILTER = "maxdepth=50;org.nd4j.**;org.deeplearning4j.**;java.base/*;!*"
+
+
+@dataclass(frozen=True)
+class JvmSettings:
+    """Options of the JVM.
+
+    Attributes
+    ----------
+    heap : int or None
+        Largest Java heap in MiB (``-Xmx``); by default a quarter of the machine's memory, at
+        most 4096.
+    off_heap : int or None
+        Most memory that arrays may take outside the heap, in MiB; by default half of the
+        machine's memory.
+    threads : int or None
+        Threads of the mathematics; by default the cores that this process may use.
+    onednn : bool
+        Whether convolutions run on oneDNN.
+    java_home : str or None
+        The JDK; by default ``JAVA_HOME``, else the one that ``java`` on the path belongs to.
+    options : tuple of str
+        Further options, handed to the JVM as they are.
+    """
+
+    heap: int | None = None
+    off_heap: int | None = None
+    threads: int | None = None
+    onednn: bool = True
+    java_home: str | None = None
+    options: tuple[str, ...] = ()
+
+    def jvm_options(self) -> list[str]:
+        """List the options that the JVM starts with."""
+        heap = self.heap or max(256, min(4096, _machine_memory() // 4))
+        off_heap = self.off_heap or max(512, _machine_memory() // 2)
+        return [
+            f"-Xmx{heap}m",
+            # NB: Ctrl-C stays Python's.
+            "-Xrs",
+            f"-Dorg.bytedeco.javacpp.maxbytes={off_heap}m",
+            # NB: by default JavaCPP counts the whole Python process against 4 x Xmx.
+            "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+            f"-Dorg.eclipse.deeplearning4j.helpers.disable={str(not self.onednn).lower()}",
+            f"-Djdk.serialFilter={SERIAL_FILTER}",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+            "-Djava.awt.headless=true",
+            "-Dfile.encoding=UTF-8",
+            *self.options,
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables that native libraries read when they load."""
+        threads = str(self.threads or available_cores())
+        # NB: OpenMP's waiting threads would otherwise spin on the cores that OpenBLAS needs.
+        return {
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
+        }
+
+
+def available_cores() -> int:
+    """Count the cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _machine_memory() -> int:
+    """Give the memory of the machine, or of the container, in MiB."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8192
+    limit = Path("/sys/fs/cgroup/memory.max")
+    try:
+        text = limit.read_text().strip()
+    except OSError:
+        text = "max"
+    return min(total, int(text) if text.isdigit() else total) >> 20
+
+
+def _from_environment() -> JvmSettings:
+    """Read ``PYIMGRET_HEAP``, ``PYIMGRET_OFF_HEAP``, … where they are set."""
+    values: dict[str, object] = {}
+    for field in fields(JvmSettings):
+        name = f"PYIMGRET_{'JVM_OPTIONS' if field.name == 'options' else field.name.upper()}"
+        text = os.environ.get(name)
+        if text:
+            values[field.name] = _parse(name, field.name, text)
+    return JvmSettings(**values)  # type: ignore[arg-type]
+
+
+def _parse(variable: str, field: str, text: str) -> object:
+    if field in {"heap", "off_heap", "threads"}:
+        if not text.isdigit() or int(text) < 1:
+            unit = "threads" if field == "threads" else "MiB"
+            raise JvmStartError(f"{variable}={text!r} must be a whole number of {unit}, such as 2.")
+        return int(text)
+    if field == "onednn":
+        if text.lower() not in {"0", "1", "true", "false"}:
+            raise JvmStartError(f"{variable}={text!r} must be 0 or 1.")
+        return text.lower() in {"1", "true"}
+    return tuple(text.split()) if field == "options" else text
+
+
+class _State:
+    """What the room is told before it opens."""
+
+    chosen: JvmSettings | None = None
+    started: bool = False
+
+
+def current_settings() -> JvmSettings:
+    """Return the settings that the JVM has started with, or would."""
+    return _State.chosen or _from_environment()
+
+
+def mark_started() -> None:
+    """From here on settings cannot change."""
+    _State.chosen = current_settings()
+    _State.started = True
+
+
+def configure(
+    *,
+    heap: int | None = None,
+    off_heap: int | None = None,
+    threads: int | None = None,
+    onednn: bool | None = None,
+    java_home: str | os.PathLike[str] | None = None,
+    options: tuple[str, ...] | list[str] | None = None,
+) -> JvmSettings:
+    """Choose how the JVM starts; to be called before the first thing that needs it.
+
+    What is not given stays as it is: as an earlier call left it, or as the variables
+    ``PYIMGRET_HEAP``, ``PYIMGRET_OFF_HEAP``, ``PYIMGRET_THREADS``, ``PYIMGRET_ONEDNN``,
+    ``PYIMGRET_JAVA_HOME`` and ``PYIMGRET_JVM_OPTIONS`` say.
+
+    Parameters
+    ----------
+    heap, off_heap : int, optional
+        Limits in MiB.
+    threads : int, optional
+        Threads of the mathematics.
+    onednn : bool, optional
+        Whether convolutions run on oneDNN.
+    java_home : path, optional
+        The JDK to use.
+    options : sequence of str, optional
+        Further options of the JVM.
+
+    Raises
+    ------
+    JvmStartError
+        When the JVM runs already, or a value makes no sense.
+    """
+    given: dict[str, object] = {
+        "heap": heap,
+        "off_heap": off_heap,
+        "threads": threads,
+        "onednn": onednn,
+        "java_home": None if java_home is None else os.fspath(java_home),
+        "options": None if options is None else tuple(options),
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name in ("heap", "off_heap", "threads"):
+        if name in changes and int(str(changes[name])) < 1:
+            raise JvmStartError(f"{name}={changes[name]} must be at least 1.")
+    settings = replace(current_settings(), **changes)  # type: ignore[arg-type]
+    if _State.started and settings != _State.chosen:
+        raise JvmStartError(
+            f"The JVM has started, so {', '.join(changes)} cannot be changed in this process; call "
+            "pyimgret.configure(...) before the first call that needs Java, or start a new process."
+        )
+    _State.chosen = settings
+    return settings
