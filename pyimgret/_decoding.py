@@ -195,11 +195,13 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    """Return a file's name for a message, whatever its bytes are."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def _name(image: object) -> str:
-    """Return the file's name for a message, printable whatever its bytes are."""
-    if isinstance(image, (str, os.PathLike)):
-        return os.fsencode(image).decode(errors="backslashreplace") + ": "
-    return ""
+    return f"{printable(image)}: " if isinstance(image, (str, os.PathLike)) else ""
 
 
 def _reason(error: Exception) -> str:

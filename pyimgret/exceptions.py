@@ -15,6 +15,10 @@ class ImageDecodeError(PyimgretError, ValueError):
     """A file, bytes or array that cannot be read as an image."""
 
 
+class MissingExtraError(PyimgretError, ModuleNotFoundError):
+    """A package that an optional part needs is not installed; the message names the extra."""
+
+
 class NotFittedError(PyimgretError, ValueError):
     """A model was used before ``fit``."""
 
