@@ -21,8 +21,7 @@ The rules below are exact: the same file gives the same bits in Python and in Ja
 5. **Mode.** To "L": ``(19595 * r + 38470 * g + 7471 * b + 32768) >> 16``; to "RGB": grey is
    repeated three times.
 6. **Resize**, on 8 bits, by Pillow's ``Image.resize`` (antialiased, ``reducing_gap=None``)
-   with the named filter, only when the size differs; first across, then down, except that a
-   picture that grows in width and shrinks in height goes down first:
+   with the named filter, only when the size differs:
    "stretch" goes to (width, height) at once; "crop" brings the shorter side to
    ``short_side`` and the longer one to ``short_side * longer // shorter``, and then cuts
    height x width out of the middle, starting at ``round((size - wanted) / 2)``, halves
@@ -256,13 +255,9 @@ _STORED: Final = tuple(f.name for f in fields(Preprocessor) if f.name != "max_pi
 def _resize(image: Image.Image, width: int, height: int, name: str) -> Image.Image:
     from PIL import Image
 
-    # NB: each pass rounds to 8 bits, and Pillow 13 orders them otherwise than Pillow 12.
-    down_first = width > image.width and height < image.height
-    between = (image.width, height) if down_first else (width, image.height)
-    for size in (between, (width, height)):
-        if image.size != size:
-            image = image.resize(size, Image.Resampling[name.upper()], reducing_gap=None)
-    return image
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), Image.Resampling[name.upper()], reducing_gap=None)
 
 
 def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:

@@ -1,0 +1,191 @@
+"""Adding and changing: from what the caller gives to records in the database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pyimgret.exceptions import ImageDecodeError, IndexStoreError
+from pyimgret.index import items
+from pyimgret.index.items import Record
+from pyimgret.index.keys import key_from_path, new_ids
+from pyimgret.index.pictures import Failure, Outcome, Prepared, Report, encode_stream, prepare
+from pyimgret.index.vectors import is_vectors, normalised
+
+if TYPE_CHECKING:
+    from pyimgret.index.store import Index
+
+VECTOR_BATCH = 8192
+"""Vectors committed together."""
+
+_MODEL = 1
+
+
+class Task(NamedTuple):
+    """One picture that is to be added."""
+
+    key: str
+    image: Any
+    metadata: str
+
+
+class Adder:
+    """Adds to one index.
+
+    Parameters
+    ----------
+    index : Index
+    replace, strict, thumbnails : bool
+        As in `Index.add`.
+    """
+
+    def __init__(
+        self, index: Index, *, replace: bool = False, strict: bool = False, thumbnails: bool = True
+    ) -> None:
+        self.index = index
+        self.replace = replace
+        self.strict = strict
+        self.thumbnails = thumbnails
+
+    def add(
+        self,
+        given: Any,
+        keys: Sequence[str] | None,
+        metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None,
+    ) -> Report:
+        """Add pictures or vectors and say what became of them."""
+        if is_vectors(given):
+            return self._add_vectors(
+                np.atleast_2d(normalised(given, self.index.dimension)), keys, metadata
+            )
+        images: Any = given if isinstance(given, np.ndarray) else as_list(given)
+        names = checked_keys(keys if keys is not None else default_keys(images), len(images))
+        self._refuse_known(names)
+        tasks = map(Task, names, images, metadata_texts(metadata, len(images)))
+        return self._add_pictures(tasks)
+
+    def update(self, key: str, given: Any, metadata: dict[str, Any] | None) -> None:
+        """Change one item; what is not given stays."""
+        old = self.index.get(key)
+        if given is None:
+            with self.index.database.write() as connection:
+                items.set_metadata(connection, key, items.to_json(metadata))
+            return
+        report = self.add([given], [key], old.metadata if metadata is None else metadata)
+        assert report.added == [key]
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Store records in one transaction."""
+        with self.index.database.write() as connection:
+            there = items.ids(connection, [record.key for record in records])
+            if there and not self.replace:
+                raise _already(next(iter(there)))
+            items.delete(connection, list(there))
+            items.insert(
+                connection,
+                [r._replace(id=there[r.key]) if r.key in there else r for r in records],
+                _MODEL,
+            )
+
+    def _add_vectors(
+        self,
+        vectors: Any,
+        keys: Sequence[str] | None,
+        metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None,
+    ) -> Report:
+        count = len(vectors)
+        names = checked_keys(keys if keys is not None else list(new_ids(count)), count)
+        texts = iter(metadata_texts(metadata, count))
+        self._refuse_known(names)
+        records = map(Record, names, vectors, texts)
+        report = Report()
+        while batch := list(islice(records, VECTOR_BATCH)):
+            self.write(batch)
+            report.added += [record.key for record in batch]
+        return report
+
+    def _add_pictures(self, tasks: Iterable[Task]) -> Report:
+        report = Report()
+        for outcomes in encode_stream(tasks, self._load, self.index.encoder):
+            records = list(self._records(outcomes, report))
+            self.write(records)
+            report.added += [record.key for record in records]
+        return report
+
+    def _load(self, task: Task) -> Prepared:
+        return prepare(task.image, self.index.encoder, thumbnails=self.thumbnails)
+
+    def _records(self, outcomes: list[Outcome[Task]], report: Report) -> Iterator[Record]:
+        for outcome in outcomes:
+            if outcome.vector is not None and outcome.prepared is not None:
+                task, prepared = outcome.task, outcome.prepared
+                yield Record(
+                    task.key, outcome.vector, task.metadata, prepared.source, prepared.thumbnail
+                )
+                continue
+            if self.strict:
+                raise ImageDecodeError(f"{outcome.task.key}: {outcome.reason}")
+            report.failed.append(Failure(outcome.task.key, outcome.reason))
+
+    def _refuse_known(self, keys: Sequence[str]) -> None:
+        """Fail before the work is done, rather than after."""
+        if self.replace:
+            return
+        with self.index.database.read() as connection:
+            there = items.ids(connection, keys)
+        if there:
+            raise _already(next(iter(there)))
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return one thing as a list of one, and several as a list.
+
+    Examples
+    --------
+    >>> as_list("a.png"), as_list(["a.png", "b.png"])
+    (['a.png'], ['a.png', 'b.png'])
+    """
+    single = isinstance(value, (str, bytes, bytearray, os.PathLike)) or hasattr(value, "getbands")
+    return [value] if single else list(value)
+
+
+def default_keys(images: Sequence[Any]) -> list[str]:
+    """Return keys for pictures: a path names itself, another picture gets a fresh id."""
+    fresh = new_ids(len(images))
+    return [
+        key_from_path(os.fsencode(image)) if isinstance(image, (str, os.PathLike)) else next(fresh)
+        for image in images
+    ]
+
+
+def checked_keys(keys: Sequence[str], count: int) -> list[str]:
+    """Return the keys when they are valid, different, and as many as the pictures."""
+    listed = [items.check_key(key) for key in as_list(keys)]
+    if len(listed) != count:
+        raise ValueError(f"Got {len(listed)} keys for {count} pictures; give one for each.")
+    if len(set(listed)) < count:
+        seen: set[str] = set()
+        twice = next(key for key in listed if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"The key {twice!r} is given twice.")
+    return listed
+
+
+def metadata_texts(
+    metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None, count: int
+) -> list[str]:
+    """Return what is stored as metadata for each of so many pictures."""
+    if metadata is None or isinstance(metadata, dict):
+        return [items.to_json(metadata)] * count
+    if len(metadata) != count:
+        raise ValueError(f"Got metadata for {len(metadata)} of {count} pictures.")
+    return [items.to_json(one) for one in metadata]
+
+
+def _already(key: str) -> IndexStoreError:
+    return IndexStoreError(
+        f"The index already holds {key!r}; add with replace=True, or use update."
+    )

@@ -1,0 +1,216 @@
+"""Connections to ``index.sqlite``: snapshots to read, one transaction to write."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyimgret.exceptions import IndexStoreError
+from pyimgret.index import schema
+
+FILE = "index.sqlite"
+
+
+class Database:
+    """The database of an index, for any number of threads and processes.
+
+    Every transaction borrows a connection of its own from a pool. Readers see the state of
+    one moment and wait for nobody; a writer waits for another one up to ``timeout`` seconds.
+
+    Parameters
+    ----------
+    directory : Path
+        The index's directory.
+    timeout : float
+        Seconds to wait for another writer.
+    """
+
+    def __init__(self, directory: Path, *, timeout: float = 30.0) -> None:
+        self.path = directory / FILE
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._identity: tuple[int, int, int] | None = None
+        self._immutable = False
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection whose statements all see the same state."""
+        with translated(self.path), self._borrow() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection whose changes are kept together, or not at all.
+
+        Raises
+        ------
+        IndexStoreError
+            When another writer did not finish in time, the disk is full, or the index is a
+            published (read-only) copy.
+        """
+        with translated(self.path), self._borrow() as connection:
+            if self._immutable:
+                raise IndexStoreError(
+                    f"{self.path.parent} is a published copy, which is read-only; change the "
+                    "index it was made from and publish again."
+                )
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("UPDATE state SET revision = revision + 1")
+                yield connection
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection outside any transaction (for VACUUM and backups)."""
+        with translated(self.path), self._borrow() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the idle connections; a later call opens new ones."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    @contextlib.contextmanager
+    def _borrow(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that belongs to this process and to the file now in place."""
+        identity = self._current()
+        with self._lock:
+            if identity != self._identity:
+                self._forget(identity)
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._connect()
+        healthy = True
+        try:
+            yield connection
+        except sqlite3.Error:
+            healthy = False
+            raise
+        finally:
+            self._take_back(connection, identity if healthy else None)
+
+    def _take_back(
+        self, connection: sqlite3.Connection, identity: tuple[int, int, int] | None
+    ) -> None:
+        """Keep a connection for the next borrower, or close it when it serves no more."""
+        with self._lock:
+            if identity is not None and identity == self._identity:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _current(self) -> tuple[int, int, int]:
+        """Return what must be the same for a connection to be of use again."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            raise IndexStoreError(
+                f"{self.path.parent} holds no index ({FILE} is missing); make one with "
+                "Index.create or 'pyimgret index add'."
+            ) from None
+        return (os.getpid(), status.st_dev, status.st_ino)
+
+    def _forget(self, identity: tuple[int, int, int]) -> None:
+        """Drop the connections of another file; leave a parent process's alone."""
+        same_process = self._identity is not None and self._identity[0] == identity[0]
+        if same_process:
+            for connection in self._idle:
+                connection.close()
+        # NB: closing a connection that was inherited by fork() would drop the parent's locks.
+        _inherited.extend([] if same_process else self._idle)
+        self._idle = []
+        self._identity = identity
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open a connection; a published copy is opened without any locking."""
+        published = self._is_published()
+        mode = "mode=ro&immutable=1" if published else "mode=rw"
+        connection = sqlite3.connect(
+            f"{self.path.resolve().as_uri()}?{mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self.timeout,
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._immutable = published
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Check that this is an index and set what every connection needs."""
+        if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+            raise IndexStoreError(f"{self.path} is an SQLite database, but not a pyimgret index.")
+        schema.migrate(connection)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16384")
+
+    def _is_published(self) -> bool:
+        """Tell a published copy by its header: the file is not in WAL mode."""
+        with self.path.open("rb") as file:
+            header = file.read(20)
+        # NB: bytes 18 and 19 of an SQLite file are 2 in WAL mode, 1 otherwise.
+        return header[:15] == b"SQLite format 3" and header[18:20] == b"\x01\x01"
+
+
+def initialise(connection: sqlite3.Connection) -> None:
+    """Turn an empty database into that of an index."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    schema.migrate(connection)
+
+
+_inherited: list[sqlite3.Connection] = []
+"""Connections of a parent process, kept so that they are never closed here."""
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into `IndexStoreError` with what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise IndexStoreError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: sqlite3.Error) -> str:
+    """Return the message for an error of SQLite."""
+    text = str(error)
+    for part, advice in _ADVICE.items():
+        if part in text:
+            return f"{path}: {text}. {advice}"
+    return f"{path}: {text}."
+
+
+_ADVICE = {
+    "locked": "Another process is writing to this index; try again when it has finished.",
+    "full": "Nothing of this change was kept; free some space and repeat it.",
+    "disk I/O": "Nothing of this change was kept; is the disk full, or a size limit reached?",
+    "readonly": "Serve read-only folders from a copy made by 'pyimgret index publish'.",
+    "unable to open": (
+        "A live index needs a folder that can be written to; serve read-only folders from a "
+        "copy made by 'pyimgret index publish'."
+    ),
+    "malformed": (
+        "The database is damaged; 'pyimgret index check' says where. Restore a published copy, "
+        "or export what can be read with 'pyimgret index export'."
+    ),
+    "not a database": "The file is damaged or no index; restore a published copy.",
+}

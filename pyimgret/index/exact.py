@@ -1,0 +1,107 @@
+"""Exact search: one matrix product, then the k greatest of its result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyimgret.index.types import Floats, Numbers
+
+_SMALL = 8192
+_GROUP = 256
+_BLOCK_SCORES = 1 << 23
+"""Scores computed at a time for a batch of queries: 32 MB."""
+
+
+def top_k(scores: Floats, k: int) -> Numbers:
+    """Return the positions of the k greatest scores, best first.
+
+    Equal scores come in the order of their positions. Instead of partitioning all scores,
+    the maximum of every group of 256 is taken first (a vector instruction); the k-th
+    greatest maximum bounds the k-th greatest score from below, and little is left above it.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+    k : int
+        At least 1; when it exceeds n, all positions are returned.
+
+    Examples
+    --------
+    >>> top_k(np.array([0.1, 0.9, 0.5, 0.9], dtype=np.float32), 3).tolist()
+    [1, 3, 2]
+    """
+    if k >= len(scores):
+        candidates = np.arange(len(scores))
+    elif len(scores) <= _SMALL or k > len(scores) // (2 * _GROUP):
+        candidates = np.flatnonzero(scores >= _kth_greatest(scores, k))
+    else:
+        candidates = _candidates_by_group(scores, k)
+    found = scores[candidates]
+    return candidates[np.lexsort((candidates, -found))[:k]]
+
+
+def search_rows(rows: Floats, dead: Numbers, query: Floats, k: int) -> tuple[Numbers, Floats]:
+    """Return the positions of the rows nearest to one query, and their scores.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Vectors of length 1.
+    dead : ndarray of int
+        Positions that do not count.
+    query : ndarray of shape (d,)
+    """
+    scores = rows @ query
+    scores[dead] = -np.inf
+    return _alive(top_k(scores, k), scores)
+
+
+def search_batch(
+    rows: Floats, dead: Numbers, queries: Floats, k: int
+) -> list[tuple[Numbers, Floats]]:
+    """Return what `search_rows` would for each of many queries, by matrix products.
+
+    Memory is bounded: the scores of at most 8 million pairs exist at a time.
+    """
+    if len(queries) == 1:
+        return [search_rows(rows, dead, queries[0], k)]
+    step = max(1, _BLOCK_SCORES // max(len(rows), 1))
+    found = []
+    for start in range(0, len(queries), step):
+        scores = queries[start : start + step] @ rows.T
+        scores[:, dead] = -np.inf
+        found += [_alive(top_k(row, k), row) for row in scores]
+    return found
+
+
+def merge(parts: list[tuple[Numbers, Floats]], k: int) -> tuple[Numbers, Floats]:
+    """Merge the results of several parts of an index; numbers break ties."""
+    if len(parts) == 1:
+        return parts[0]
+    numbers = np.concatenate([part[0] for part in parts])
+    scores = np.concatenate([part[1] for part in parts])
+    order = np.lexsort((numbers, -scores))[:k]
+    return numbers[order], scores[order]
+
+
+def _kth_greatest(values: Floats, k: int) -> np.float32:
+    position = len(values) - k
+    return np.float32(np.partition(values, position)[position])
+
+
+def _candidates_by_group(scores: Floats, k: int) -> Numbers:
+    """Return positions among which the k greatest are, in ascending order."""
+    whole = len(scores) // _GROUP * _GROUP
+    maxima = scores[:whole].reshape(-1, _GROUP).max(axis=1)
+    bound = _kth_greatest(maxima, k)
+    groups = np.flatnonzero(maxima >= bound)
+    inside = (groups[:, None] * _GROUP + np.arange(_GROUP)).ravel()
+    candidates = np.concatenate([inside, np.arange(whole, len(scores))])
+    enough: Numbers = candidates[scores[candidates] >= bound]
+    return enough
+
+
+def _alive(positions: Numbers, scores: Floats) -> tuple[Numbers, Floats]:
+    found = scores[positions]
+    keep = found > -np.inf
+    return positions[keep], found[keep]

@@ -1,0 +1,107 @@
+"""Making and opening the directory of an index."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from pyimgret import __version__
+from pyimgret.exceptions import IndexStoreError, ModelMismatchError
+from pyimgret.index.database import FILE, Database, initialise, translated
+from pyimgret.index.keys import new_uuid
+from pyimgret.index.types import EncoderLike
+
+MODEL = "model.zip"
+
+
+def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) -> None:
+    """Make the directory of a new index; it appears with its database in one step."""
+    size = _dimension(encoder, dimension)
+    if (directory / FILE).exists():
+        raise IndexStoreError(f"{directory} already holds an index; open it with Index.open.")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if encoder is not None:
+            encoder.save(directory / MODEL)
+    except OSError as error:
+        raise IndexStoreError(f"Cannot write the index {directory}: {error}.") from error
+    meta = {
+        "uuid": new_uuid(),
+        "dimension": str(size),
+        "model_checksum": encoder.model_checksum if encoder is not None else "",
+        "metric": "cosine",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "library": f"pyimgret {__version__}",
+    }
+    _write_database(directory, meta)
+
+
+def read_meta(database: Database) -> dict[str, str]:
+    """Return what was stored about an index as a whole."""
+    with database.read() as connection:
+        return dict(connection.execute("SELECT name, value FROM meta"))
+
+
+def as_encoder(encoder: Any) -> EncoderLike:
+    """Return an encoder as it is, and a fitted model wrapped into one."""
+    if hasattr(encoder, "encode_tensors") and hasattr(encoder, "model_checksum"):
+        return cast(EncoderLike, encoder)
+    return cast(EncoderLike, importlib.import_module("pyimgret.encoder").Encoder(encoder))
+
+
+def load_encoder(directory: Path, expected: str) -> EncoderLike:
+    """Load the model that is stored with an index."""
+    path = directory / MODEL
+    if not path.exists():
+        raise IndexStoreError(
+            f"{directory} was made without a model: give vectors, or open it with "
+            "Index.open(directory, encoder)."
+        )
+    encoder = cast(EncoderLike, importlib.import_module("pyimgret.encoder").Encoder.load(path))
+    check_model(encoder, expected)
+    return encoder
+
+
+def check_model(encoder: EncoderLike, expected: str) -> None:
+    """Refuse an encoder other than the one whose vectors are in the index."""
+    if encoder.model_checksum != expected:
+        raise ModelMismatchError(
+            f"The index holds vectors of the model {expected[:12] or '(none)'}, but this one is "
+            f"{encoder.model_checksum[:12]}: another training or other preprocessing. Vectors of "
+            "two models cannot be compared; make a new index."
+        )
+
+
+def _dimension(encoder: EncoderLike | None, dimension: int | None) -> int:
+    size = encoder.embedding_size if encoder is not None else dimension
+    if size is None or size < 1:
+        raise ValueError(f"Give an encoder, or a dimension of at least 1 (got {dimension}).")
+    if dimension not in (None, size):
+        raise ValueError(f"dimension={dimension}, but the encoder's vectors have {size}.")
+    return size
+
+
+def _write_database(directory: Path, meta: dict[str, str]) -> None:
+    """Write the database under another name and move it into place."""
+    temporary = directory / f".{FILE}.{os.getpid()}"
+    with translated(directory / FILE):
+        try:
+            connection = sqlite3.connect(temporary, isolation_level=None)
+            try:
+                initialise(connection)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+                connection.execute(
+                    "INSERT INTO models (checksum) VALUES (?)", (meta["model_checksum"],)
+                )
+            finally:
+                # NB: closing the last connection folds the write-ahead log into the file.
+                connection.close()
+            temporary.replace(directory / FILE)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()

@@ -1,0 +1,125 @@
+"""The database of an index: its tables, its format version, and the way between versions.
+
+``index.sqlite`` is the system of record and is meant to be read by other programs too.
+Vectors are little-endian float32 of Euclidean length 1, ``dimension`` of them. An item's
+``number`` is never used again and its vector never changes: a changed vector is a new
+number with the same ``id``. So a reader that knows revision r is brought up to date by
+the numbers above the greatest it has seen and the rows of ``removed`` after r.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from pyimgret.exceptions import IndexStoreError
+
+FORMAT = 1
+"""The format version that this library writes (``PRAGMA user_version``)."""
+
+APPLICATION_ID = 0x70796967
+"""``PRAGMA application_id``: "pyig"."""
+
+_VERSION_1 = """
+CREATE TABLE meta (                 -- uuid, dimension, model_checksum, metric, created, library
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE state (                -- one row
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    revision INTEGER NOT NULL,      -- grows by one with every transaction that writes
+    log_start INTEGER NOT NULL,     -- "removed" is complete after this revision
+    published INTEGER NOT NULL      -- 1 in a read-only copy
+);
+INSERT INTO state VALUES (1, 0, 0, 0);
+CREATE TABLE models (
+    number INTEGER PRIMARY KEY,
+    checksum TEXT NOT NULL UNIQUE
+);
+CREATE TABLE roots (                -- folders that are kept in step
+    number INTEGER PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE,      -- absolute, the file system's own bytes
+    prefix TEXT NOT NULL            -- in front of the keys of its pictures
+);
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,        -- opaque, never changes
+    key TEXT NOT NULL UNIQUE,       -- UTF-8; undecodable bytes and % are percent-encoded
+    metadata TEXT NOT NULL,         -- a JSON object
+    model INTEGER NOT NULL REFERENCES models (number),
+    root INTEGER REFERENCES roots (number),
+    path BLOB,                      -- absolute, the file system's own bytes
+    size INTEGER,                   -- bytes
+    mtime_ns INTEGER,
+    checksum TEXT                   -- SHA-256 of the file, hexadecimal
+);
+CREATE INDEX items_path ON items (path) WHERE path IS NOT NULL;
+CREATE INDEX items_checksum ON items (checksum) WHERE checksum IS NOT NULL;
+CREATE TABLE vectors (
+    number INTEGER PRIMARY KEY REFERENCES items (number) ON DELETE CASCADE,
+    vector BLOB NOT NULL,
+    crc INTEGER NOT NULL            -- CRC-32 of the vector's bytes
+);
+CREATE TABLE thumbnails (
+    number INTEGER PRIMARY KEY REFERENCES items (number) ON DELETE CASCADE,
+    media_type TEXT NOT NULL,
+    image BLOB NOT NULL
+);
+CREATE TABLE removed (
+    number INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL
+);
+CREATE INDEX removed_revision ON removed (revision);
+CREATE TABLE failures (             -- pictures of a root that could not be read
+    path BLOB PRIMARY KEY,
+    root INTEGER NOT NULL REFERENCES roots (number) ON DELETE CASCADE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER log_removal AFTER DELETE ON items BEGIN
+    INSERT INTO removed VALUES (old.number, (SELECT revision FROM state));
+END;
+"""
+
+_MIGRATIONS: dict[int, str] = {0: _VERSION_1}
+"""Format version -> the statements that lead to the next one."""
+
+
+def migrate(connection: sqlite3.Connection, *, target: int = FORMAT) -> None:
+    """Bring a database to the format of this library, in one transaction.
+
+    Raises
+    ------
+    IndexStoreError
+        When the database was written by a newer version.
+    """
+    version = format_version(connection)
+    check_version(version)
+    if version == target:
+        return
+    steps = "".join(_MIGRATIONS[number] for number in range(version, target))
+    stamps = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {target};"
+    # NB: executescript would commit an open transaction, so BEGIN is part of the script.
+    connection.executescript(f"BEGIN IMMEDIATE; {steps} {stamps} COMMIT;")
+
+
+def format_version(connection: sqlite3.Connection) -> int:
+    """Return the format version of a database; 0 when it is empty."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def check_version(version: int) -> None:
+    """Refuse the format of a newer library.
+
+    Examples
+    --------
+    >>> check_version(99)
+    Traceback (most recent call last):
+    ...
+    pyimgret.exceptions.IndexStoreError: The index has format 99, but this version of ...
+    """
+    if version > FORMAT:
+        raise IndexStoreError(
+            f"The index has format {version}, but this version of pyimgret reads formats up to "
+            f"{FORMAT}; upgrade pyimgret."
+        )

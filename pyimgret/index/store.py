@@ -1,0 +1,332 @@
+"""`Index`: pictures and their embeddings in a directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pyimgret.index import items, lifecycle
+from pyimgret.index.adding import Adder, as_list
+from pyimgret.index.database import Database
+from pyimgret.index.items import Item, Thumbnail
+from pyimgret.index.matches import Matches
+from pyimgret.index.pictures import Report, prepare
+from pyimgret.index.searching import Searcher
+from pyimgret.index.types import EncoderLike, Floats
+from pyimgret.index.vectors import is_vectors, normalised
+
+_PAGE = 10_000
+
+
+class Index:
+    """A directory of pictures that can be searched by example.
+
+    Make one with `Index.create`, open one with `Index.open`. Any number of processes and
+    threads may read while one writes; a second writer waits. A change is kept when the
+    call that made it returns, whatever happens to the process afterwards.
+
+    Attributes
+    ----------
+    directory : Path
+    dimension : int
+        Length of the vectors.
+    model_checksum : str
+        Of the model whose vectors are in here; empty for an index of vectors only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> directory = tempfile.mkdtemp()
+    >>> index = Index.create(directory, dimension=2)
+    >>> report = index.add([[1.0, 0.0], [0.6, 0.8]], keys=["east", "north-east"])
+    >>> index.search([0.0, 1.0], k=1)
+    Matches('north-east': 0.8000)
+    >>> index.close()
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        database: Database,
+        meta: dict[str, str],
+        encoder: EncoderLike | None = None,
+    ) -> None:
+        self.directory = directory
+        self.database = database
+        self.dimension = int(meta["dimension"])
+        self.model_checksum = meta["model_checksum"]
+        self.uuid = meta["uuid"]
+        self._encoder = encoder
+        self._searcher = Searcher(directory, database, self.dimension)
+
+    @classmethod
+    def create(
+        cls,
+        directory: str | os.PathLike[str],
+        encoder: Any = None,
+        *,
+        dimension: int | None = None,
+        timeout: float = 30.0,
+    ) -> Self:
+        """Make a new, empty index.
+
+        Parameters
+        ----------
+        directory : path
+            Made when it does not exist.
+        encoder : Encoder or fitted model, optional
+            Stored as ``model.zip``; without one the index takes vectors only.
+        dimension : int, optional
+            Length of the vectors; needed only without an encoder.
+        timeout : float
+            Seconds a writer waits for another one.
+
+        Raises
+        ------
+        IndexStoreError
+            When the directory already holds an index, or cannot be written.
+        """
+        path = Path(directory)
+        wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
+        lifecycle.create(path, wrapped, dimension)
+        return cls._opened(path, wrapped, timeout)
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | os.PathLike[str],
+        encoder: Any = None,
+        *,
+        timeout: float = 30.0,
+    ) -> Self:
+        """Open an index.
+
+        Parameters
+        ----------
+        directory : path
+        encoder : Encoder or fitted model, optional
+            In place of the stored model, which otherwise is loaded when a picture is first
+            to be encoded.
+        timeout : float
+            Seconds a writer waits for another one.
+
+        Raises
+        ------
+        IndexStoreError
+            When there is no index, or a newer version wrote it.
+        ModelMismatchError
+            When the encoder is another than the one the index was built with.
+        """
+        wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
+        return cls._opened(Path(directory), wrapped, timeout)
+
+    @classmethod
+    def _opened(cls, directory: Path, encoder: EncoderLike | None, timeout: float) -> Self:
+        database = Database(directory, timeout=timeout)
+        meta = lifecycle.read_meta(database)
+        if encoder is not None:
+            lifecycle.check_model(encoder, meta["model_checksum"])
+        return cls(directory, database, meta, encoder)
+
+    @property
+    def encoder(self) -> EncoderLike:
+        """The model; loaded from ``model.zip`` at the first use."""
+        if self._encoder is None:
+            self._encoder = lifecycle.load_encoder(self.directory, self.model_checksum)
+        return self._encoder
+
+    def add(
+        self,
+        images_or_vectors: Any,
+        *,
+        keys: Sequence[str] | None = None,
+        metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None = None,
+        replace: bool = False,
+        strict: bool = False,
+        thumbnails: bool = True,
+    ) -> Report:
+        """Add pictures, or vectors.
+
+        Each batch is one transaction. A picture that cannot be read is reported and left
+        out; the others are added.
+
+        Parameters
+        ----------
+        images_or_vectors : list of pictures, uint8 array (n, h, w[, 3]), or float array (n, d)
+            A picture is a path, ``bytes``, a ``PIL.Image`` or a uint8 array.
+        keys : list of str, optional
+            By default paths name themselves, and other pictures get their opaque id.
+        metadata : list of dict, or one dict for all, optional
+            Plain JSON values.
+        replace : bool
+            Put a picture in the place of one with the same key, which otherwise is an error.
+        strict : bool
+            Raise at the first picture that cannot be read, before its batch is added.
+        thumbnails : bool
+            Keep a small copy of each picture.
+
+        Raises
+        ------
+        IndexStoreError
+            When a key is there already, or the index cannot be written.
+        ImageDecodeError
+            With ``strict``.
+        """
+        adder = Adder(self, replace=replace, strict=strict, thumbnails=thumbnails)
+        return adder.add(images_or_vectors, keys, metadata)
+
+    def update(
+        self, key: str, image_or_vector: Any = None, *, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Change the picture (or vector) of a key, its metadata, or both; its id stays.
+
+        Raises
+        ------
+        KeyNotFoundError
+            When there is no such key.
+        ImageDecodeError
+            When the picture cannot be read; nothing is changed then.
+        """
+        Adder(self, replace=True, strict=True).update(key, image_or_vector, metadata)
+
+    def delete(self, keys: str | Iterable[str]) -> int:
+        """Delete pictures, all or none, and return how many.
+
+        Raises
+        ------
+        KeyNotFoundError
+            When one of the keys is not there; nothing is deleted then.
+        """
+        wanted = list(dict.fromkeys(as_list(keys)))
+        with self.database.write() as connection:
+            there = items.ids(connection, wanted)
+            if len(there) < len(wanted):
+                missing = next(key for key in wanted if key not in there)
+                raise items.no_such_key(missing)
+            return items.delete(connection, wanted)
+
+    def get(self, key: str) -> Item:
+        """Return one picture's vector, metadata and source.
+
+        Raises
+        ------
+        KeyNotFoundError
+        """
+        with self.database.read() as connection:
+            return items.get(connection, key)
+
+    def get_by_id(self, identifier: str) -> Item:
+        """Return the picture of an opaque id; like `get`."""
+        with self.database.read() as connection:
+            return items.get(connection, identifier, by="id")
+
+    def thumbnail(self, key: str) -> Thumbnail | None:
+        """Return the small copy of a picture; None when none was kept.
+
+        Raises
+        ------
+        KeyNotFoundError
+        """
+        with self.database.read() as connection:
+            return items.thumbnail(connection, key)
+
+    def keys(self) -> Iterator[str]:
+        """Yield all keys, in the order in which they were added."""
+        after = 0
+        while True:
+            with self.database.read() as connection:
+                rows = connection.execute(
+                    "SELECT number, key FROM items WHERE number > ? ORDER BY number LIMIT ?",
+                    (after, _PAGE),
+                ).fetchall()
+            if not rows:
+                return
+            yield from (row[1] for row in rows)
+            after = rows[-1][0]
+
+    def search(
+        self,
+        query: Any,
+        k: int = 5,
+        *,
+        min_score: float | None = None,
+        exclude: str | Iterable[str] = (),
+    ) -> Matches:
+        """Return the pictures nearest to one, best first.
+
+        Parameters
+        ----------
+        query : picture or vector
+            A path, ``bytes``, a ``PIL.Image``, a uint8 array (h, w[, 3]), or a float vector.
+        k : int
+            How many, at most.
+        min_score : float, optional
+            Leave out what is less similar.
+        exclude : key or list of keys
+            Leave these out (keys that do not exist do not matter).
+        """
+        vector = self._query(query)
+        return self.search_batch(vector[None], k, min_score=min_score, exclude=exclude)[0]
+
+    def search_batch(
+        self,
+        queries: Any,
+        k: int = 5,
+        *,
+        min_score: float | None = None,
+        exclude: str | Iterable[str] = (),
+    ) -> list[Matches]:
+        """Return the matches of many queries (float array (n, d), or pictures) of one moment."""
+        if k < 1:
+            raise ValueError(f"k={k} must be at least 1.")
+        vectors = self._queries(queries)
+        return self._searcher.search(vectors, k, min_score=min_score, exclude=as_list(exclude))
+
+    def close(self) -> None:
+        """Close the files; the index may be used again afterwards."""
+        self.database.close()
+
+    def _query(self, query: Any) -> Floats:
+        """Return the vector of one query."""
+        if is_vectors(query):
+            vector = normalised(query, self.dimension)
+            if vector.ndim == 1:
+                return vector
+            raise ValueError("search takes one query; use search_batch for several.")
+        prepared = prepare(query, self.encoder, thumbnails=False)
+        vectors = self.encoder.encode_tensors(prepared.tensor[None])
+        return normalised(vectors, self.dimension).reshape(self.dimension)
+
+    def _queries(self, queries: Any) -> Floats:
+        if is_vectors(queries):
+            vectors = normalised(queries, self.dimension)
+            return vectors if vectors.ndim == 2 else vectors[None]
+        return normalised(self.encoder.encode(queries), self.dimension)
+
+    def __len__(self) -> int:
+        with self.database.read() as connection:
+            return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
+
+    def __contains__(self, key: object) -> bool:
+        with self.database.read() as connection:
+            return isinstance(key, str) and bool(items.ids(connection, [key]))
+
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Index({os.fspath(self.directory)!r}, dimension={self.dimension})"

@@ -1,0 +1,32 @@
+"""Names for the arrays of this package."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+Numbers: TypeAlias = NDArray[np.int64]
+Array: TypeAlias = NDArray[Any]
+
+
+class EncoderLike(Protocol):
+    """What an index needs of an encoder."""
+
+    embedding_size: int
+    model_checksum: str
+
+    @property
+    def preprocessor(self) -> Any:
+        """Turns a picture into a tensor."""
+
+    def encode(self, images: Any) -> Floats:
+        """Return embeddings of pictures, (n, d)."""
+
+    def encode_tensors(self, X: Any) -> Floats:
+        """Return embeddings of what the preprocessor made, (n, d)."""
+
+    def save(self, path: Any) -> None:
+        """Write the model zip."""

@@ -1,0 +1,145 @@
+"""The rows that are scanned: files beside the database that are always right or thrown away."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import unit
+
+from pyimgret.index import Index, scan
+from pyimgret.index.exact import search_batch, top_k
+
+
+@pytest.fixture
+def small_flush(monkeypatch):
+    monkeypatch.setattr(scan, "_FLUSH_ROWS", 64)
+
+
+@pytest.fixture
+def cached(small_flush, tmp_path):
+    """Return an index whose rows are in a file, and its vectors."""
+    vectors = unit(500, 8)
+    index = Index.create(tmp_path / "idx", dimension=8)
+    index.add(vectors, keys=[str(i) for i in range(500)])
+    index.search(vectors[0])
+    return index, vectors
+
+
+def answers(index, seed=5):
+    return [matches.keys for matches in index.search_batch(unit(10, 8, seed=seed), 5)]
+
+
+def header(index):
+    return json.loads((index.directory / "cache" / "float32.json").read_text())
+
+
+@pytest.mark.parametrize("n", [1, 5, 100, 8192, 8193, 20000, 70001])
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_top_k_equals_a_full_sort(n, k):
+    rng = np.random.default_rng(n + k)
+    for scores in (rng.standard_normal(n), rng.integers(0, 5, n), np.zeros(n)):
+        scores = scores.astype(np.float32)
+        expected = np.lexsort((np.arange(n), -scores))[:k]
+        assert np.array_equal(top_k(scores, k), expected)
+
+
+def test_batches_in_blocks_equal_single_queries(monkeypatch):
+    monkeypatch.setattr("pyimgret.index.exact._BLOCK_SCORES", 1000)
+    rows, queries = unit(400, 8), unit(7, 8, seed=1)
+    dead = np.array([3, 100])
+    for query, (positions, scores) in zip(
+        queries, search_batch(rows, dead, queries, 400), strict=True
+    ):
+        assert len(positions) == 398
+        assert not {3, 100} & set(positions.tolist())
+        assert scores == pytest.approx(np.sort(np.delete(rows @ query, dead))[::-1], abs=1e-6)
+
+
+def test_the_file_is_used_by_the_next_process_and_grows(cached, monkeypatch):
+    index, _ = cached
+    count = header(index)["count"]
+    assert count >= 448
+    expected = answers(index)
+    read = []
+    pages = scan.items.pages
+    monkeypatch.setattr(
+        scan.items, "pages", lambda c, *, after: read.append(after) or pages(c, after=after)
+    )
+    again = Index.open(index.directory)
+    assert answers(again) == expected
+    assert read == [count]
+    index.add(unit(200, 8, seed=7), keys=[f"n{i}" for i in range(200)])
+    assert answers(again) == answers(index) == answers(Index.open(index.directory))
+    assert header(index)["count"] > count
+
+
+def test_deleted_rows_stay_dead_for_those_who_open_later(cached):
+    index, vectors = cached
+    index.delete([str(i) for i in range(0, 100)])
+    fresh = Index.open(index.directory)
+    found = fresh.search_batch(vectors[:100], 3)
+    assert all(int(key) >= 100 for matches in found for key in matches.keys)
+    assert answers(fresh) == answers(index)
+
+
+def test_a_file_that_is_mostly_dead_is_written_anew(cached):
+    index, _ = cached
+    old = header(index)["generation"]
+    index.delete([str(i) for i in range(400)])
+    fresh = Index.open(index.directory)
+    assert all(int(key) >= 400 for keys in answers(fresh) for key in keys)
+    assert header(index)["generation"] != old
+    assert len(list((index.directory / "cache").glob("float32-*.bin"))) == 2
+
+
+@pytest.mark.parametrize("harm", ["flip", "truncate", "header", "remove", "swap", "empty"])
+def test_a_damaged_file_is_noticed_and_made_anew(cached, harm):
+    index, _ = cached
+    expected = answers(index)
+    cache = index.directory / "cache"
+    data = next(cache.glob("float32-*-vectors.bin"))
+    if harm == "flip":
+        content = bytearray(data.read_bytes())
+        content[1234] ^= 64
+        data.write_bytes(content)
+    elif harm == "truncate":
+        data.write_bytes(data.read_bytes()[:1000])
+    elif harm == "header":
+        (cache / "float32.json").write_text("{")
+    elif harm == "remove":
+        data.unlink()
+    elif harm == "empty":
+        (cache / "float32.json").write_text("{}")
+    else:
+        (cache / "float32.json").write_text(json.dumps(header(index) | {"uuid": "another"}))
+    fresh = Index.open(index.directory)
+    assert answers(fresh) == expected
+    assert header(fresh)["uuid"] == index.uuid
+
+
+def test_two_that_append_in_turn_do_not_harm_each_other(cached):
+    first, _ = cached
+    second = Index.open(first.directory)
+    for turn in range(6):
+        writer = (first, second)[turn % 2]
+        writer.add(unit(90, 8, seed=50 + turn), keys=[f"{turn}-{i}" for i in range(90)])
+        assert answers(writer) == answers((second, first)[turn % 2])
+    assert answers(Index.open(first.directory)) == answers(first)
+
+
+def test_a_database_that_was_replaced_by_an_older_one_is_noticed(cached, tmp_path):
+    index, _ = cached
+    index.close()
+    old = (index.directory / "index.sqlite").read_bytes()
+    index.add(unit(200, 8, seed=8), keys=[f"n{i}" for i in range(200)])
+    answers(index)
+    index.close()
+    replacement = tmp_path / "old.sqlite"
+    replacement.write_bytes(old)
+    replacement.replace(index.directory / "index.sqlite")
+    fresh = Index.open(index.directory)
+    assert len(fresh) == 500
+    assert all(not key.startswith("n") for keys in answers(fresh) for key in keys)
+    assert all(not key.startswith("n") for keys in answers(index) for key in keys)
