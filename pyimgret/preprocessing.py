@@ -21,7 +21,8 @@ The rules below are exact: the same file gives the same bits in Python and in Ja
 5. **Mode.** To "L": ``(19595 * r + 38470 * g + 7471 * b + 32768) >> 16``; to "RGB": grey is
    repeated three times.
 6. **Resize**, on 8 bits, by Pillow's ``Image.resize`` (antialiased, ``reducing_gap=None``)
-   with the named filter, only when the size differs:
+   with the named filter, only when the size differs; first across, then down, except that a
+   picture that grows in width and shrinks in height goes down first:
    "stretch" goes to (width, height) at once; "crop" brings the shorter side to
    ``short_side`` and the longer one to ``short_side * longer // shorter``, and then cuts
    height x width out of the middle, starting at ``round((size - wanted) / 2)``, halves
@@ -204,7 +205,7 @@ class Preprocessor:
         return _resize(picture, *size, self.filter)
 
     def _scale(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        tables = _tables(tuple(self.mean), tuple(self.std))
+        tables = self.table()
         scaled: npt.NDArray[np.float32]
         if self.mode == "L":
             scaled = tables[0].take(pixels)
@@ -213,6 +214,10 @@ class Preprocessor:
         for channel, table in enumerate(tables):
             scaled[..., channel] = table.take(pixels[..., channel])
         return scaled
+
+    def table(self) -> npt.NDArray[np.float32]:
+        """Return what each level of a channel means, (channels, 256)."""
+        return _tables(tuple(self.mean), tuple(self.std))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the definition as JSON knows it; `from_dict` reads it back."""
@@ -255,9 +260,13 @@ _STORED: Final = tuple(f.name for f in fields(Preprocessor) if f.name != "max_pi
 def _resize(image: Image.Image, width: int, height: int, name: str) -> Image.Image:
     from PIL import Image
 
-    if image.size == (width, height):
-        return image
-    return image.resize((width, height), Image.Resampling[name.upper()], reducing_gap=None)
+    # NB: each pass rounds to 8 bits, and Pillow 13 orders them otherwise than Pillow 12.
+    down_first = width > image.width and height < image.height
+    between = (image.width, height) if down_first else (width, image.height)
+    for size in (between, (width, height)):
+        if image.size != size:
+            image = image.resize(size, Image.Resampling[name.upper()], reducing_gap=None)
+    return image
 
 
 def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:
