@@ -409,6 +409,21 @@ def test_stretch_is_pillows_resize(size, name):
     np.testing.assert_array_equal(result, np.asarray(expected))
 
 
+def test_the_order_of_the_passes_is_ours_whatever_pillow_does():
+    image = Image.fromarray(noise(40, 20, 3))
+
+    def by_hand(*sizes):
+        result = image
+        for size in sizes:
+            result = result.resize(size, Image.Resampling.BICUBIC)
+        return np.asarray(result)
+
+    for size, between in (((10, 15), (10, 40)), ((30, 60), (30, 40)), ((30, 15), (20, 15))):
+        result = Preprocessor("RGB", size[1], size[0], filter="bicubic").pixels(image)
+        np.testing.assert_array_equal(result, by_hand(between, size))
+    assert not np.array_equal(by_hand((20, 15), (30, 15)), by_hand((30, 40), (30, 15)))
+
+
 @pytest.mark.parametrize("name", ["nearest", "lanczos"])
 def test_a_picture_of_the_right_size_is_not_resampled(name):
     np.testing.assert_array_equal(Preprocessor("RGB", 7, 5, filter=name).pixels(RGB), RGB)
