@@ -205,7 +205,7 @@ class Preprocessor:
         return _resize(picture, *size, self.filter)
 
     def _scale(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        tables = _tables(tuple(self.mean), tuple(self.std))
+        tables = self.table()
         scaled: npt.NDArray[np.float32]
         if self.mode == "L":
             scaled = tables[0].take(pixels)
@@ -214,6 +214,10 @@ class Preprocessor:
         for channel, table in enumerate(tables):
             scaled[..., channel] = table.take(pixels[..., channel])
         return scaled
+
+    def table(self) -> npt.NDArray[np.float32]:
+        """Return what each level of a channel means, (channels, 256)."""
+        return _tables(tuple(self.mean), tuple(self.std))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the definition as JSON knows it; `from_dict` reads it back."""
