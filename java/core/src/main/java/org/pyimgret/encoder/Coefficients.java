@@ -1,21 +1,22 @@
 package org.pyimgret.encoder;
 
-import java.io.BufferedInputStream;
-import java.io.DataInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.ByteBuffer;
 import org.bytedeco.javacpp.indexer.DoubleIndexer;
 import org.bytedeco.javacpp.indexer.FloatIndexer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
+import java.io.BufferedInputStream;
+import java.io.DataInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+
 /**
  * Reads a row of numbers that {@code Nd4j.write} wrote.
  *
- * <p>{@code Nd4j.read} believes the shape that a file states, however few numbers follow, and native
- * code then reads beyond them; here the shape must be a row of exactly the expected length.
+ * <p>{@code Nd4j.read} believes the shape that a file states, however few numbers follow, and
+ * native code then reads beyond them; here the shape must be a row of exactly the expected length.
  */
 final class Coefficients {
 
@@ -47,8 +48,13 @@ final class Coefficients {
     private INDArray row(long expected, long most) throws IOException {
         long length = rowLength();
         if (expected >= 0 && length != expected || length > most) {
-            throw archive.refuse("has " + length + " numbers in " + entry + " where its network has "
-                    + Math.max(expected, most));
+            throw archive.refuse(
+                    "has "
+                            + length
+                            + " numbers in "
+                            + entry
+                            + " where its network has "
+                            + Math.max(expected, most));
         }
         modernHeader();
         if (in.readLong() != length) {
@@ -56,14 +62,17 @@ final class Coefficients {
         }
         DataType type = DataType.valueOf(in.readUTF());
         if (type != DataType.FLOAT && type != DataType.DOUBLE) {
-            throw archive.refuse("holds weights of type " + type + "; FLOAT and DOUBLE can be read");
+            throw archive.refuse(
+                    "holds weights of type " + type + "; FLOAT and DOUBLE can be read");
         }
         INDArray row = Nd4j.createUninitializedDetached(type, 1, length);
         fill(row, type, length);
         return row;
     }
 
-    /** The length that the shape information states: rank, shape, strides, options, stride, order. */
+    /**
+     * The length that the shape information states: rank, shape, strides, options, stride, order.
+     */
     private long rowLength() throws IOException {
         modernHeader();
         long words = in.readLong();
@@ -75,7 +84,8 @@ final class Coefficients {
         long first = rank == 2 ? in.readLong() : 1;
         long length = in.readLong();
         if (first != 1 || length < 1) {
-            throw archive.refuse("has a damaged " + entry + ": its shape is " + first + " x " + length);
+            throw archive.refuse(
+                    "has a damaged " + entry + ": its shape is " + first + " x " + length);
         }
         for (long i = 0; i < rank + 3; i++) {
             in.readLong();
@@ -86,8 +96,12 @@ final class Coefficients {
     private void modernHeader() throws IOException {
         String mode = in.readUTF();
         if (!mode.equals("LONG_SHAPE") && !mode.equals("MIXED_DATA_TYPES")) {
-            throw archive.refuse("has a " + entry + " in the form " + mode
-                    + " of an old Deeplearning4j; save it again with 1.0.0-M2.1");
+            throw archive.refuse(
+                    "has a "
+                            + entry
+                            + " in the form "
+                            + mode
+                            + " of an old Deeplearning4j; save it again with 1.0.0-M2.1");
         }
     }
 

@@ -3,8 +3,8 @@ package org.pyimgret.encoder;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
@@ -76,11 +76,14 @@ final class ModelArchive implements Closeable {
 
     private void checkName(String name) throws ModelFormatException {
         String slashed = name.replace('\\', '/');
-        if (slashed.startsWith("/") || ("/" + slashed + "/").contains("/../") || name.contains(":")) {
+        if (slashed.startsWith("/")
+                || ("/" + slashed + "/").contains("/../")
+                || name.contains(":")) {
             throw refuse("holds an entry that points out of the zip: " + quote(name));
         }
         if (slashed.equals("preprocessor.bin") || slashed.startsWith("objects/")) {
-            throw refuse("holds serialized Java objects (" + quote(name) + "), which could run code");
+            throw refuse(
+                    "holds serialized Java objects (" + quote(name) + "), which could run code");
         }
     }
 
@@ -91,11 +94,14 @@ final class ModelArchive implements Closeable {
         }
         try (InputStream in = zip.getInputStream(entry)) {
             if (java.util.Arrays.equals(in.readNBytes(SERIALIZED_JAVA.length), SERIALIZED_JAVA)) {
-                throw refuse("holds serialized Java objects (" + quote(entry.getName())
-                        + "), which could run code");
+                throw refuse(
+                        "holds serialized Java objects ("
+                                + quote(entry.getName())
+                                + "), which could run code");
             }
         } catch (ZipException e) {
-            throw new ModelFormatException(path + ": " + quote(entry.getName()) + ": " + e.getMessage(), e);
+            throw new ModelFormatException(
+                    path + ": " + quote(entry.getName()) + ": " + e.getMessage(), e);
         }
     }
 
@@ -103,7 +109,10 @@ final class ModelArchive implements Closeable {
         return zip.getEntry(name) != null;
     }
 
-    /** Opens an entry, which must exist, for reading; fails when more comes out than a bomb may give. */
+    /**
+     * Opens an entry, which must exist, for reading; fails when more comes out than a bomb may
+     * give.
+     */
     InputStream stream(String name) throws IOException {
         ZipEntry entry = zip.getEntry(name);
         if (entry == null) {
@@ -122,7 +131,8 @@ final class ModelArchive implements Closeable {
             }
             return bytes;
         } catch (ZipException e) {
-            throw new ModelFormatException(path + ": " + quote(name) + " is damaged: " + e.getMessage(), e);
+            throw new ModelFormatException(
+                    path + ": " + quote(name) + " is damaged: " + e.getMessage(), e);
         }
     }
 
@@ -132,7 +142,10 @@ final class ModelArchive implements Closeable {
     }
 
     private static String bomb(String name) {
-        return "has an entry " + quote(name) + " that unpacks to more than " + BOMB_RATIO
+        return "has an entry "
+                + quote(name)
+                + " that unpacks to more than "
+                + BOMB_RATIO
                 + " times its packed size";
     }
 

@@ -1,8 +1,5 @@
 package org.pyimgret.encoder;
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
@@ -12,13 +9,18 @@ import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+
 /**
  * A model zip, read with suspicion: a hostile one is refused and runs nothing.
  *
  * <p>The zip is one that Deeplearning4j's {@code ModelSerializer} writes, with pyimgret.json as an
- * extra entry when pyimgret wrote it. Refused are entries with serialized Java objects, entries that
- * point out of the zip, classes in the configuration that are none of Deeplearning4j's settings,
- * absurd sizes, bombs, and weights that do not fit their network. No process-wide setting is made.
+ * extra entry when pyimgret wrote it. Refused are entries with serialized Java objects, entries
+ * that point out of the zip, classes in the configuration that are none of Deeplearning4j's
+ * settings, absurd sizes, bombs, and weights that do not fit their network. No process-wide setting
+ * is made.
  */
 public final class ModelFile {
 
@@ -109,7 +111,8 @@ public final class ModelFile {
                     : multiLayer(archive, configuration.multiLayer(), updater);
         } catch (RuntimeException e) {
             throw new ModelFormatException(
-                    archive.refuse("holds a network that Deeplearning4j cannot build: " + e).getMessage(),
+                    archive.refuse("holds a network that Deeplearning4j cannot build: " + e)
+                            .getMessage(),
                     e);
         }
     }

@@ -1,0 +1,199 @@
+package org.pyimgret.encoder;
+
+import org.w3c.dom.Element;
+import org.w3c.dom.Node;
+
+import java.awt.image.BufferedImage;
+import java.awt.image.IndexColorModel;
+import java.awt.image.Raster;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.util.Iterator;
+import java.util.Locale;
+
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.metadata.IIOMetadata;
+import javax.imageio.stream.ImageInputStream;
+import javax.imageio.stream.MemoryCacheImageInputStream;
+
+/**
+ * Picture files to upright 8-bit pixels without alpha, by ImageIO and the rules of
+ * pyimgret/preprocessing.py (steps 1 to 5).
+ */
+final class PictureDecoder {
+
+    private final long maxPixels;
+
+    PictureDecoder(long maxPixels) {
+        this.maxPixels = maxPixels;
+    }
+
+    /** Decodes the first frame of a file's content. */
+    Pixels decode(byte[] file) throws ImageDecodeException {
+        PictureInfo info = PictureInfo.of(file);
+        ImageReader reader = null;
+        try (ImageInputStream in =
+                new MemoryCacheImageInputStream(new ByteArrayInputStream(file))) {
+            reader = reader(info, in);
+            Warnings warnings = new Warnings();
+            reader.addIIOReadWarningListener(warnings);
+            // NB: the whole stream must stay readable: the metadata are read after the pixels.
+            reader.setInput(in, false, false);
+            checkSize(reader.getWidth(0), reader.getHeight(0));
+            Pixels pixels = read(reader, info);
+            warnings.check();
+            return pixels.upright(info.orientation);
+        } catch (ImageDecodeException e) {
+            throw e;
+        } catch (IOException | RuntimeException e) {
+            // Decoders throw whatever hostile bytes lead them to.
+            throw new ImageDecodeException("cannot be decoded: " + e, e);
+        } finally {
+            if (reader != null) {
+                reader.dispose();
+            }
+        }
+    }
+
+    void checkSize(long width, long height) throws ImageDecodeException {
+        if (width < 1 || height < 1 || width * height > maxPixels) {
+            throw new ImageDecodeException(
+                    width
+                            + " x "
+                            + height
+                            + " pixels; between 1 and "
+                            + maxPixels
+                            + " are accepted.");
+        }
+    }
+
+    /**
+     * The JDK's own reader where it has one: what plug-ins a host brings must not change pixels.
+     */
+    private static ImageReader reader(PictureInfo info, ImageInputStream in)
+            throws ImageDecodeException {
+        boolean own = info.format.compareTo(PictureInfo.Format.JPEG) <= 0;
+        Iterator<ImageReader> readers =
+                own
+                        ? ImageIO.getImageReadersByFormatName(info.format.name())
+                        : ImageIO.getImageReaders(in);
+        while (readers.hasNext()) {
+            ImageReader reader = readers.next();
+            if (!own || reader.getClass().getName().startsWith("com.sun.")) {
+                return reader;
+            }
+        }
+        throw new ImageDecodeException(
+                "not a picture of a format that this JVM can read; PNG, JPEG,"
+                        + " GIF, BMP and TIFF are, others by an ImageIO plug-in.");
+    }
+
+    private Pixels read(ImageReader reader, PictureInfo info) throws IOException {
+        switch (info.format) {
+            case PNG:
+                return readPng(reader.read(0), info);
+            case GIF:
+                return readGif(reader);
+            case JPEG:
+                return readJpeg(reader, info);
+            default:
+                return Rasters.toPixels(reader.read(0));
+        }
+    }
+
+    private static Pixels readPng(BufferedImage image, PictureInfo info) {
+        if (info.colourType == 3) {
+            return Rasters.lookUp(image, info.paletteSize);
+        }
+        if (info.colourType != 0 && info.colourType != 2) {
+            return Rasters.toPixels(image);
+        }
+        // ImageIO makes alpha of a transparent colour, or not, by its version: do it here.
+        Pixels pixels = Rasters.opaque(image, info.colourType == 0 ? 1 : 3);
+        boolean wideGrey = info.colourType == 0 && info.bitDepth == 16;
+        if (!wideGrey && info.transparentColour.length > 0) {
+            Rasters.whiten(pixels, info.transparentColour);
+        }
+        return pixels;
+    }
+
+    private Pixels readGif(ImageReader reader) throws IOException {
+        BufferedImage frame = reader.read(0);
+        IIOMetadata metadata = reader.getImageMetadata(0);
+        Node root = metadata.getAsTree(metadata.getNativeMetadataFormatName());
+        Element position = find(root, "ImageDescriptor");
+        int left = Integer.parseInt(position.getAttribute("imageLeftPosition"));
+        int top = Integer.parseInt(position.getAttribute("imageTopPosition"));
+        IIOMetadata stream = reader.getStreamMetadata();
+        Node streamRoot = stream.getAsTree(stream.getNativeMetadataFormatName());
+        Element screen = find(streamRoot, "LogicalScreenDescriptor");
+        boolean coloured =
+                find(streamRoot, "GlobalColorTable") != null
+                        || find(root, "LocalColorTable") != null;
+        int width = Integer.parseInt(screen.getAttribute("logicalScreenWidth"));
+        int height = Integer.parseInt(screen.getAttribute("logicalScreenHeight"));
+        width = Math.max(width, left + frame.getWidth());
+        height = Math.max(height, top + frame.getHeight());
+        checkSize(width, height);
+        int[] table = Rasters.overWhite((IndexColorModel) frame.getColorModel(), !coloured);
+        return onScreen(frame, table, left, top, new Pixels(width, height, 3));
+    }
+
+    /** Lays a frame on its screen; what it leaves open is transparent, or the first colour. */
+    private static Pixels onScreen(
+            BufferedImage frame, int[] table, int left, int top, Pixels screen) {
+        IndexColorModel colours = (IndexColorModel) frame.getColorModel();
+        int background = table[Math.max(0, colours.getTransparentPixel())];
+        int[] row = new int[frame.getWidth()];
+        for (int y = 0; y < screen.height; y++) {
+            boolean inside = y >= top && y < top + frame.getHeight();
+            if (inside) {
+                frame.getRaster().getPixels(0, y - top, row.length, 1, row);
+            }
+            for (int x = 0; x < screen.width; x++) {
+                boolean open = !inside || x < left || x >= left + row.length;
+                Rasters.put(screen, y * screen.width + x, open ? background : table[row[x - left]]);
+            }
+        }
+        return screen;
+    }
+
+    private static Pixels readJpeg(ImageReader reader, PictureInfo info) throws IOException {
+        if (info.components != 4) {
+            return Rasters.toPixels(reader.read(0));
+        }
+        // ImageIO has no colour model for inks, but gives the samples; Adobe's are inverted.
+        Raster raster = reader.readRaster(0, null);
+        return info.ycck ? Inks.fromYcck(raster) : Inks.fromLight(raster);
+    }
+
+    private static Element find(Node parent, String name) {
+        for (Node node = parent.getFirstChild(); node != null; node = node.getNextSibling()) {
+            if (node.getNodeName().equals(name)) {
+                return (Element) node;
+            }
+        }
+        return null;
+    }
+
+    /** A picture that stops early is an error here, as in Python; ImageIO only warns. */
+    private static final class Warnings implements javax.imageio.event.IIOReadWarningListener {
+
+        private String first;
+
+        @Override
+        public void warningOccurred(ImageReader source, String warning) {
+            String text = warning.toLowerCase(Locale.ROOT);
+            if (first == null && (text.contains("premature end") || text.contains("truncated"))) {
+                first = warning;
+            }
+        }
+
+        void check() throws ImageDecodeException {
+            if (first != null) {
+                throw new ImageDecodeException("cannot be decoded: " + first);
+            }
+        }
+    }
+}
