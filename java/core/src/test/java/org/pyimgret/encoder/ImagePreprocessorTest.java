@@ -94,17 +94,12 @@ final class ImagePreprocessorTest {
     }
 
     @Test
-    void whatIsNoPictureIsRefusedWithAReason() {
+    void whatIsNoPictureIsRefusedWithAReason() throws IOException {
         ImagePreprocessor preprocessor = fromJson(GREY);
         assertMessage("format", () -> preprocessor.apply("hello".getBytes()));
         assertMessage("regular", () -> preprocessor.apply(folder));
-        byte[] bomb = new byte[54];
-        System.arraycopy(new byte[] {'B', 'M'}, 0, bomb, 0, 2);
-        bomb[10] = 54;
-        bomb[14] = 40;
-        bomb[20] = bomb[24] = 127;
-        bomb[26] = 1;
-        bomb[28] = 24;
+        byte[] bomb = png(noise(BufferedImage.TYPE_INT_RGB));
+        bomb[17] = bomb[21] = 100; // 6.5 million pixels across and down
         assertMessage("accepted", () -> preprocessor.apply(bomb));
     }
 
