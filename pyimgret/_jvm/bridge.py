@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret._jvm.facade import SIGNATURES
+from pyimgret._jvm.facade import FACADES
 from pyimgret._jvm.jars import install_hint, jar_folder
 from pyimgret._jvm.room import Room
 from pyimgret._jvm.settings import current_settings
@@ -59,7 +59,12 @@ class Bridge:
         return task.result()
 
     def call_stoppable(
-        self, method: str, *arguments: object, keep: object, poll: Callable[[], None], stop: Callable[[], None]
+        self,
+        method: str,
+        *arguments: object,
+        keep: object,
+        poll: Callable[[], None],
+        stop: Callable[[], None],
     ) -> Any:
         """Run a long method: ``poll`` is called ten times a second, ``stop`` on Ctrl-C.
 
@@ -160,16 +165,29 @@ def _start() -> Any:
 
 def _facade(options: list[str]) -> Any:
     try:
-        jnius = importlib.import_module("jnius")
-        members = {n: jnius.JavaStaticMethod(s) for n, s in SIGNATURES.items()}
-        members["__javaclass__"] = "org/pyimgret/bridge/Bridge"
-        return jnius.MetaJavaClass("Bridge", (jnius.JavaClass,), members)
+        return _Facades(importlib.import_module("jnius"))
     except Exception as error:
         raise JvmStartError(
             f"The JVM could not start: {error}.\nIt was started with: {' '.join(options)}\n"
             f"JAVA_HOME is {os.environ.get('JAVA_HOME', 'not set')}; a JDK of version 11 or newer is "
             f"needed. `pyimgret doctor` says more. To install a JDK:\n{install_hint()}"
         ) from error
+
+
+class _Facades:
+    """The methods of all facade classes, by name."""
+
+    def __init__(self, jnius: Any) -> None:
+        self._owners: dict[str, Any] = {}
+        for name, signatures in FACADES.items():
+            members = {n: jnius.JavaStaticMethod(s) for n, s in signatures.items()}
+            members["__javaclass__"] = name
+            owner = jnius.MetaJavaClass(name.rpartition("/")[2], (jnius.JavaClass,), members)
+            self._owners |= dict.fromkeys(signatures, owner)
+
+    def __getattr__(self, method: str) -> Any:
+        # NB: asked of the class anew each time; pyjnius's saved bound methods alias each other.
+        return getattr(self._owners[method], method)
 
 
 def _import_pydl4j() -> None:

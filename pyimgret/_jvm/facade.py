@@ -1,4 +1,4 @@
-"""The static methods of ``org.pyimgret.bridge.Bridge``, by name and JNI signature.
+"""The static methods of ``org.pyimgret.bridge``, by class, name and JNI signature.
 
 Named here rather than found by reflection: a call then has one meaning, costs under a
 microsecond, and pyjnius's choice among overloads is never asked.
@@ -34,4 +34,24 @@ SIGNATURES: dict[str, str] = {
     "release": "(J)V",
     "openHandles": "()I",
     "javaNetwork": "(J)Lorg/deeplearning4j/nn/multilayer/MultiLayerNetwork;",
+}
+
+_GRAPH: dict[str, str] = {
+    "createGraph": f"({_STRING})J",
+    "restoreGraph": f"({_STRING}Z)J",
+    "saveGraph": f"(J{_STRING}Z)V",
+    "graphConfiguration": f"(J){_STRING}",
+    "describeGraph": f"(J){_STRING}",
+    "getGraphParameters": "(JJ)V",
+    "setGraphParameters": "(JJ)V",
+    "getGraphParameter": f"(J{_STRING}J)V",
+    "setGraphParameter": f"(J{_STRING}J)V",
+    "graphOutputShape": f"(J{_STRING}{_STRING}){_STRING}",
+    "activateGraph": f"(J{_STRING}{_STRING}IJJ)V",
+}
+
+#: Facade class to its methods; a method's name is its own among all of them.
+FACADES: dict[str, dict[str, str]] = {
+    "org/pyimgret/bridge/Bridge": SIGNATURES,
+    "org/pyimgret/bridge/GraphBridge": _GRAPH,
 }

@@ -33,11 +33,16 @@ public final class Images {
      *     256 float32 values
      */
     public Images(JsonNode s) {
+        this(s, Json.required(s, "layout").asText());
+    }
+
+    /** Sees pictures for a network that wants another layout, such as channels_last. */
+    Images(JsonNode s, String layout) {
+        this.layout = layout;
         count = Json.required(s, "count").asLong();
         height = Json.required(s, "height").asInt();
         width = Json.required(s, "width").asInt();
         channels = Json.required(s, "channels").asInt();
-        layout = Json.required(s, "layout").asText();
         size = height * width * channels;
         long address = Json.required(s, "address").asLong();
         if (Json.required(s, "dtype").asText().equals("uint8")) {
@@ -94,6 +99,8 @@ public final class Images {
         switch (layout) {
             case "convolutional":
                 return new long[] {rows, channels, height, width};
+            case "channels_last":
+                return new long[] {rows, height, width, channels};
             case "recurrent":
                 return new long[] {rows, (long) width * channels, height};
             default:
@@ -122,7 +129,7 @@ public final class Images {
 
     /** Writes a row of (height, width, channels) as the network's layout has it. */
     void arrange(float[] row, float[] out, int at) {
-        if (layout.equals("dense") || (channels == 1 && layout.equals("convolutional"))) {
+        if (layout.equals("dense") || layout.equals("channels_last") || (channels == 1 && layout.equals("convolutional"))) {
             System.arraycopy(row, 0, out, at, size);
             return;
         }

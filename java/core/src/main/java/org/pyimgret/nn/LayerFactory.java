@@ -112,6 +112,7 @@ final class LayerFactory {
 
     private static Layer globalPooling(JsonNode s) {
         return named(new GlobalPoolingLayer.Builder(PoolingType.valueOf(text(s, "pooling", "avg").toUpperCase())), s)
+                .pnorm(integer(s, "power", 2))
                 .build();
     }
 

@@ -54,7 +54,7 @@ public final class NetworkFactory {
         return list.setInputType(inputType(Json.required(settings, "input"))).build();
     }
 
-    private static InputType inputType(JsonNode input) {
+    static InputType inputType(JsonNode input) {
         String kind = Json.required(input, "kind").asText();
         switch (kind) {
             case "dense":

@@ -1,0 +1,161 @@
+package org.pyimgret.nn;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.deeplearning4j.nn.conf.graph.GraphVertex;
+import org.deeplearning4j.nn.conf.graph.LayerVertex;
+import org.deeplearning4j.nn.graph.ComputationGraph;
+import org.deeplearning4j.nn.layers.mkldnn.BaseMKLDNNHelper;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.indexing.NDArrayIndex;
+import org.nd4j.shade.jackson.databind.JsonNode;
+import org.pyimgret.bridge.Memory;
+
+/** A graph as it is stored and trained, channels first, and as it runs, channels last on oneDNN. */
+public final class GraphNetwork {
+
+    private final ComputationGraph stored;
+    private final ComputationGraph twin;
+
+    /**
+     * Takes a graph.
+     *
+     * @param stored channels first
+     */
+    public GraphNetwork(ComputationGraph stored) {
+        this.stored = stored;
+        this.twin = BaseMKLDNNHelper.mklDnnEnabled() ? ChannelsLast.twin(stored) : null;
+    }
+
+    /**
+     * Gives the graph as it is stored.
+     *
+     * @return channels first; training it changes what runs
+     */
+    public ComputationGraph stored() {
+        return stored;
+    }
+
+    /**
+     * Finds a parameter.
+     *
+     * @param key vertex and name, such as {@code logits_W}
+     * @return the graph's own array
+     */
+    public INDArray parameter(String key) {
+        INDArray parameter = stored.paramTable().get(key);
+        if (parameter == null) {
+            throw new IllegalArgumentException(
+                    "unknown parameter '" + key + "'; known: " + stored.paramTable().keySet());
+        }
+        return parameter;
+    }
+
+    /**
+     * Describes the graph.
+     *
+     * @return JSON as {@link Parameters#describe} gives it, the vertices in the order they run
+     */
+    public String describe() {
+        List<Map<String, Object>> layers = new ArrayList<>();
+        Map<String, GraphVertex> vertices = stored.getConfiguration().getVertices();
+        for (int index : stored.topologicalSortOrder()) {
+            String name = stored.getVertices()[index].getVertexName();
+            if (vertices.containsKey(name)) {
+                layers.add(vertex(layers.size(), name, vertices.get(name)));
+            }
+        }
+        Map<String, Object> description = new LinkedHashMap<>();
+        description.put("layers", layers);
+        description.put("count", stored.numParams());
+        description.put("channels_last", twin != null);
+        return Json.write(description);
+    }
+
+    private Map<String, Object> vertex(int index, String name, GraphVertex vertex) {
+        Map<String, Object> entry = new LinkedHashMap<>();
+        boolean layer = vertex instanceof LayerVertex;
+        entry.put("index", index);
+        entry.put("name", name);
+        Object what = layer ? ((LayerVertex) vertex).getLayerConf().getLayer() : vertex;
+        entry.put("type", what.getClass().getSimpleName());
+        Map<String, long[]> shapes = new LinkedHashMap<>();
+        if (layer) {
+            stored.getLayer(name).paramTable().forEach((k, v) -> shapes.put(name + "_" + k, v.shape()));
+        }
+        entry.put("parameters", shapes);
+        return entry;
+    }
+
+    /**
+     * Gives the shape of what a vertex answers to one picture.
+     *
+     * @param settings see {@link Images}; one picture of it is run
+     * @param vertex its name
+     * @return [values], or [channels, height, width]
+     */
+    public long[] outputShape(JsonNode settings, String vertex) {
+        Images images = images(settings);
+        try (INDArray input = Nd4j.zeros(DataType.FLOAT, images.shape(1));
+                INDArray out = run(input, vertex)) {
+            long[] shape = channelsFirst(out).shape();
+            return java.util.Arrays.copyOfRange(shape, 1, shape.length);
+        }
+    }
+
+    /**
+     * Runs the graph up to a vertex, batch by batch.
+     *
+     * @param settings see {@link Images}
+     * @param vertex its name
+     * @param batchSize pictures at a time
+     * @param out address of count x width float32; maps are written as (channel, line, column)
+     * @param width values that the vertex gives for a picture
+     */
+    public void activate(JsonNode settings, String vertex, int batchSize, long out, long width) {
+        Images images = images(settings);
+        int capacity = (int) Math.max(1, Math.min(batchSize, images.count()));
+        float[] row = new float[images.size()];
+        float[] rows = new float[capacity * images.size()];
+        try (INDArray input = Nd4j.createUninitializedDetached(DataType.FLOAT, images.shape(capacity))) {
+            for (long start = 0; start < images.count(); start += capacity) {
+                int count = (int) Math.min(capacity, images.count() - start);
+                for (int i = 0; i < count; i++) {
+                    images.read(start + i, row);
+                    images.arrange(row, rows, i * images.size());
+                }
+                int length = count * images.size();
+                Memory.floats(input.data().address(), length).put(rows, 0, length);
+                INDArray x = count == capacity ? input : input.get(NDArrayIndex.interval(0, count));
+                copy(x, vertex, count, out + start * width * Float.BYTES, width);
+            }
+        }
+    }
+
+    private void copy(INDArray input, String vertex, int count, long out, long width) {
+        try (INDArray result = run(input, vertex)) {
+            if (result.length() != count * width) {
+                throw new IllegalArgumentException(
+                        vertex + " gives " + result.length() + " values, expected " + count * width);
+            }
+            Parameters.copy(channelsFirst(result), out);
+        }
+    }
+
+    private Images images(JsonNode settings) {
+        return twin == null ? new Images(settings) : new Images(settings, "channels_last");
+    }
+
+    private INDArray run(INDArray input, String vertex) {
+        ComputationGraph graph = twin == null ? stored : twin;
+        return graph.output(List.of(vertex), false, new INDArray[] {input}, null)[0];
+    }
+
+    private INDArray channelsFirst(INDArray values) {
+        return twin != null && values.rank() == 4 ? values.permute(0, 3, 1, 2) : values;
+    }
+}
