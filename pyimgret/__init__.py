@@ -2,9 +2,52 @@
 
 Networks are built and trained from Python on Deeplearning4j; embeddings are compared by
 cosine similarity. Importing this package starts nothing: the Java virtual machine comes up
-with the first call that needs it.
+with the first call that needs it, and each name is loaded when it is first used.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pyimgret._jvm import JvmSettings as JvmSettings
+    from pyimgret._jvm import configure as configure
+    from pyimgret.decomposition import PCA as PCA
+    from pyimgret.decomposition import SVD as SVD
+    from pyimgret.encoder import Encoder as Encoder
+    from pyimgret.index import Index as Index
+    from pyimgret.networks import Autoencoder as Autoencoder
+    from pyimgret.networks import DenoisingAutoencoder as DenoisingAutoencoder
+    from pyimgret.networks import Network as Network
+    from pyimgret.networks import load as load
+    from pyimgret.preprocessing import Preprocessor as Preprocessor
+
+#: Public name to the module that has it.
+_HOMES = {
+    "Autoencoder": "networks",
+    "DenoisingAutoencoder": "networks",
+    "Encoder": "encoder",
+    "Index": "index",
+    "JvmSettings": "_jvm",
+    "Network": "networks",
+    "PCA": "decomposition",
+    "Preprocessor": "preprocessing",
+    "SVD": "decomposition",
+    "configure": "_jvm",
+    "load": "networks",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pyimgret' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"pyimgret.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

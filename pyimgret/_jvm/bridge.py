@@ -19,7 +19,7 @@ from pyimgret._jvm.facade import FACADES
 from pyimgret._jvm.jars import install_hint, jar_folder
 from pyimgret._jvm.room import Room
 from pyimgret._jvm.settings import current_settings
-from pyimgret.exceptions import JavaCallError, JvmStartError
+from pyimgret.exceptions import JavaCallError, JvmStartError, ModelFormatError
 
 
 class Bridge:
@@ -120,6 +120,8 @@ def _translated(error: Exception, method: str) -> Exception:
     stack = "\n".join(str(line) for line in getattr(error, "stacktrace", None) or ())
     if java_class == "java.lang.OutOfMemoryError":
         message = f"{message}. {_memory_hint()}"
+    if java_class == "org.pyimgret.encoder.ModelFormatException":
+        return ModelFormatError(message)
     return JavaCallError(
         f"{java_class} in {method}: {message}", java_class=java_class, java_stack=stack
     )
@@ -169,8 +171,8 @@ def _facade(options: list[str]) -> Any:
     except Exception as error:
         raise JvmStartError(
             f"The JVM could not start: {error}.\nIt was started with: {' '.join(options)}\n"
-            f"JAVA_HOME is {os.environ.get('JAVA_HOME', 'not set')}; a JDK of version 11 or newer is "
-            f"needed. `pyimgret doctor` says more. To install a JDK:\n{install_hint()}"
+            f"JAVA_HOME is {os.environ.get('JAVA_HOME', 'not set')}; a JDK of version 11 or newer "
+            f"is needed. `pyimgret doctor` says more. To install a JDK:\n{install_hint()}"
         ) from error
 
 
@@ -259,7 +261,7 @@ class JavaObject:
             bridge().release_later(handle)
 
 
-def float_array(values: object, *, name: str = "X") -> NDArray[np.float32]:
+def float_array(values: Any, *, name: str = "X") -> NDArray[np.float32]:
     """Return values as a C-contiguous float32 array of finite numbers, copied only if need be.
 
     Raises

@@ -11,6 +11,9 @@ _STRING = "Ljava/lang/String;"
 #: Method name to JNI signature; tests hold it against the Java class.
 SIGNATURES: dict[str, str] = {
     "createNetwork": f"({_STRING})J",
+    "restoreNetwork": f"({_STRING}Z)J",
+    "readMetadata": f"({_STRING}){_STRING}",
+    "outputSize": f"(J{_STRING}I)J",
     "saveNetwork": f"(J{_STRING}Z)V",
     "configuration": f"(J){_STRING}",
     "describe": f"(J){_STRING}",

@@ -1,4 +1,4 @@
-"""Two small computations with known answers: does this machine's mathematics hold?
+"""Two small computations with known answers, to see whether the mathematics holds.
 
 An OpenBLAS that does not know the processor can multiply wrongly and say nothing; training
 would then run, and learn nonsense.
@@ -56,7 +56,7 @@ def _compare(what: str, got: NDArray[np.float32], expected: NDArray[np.float64])
     worst = float(np.abs(got - expected).max())
     if not worst <= 1e-4:
         raise JvmStartError(
-            f"The self-check failed: a {what} on ND4J is off by {worst:.3g} from NumPy's. The BLAS "
-            "or oneDNN that was loaded does not suit this processor. `pyimgret doctor` shows which; "
-            "the variables OPENBLAS_CORETYPE=Haswell or PYIMGRET_ONEDNN=0 may help."
+            f"The self-check failed: a {what} on ND4J is off by {worst:.3g} from NumPy's. The "
+            "BLAS or oneDNN that was loaded does not suit this processor. `pyimgret doctor` shows "
+            "which; the variables OPENBLAS_CORETYPE=Haswell or PYIMGRET_ONEDNN=0 may help."
         )

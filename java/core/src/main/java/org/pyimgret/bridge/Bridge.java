@@ -2,10 +2,12 @@ package org.pyimgret.bridge;
 
 import java.io.File;
 import java.io.IOException;
+import java.nio.file.Path;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.util.ModelSerializer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.encoder.ModelFile;
 import org.pyimgret.nn.Activations;
 import org.pyimgret.nn.Images;
 import org.pyimgret.nn.Json;
@@ -44,6 +46,30 @@ public final class Bridge {
      */
     public static void saveNetwork(long network, String path, boolean updater) throws IOException {
         ModelSerializer.writeModel(network(network), new File(path), updater);
+    }
+
+    /**
+     * Restores a network from a model zip; a hostile file is refused, and nothing of it runs.
+     *
+     * @param path the zip
+     * @param training whether the updater's state is restored as well
+     * @return the network's handle
+     * @throws IOException when the file cannot be read, or is refused
+     */
+    public static long restoreNetwork(String path, boolean training) throws IOException {
+        return Handles.put(ModelFile.open(Path.of(path), training).network());
+    }
+
+    /**
+     * Reads a model's description alone.
+     *
+     * @param path the zip
+     * @return pyimgret.json, or an empty text for a zip that plain Deeplearning4j wrote
+     * @throws IOException when the file cannot be read, or is refused
+     */
+    public static String readMetadata(String path) throws IOException {
+        String metadata = ModelFile.readMetadata(Path.of(path));
+        return metadata == null ? "" : metadata;
     }
 
     /**
@@ -170,6 +196,18 @@ public final class Bridge {
     public static void activate(
             long network, String images, int from, int to, int batchSize, long out, long width) {
         Activations.compute(network(network), new Images(Json.parse(images)), from, to, batchSize, out, width);
+    }
+
+    /**
+     * Says how many values a layer gives for one picture.
+     *
+     * @param network handle
+     * @param images JSON, see {@link Images}; its address is not read
+     * @param layer which layer
+     * @return length of its output
+     */
+    public static long outputSize(long network, String images, int layer) {
+        return Activations.size(network(network), new Images(Json.parse(images)).shape(1), layer);
     }
 
     /**

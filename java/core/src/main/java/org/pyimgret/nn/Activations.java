@@ -62,23 +62,41 @@ public final class Activations {
         }
     }
 
+    /**
+     * Says how many values a layer gives for one picture.
+     *
+     * @param network the network
+     * @param shape the input's shape, the first number being 1
+     * @param layer which layer
+     * @return length of its output
+     */
+    public static long size(MultiLayerNetwork network, long[] shape, int layer) {
+        try (INDArray input = Nd4j.zeros(DataType.FLOAT, shape)) {
+            return run(network, input, 0, layer, LayerWorkspaceMgr.noWorkspaces()).length();
+        }
+    }
+
     private static void forward(MultiLayerNetwork network, INDArray input, int from, int to, long out, long width) {
         LayerWorkspaceMgr manager = LayerWorkspaceMgr.builder().defaultWorkspace(WORKSPACE, CONFIGURATION).build();
         MemoryWorkspace workspace = Nd4j.getWorkspaceManager().getAndActivateWorkspace(CONFIGURATION, WORKSPACE);
         try {
-            INDArray x = input;
-            int rows = (int) input.size(0);
-            for (int l = from; l <= to; l++) {
-                InputPreProcessor change = network.getLayerWiseConfigurations().getInputPreProcess(l);
-                x = change == null ? x : change.preProcess(x, rows, manager);
-                Layer layer = network.getLayer(l);
-                x = layer.activate(x, false, manager);
-                layer.clear();
-            }
-            copy(x, out, rows, width);
+            copy(run(network, input, from, to, manager), out, (int) input.size(0), width);
         } finally {
             workspace.close();
         }
+    }
+
+    private static INDArray run(
+            MultiLayerNetwork network, INDArray input, int from, int to, LayerWorkspaceMgr manager) {
+        INDArray x = input;
+        for (int l = from; l <= to; l++) {
+            InputPreProcessor change = network.getLayerWiseConfigurations().getInputPreProcess(l);
+            x = change == null ? x : change.preProcess(x, (int) input.size(0), manager);
+            Layer layer = network.getLayer(l);
+            x = layer.activate(x, false, manager);
+            layer.clear();
+        }
+        return x;
     }
 
     private static void copy(INDArray result, long out, int rows, long width) {

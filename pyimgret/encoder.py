@@ -1,0 +1,114 @@
+"""Encoder: any saved model, from pictures to embeddings of unit length."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.networks.base import Images, Model
+from pyimgret.networks.persistence import describe, load
+from pyimgret.preprocessing import Preprocessor
+
+
+class Encoder:
+    """Turns pictures into L2-normalised embeddings with a trained model.
+
+    Parameters
+    ----------
+    model : Model
+        Any fitted model.
+    batch_size : int
+        Pictures that the network sees at a time.
+
+    Attributes
+    ----------
+    model : Model
+    embedding_size : int
+        Length of an embedding.
+    preprocessor : Preprocessor or None
+    model_checksum : str
+        SHA-256 over all that decides an embedding: weights, layers, preprocessing.
+    """
+
+    def __init__(self, model: Model, *, batch_size: int = 256) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.embedding_size: int = model.embedding_size
+        self.preprocessor: Preprocessor | None = model.preprocessor
+        self.model_checksum: str = checksum(model)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, batch_size: int = 256) -> Encoder:
+        """Return the encoder of a model zip."""
+        return cls(load(path), batch_size=batch_size)
+
+    def encode(self, images: Images) -> NDArray[np.float32]:
+        """Return embeddings, float32 (n, embedding_size), each of length 1.
+
+        Parameters
+        ----------
+        images : images
+            uint8 (n, h, w) or (n, h, w, 3); a list of paths, bytes, arrays or PIL images; or
+            float32 tensors that the preprocessor gave.
+
+        Raises
+        ------
+        ImageDecodeError, DimensionMismatchError
+        """
+        return normalize(self.model.encode(images, batch_size=self.batch_size))
+
+    def encode_tensors(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the embeddings of what the preprocessor gave, float32 (n, h, w[, 3])."""
+        return self.encode(np.asarray(X, dtype=np.float32))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model zip."""
+        self.model.save(Path(path))
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.model!r}, embedding_size={self.embedding_size})"
+
+
+def normalize(codes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows of length 1; a row of zeros stays.
+
+    Examples
+    --------
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(codes, axis=1, keepdims=True)
+    units: NDArray[np.float32] = codes / np.where(lengths > 0, lengths, np.float32(1))
+    return units
+
+
+def checksum(model: Model) -> str:
+    """Return SHA-256, in hex, over all that decides a model's embedding."""
+    description = describe(model)
+    decisive: dict[str, Any] = {
+        name: description[name]
+        for name in ("code_layer", "input", "preprocessing", "normalisation")
+    }
+    decisive["configuration"] = _without_progress(json.loads(model.java_network.configuration()))
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    digest.update(model.java_network.parameters.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _without_progress(configuration: Any) -> Any:
+    """Leave out what training counts: it does not change an embedding."""
+    if isinstance(configuration, dict):
+        return {
+            key: _without_progress(value)
+            for key, value in configuration.items()
+            if key not in {"iterationCount", "epochCount"}
+        }
+    if isinstance(configuration, list):
+        return [_without_progress(value) for value in configuration]
+    return configuration

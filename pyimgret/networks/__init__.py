@@ -1,0 +1,8 @@
+"""Networks: `Network` of any layers, autoencoders, and what they have in common."""
+
+from pyimgret.networks.autoencoder import Autoencoder, DenoisingAutoencoder
+from pyimgret.networks.base import Model
+from pyimgret.networks.network import Network
+from pyimgret.networks.persistence import PlainNetwork, load
+
+__all__ = ["Autoencoder", "DenoisingAutoencoder", "Model", "Network", "PlainNetwork", "load"]

@@ -1,0 +1,129 @@
+"""A network in Java, seen from Python: made, restored, run, read and written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret._jvm import JavaObject, bridge
+from pyimgret._jvm.bridge import float_array
+from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.networks._input import NetworkInput
+
+
+class JavaNetwork(JavaObject):
+    """A ``MultiLayerNetwork`` and what is done with it."""
+
+    @classmethod
+    def create(cls, settings: dict[str, Any]) -> JavaNetwork:
+        """Make a network from the settings of its layers."""
+        return cls(bridge().call("createNetwork", json.dumps(settings)))
+
+    @classmethod
+    def restore(cls, path: Path, *, training: bool = False) -> JavaNetwork:
+        """Restore a network from a model zip, after it was found harmless."""
+        return cls(bridge().call("restoreNetwork", str(path), training))
+
+    def write(self, path: Path, *, updater: bool = False) -> None:
+        """Write a Deeplearning4j zip."""
+        bridge().call("saveNetwork", self.handle, str(path), updater)
+
+    def describe(self) -> dict[str, Any]:
+        """List the layers with the shapes of their parameters."""
+        description: dict[str, Any] = json.loads(bridge().call("describe", self.handle))
+        return description
+
+    def configuration(self) -> str:
+        """Return Deeplearning4j's own configuration, JSON."""
+        text: str = bridge().call("configuration", self.handle)
+        return text
+
+    @property
+    def parameters(self) -> NDArray[np.float32]:
+        """All parameters in one vector, a copy."""
+        out = np.empty(self.describe()["count"], dtype=np.float32)
+        bridge().call("getParameters", self.handle, out.ctypes.data, keep=out)
+        return out
+
+    @parameters.setter
+    def parameters(self, values: NDArray[np.float32]) -> None:
+        values = float_array(values, name="parameters")
+        count = self.describe()["count"]
+        if values.shape != (count,):
+            raise DimensionMismatchError(f"got {values.shape} parameters, expected ({count},).")
+        bridge().call("setParameters", self.handle, values.ctypes.data, keep=values)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of one parameter, such as ``0_W``."""
+        for layer in self.describe()["layers"]:
+            if key in layer["parameters"]:
+                return tuple(layer["parameters"][key])
+        known = [k for layer in self.describe()["layers"] for k in layer["parameters"]]
+        raise KeyError(f"unknown parameter {key!r}; known: {', '.join(known)}.")
+
+    def get(self, key: str) -> NDArray[np.float32]:
+        """Return one parameter, a copy."""
+        out = np.empty(self.shape(key), dtype=np.float32)
+        bridge().call("getParameter", self.handle, key, out.ctypes.data, keep=out)
+        return out
+
+    def set(self, key: str, values: NDArray[np.float32]) -> None:
+        """Replace one parameter."""
+        values = float_array(values, name=key)
+        if values.shape != self.shape(key):
+            raise DimensionMismatchError(
+                f"{key} has shape {values.shape}, expected {self.shape(key)}."
+            )
+        bridge().call("setParameter", self.handle, key, values.ctypes.data, keep=values)
+
+    def activate(
+        self, data: NetworkInput, *, first: int = 0, last: int, width: int, batch_size: int
+    ) -> NDArray[np.float32]:
+        """Run layers ``first`` to ``last``; returns (n, width)."""
+        out = np.empty((len(data), width), dtype=np.float32)
+        bridge().call(
+            "activate", self.handle, json.dumps(data.to_dict()), first, last, batch_size,
+            out.ctypes.data, width, keep=(data, out),
+        )  # fmt: skip
+        return out
+
+
+class JavaTrainer(JavaObject):
+    """Training of a network on data that Python keeps alive."""
+
+    def __init__(self, handle: int, keep: object) -> None:
+        super().__init__(handle)
+        self._keep = keep
+        # What both sides see while an epoch runs: stop, iterations, score, free.
+        self.control = np.zeros(4, dtype=np.float64)
+
+    @classmethod
+    def create(cls, network: JavaNetwork, settings: dict[str, Any], keep: object) -> JavaTrainer:
+        """Prepare training; ``keep`` are the arrays that the settings name by address."""
+        handle = bridge().call("createTrainer", network.handle, json.dumps(settings), keep=keep)
+        return cls(handle, keep)
+
+    @property
+    def iterations(self) -> int:
+        """Batches in an epoch."""
+        count: int = bridge().call("trainerIterations", self.handle)
+        return count
+
+    def loss(self) -> float:
+        """Return the mean loss over the data, without training."""
+        value: float = bridge().call("trainerLoss", self.handle, keep=self._keep)
+        return value
+
+    def epoch(self, epoch: int, first: int, poll: Any) -> tuple[dict[str, Any], bool]:
+        """Train for an epoch, or the rest of one; also says whether Ctrl-C was pressed."""
+        self.control[:] = (0, first, 0, 0)
+        text, interrupted = bridge().call_stoppable(
+            "trainEpoch", self.handle, epoch, first, self.control.ctypes.data,
+            keep=(self._keep, self.control), poll=lambda: poll(int(self.control[1])),
+            stop=lambda: self.control.__setitem__(0, 1.0),
+        )  # fmt: skip
+        return json.loads(text), interrupted

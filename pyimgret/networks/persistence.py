@@ -1,0 +1,218 @@
+"""Models in files: a Deeplearning4j zip with one more entry, ``pyimgret.json``.
+
+Plain Deeplearning4j restores the zip (``ModelSerializer``) and never looks at that entry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyimgret import __version__
+from pyimgret._jvm import bridge
+from pyimgret.exceptions import ModelFormatError
+from pyimgret.networks._input import InputShape
+from pyimgret.networks._java import JavaNetwork
+from pyimgret.networks.base import Model
+from pyimgret.preprocessing import Preprocessor
+
+METADATA = "pyimgret.json"
+FORMAT = 1
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Return what ``pyimgret.json`` says of a model."""
+    preprocessor = model.preprocessor_
+    return {
+        "format": FORMAT,
+        "library": f"pyimgret {__version__}",
+        "kind": type(model).__name__,
+        "network": "multilayer",
+        "parameters": _plain_parameters(model),
+        "code_layer": model.code_layer_,
+        "embedding_size": model.embedding_size_,
+        "normalisation": "l2",
+        "input": model.input_.to_dict(),
+        "preprocessing": None if preprocessor is None else preprocessor.to_dict(),
+        "training": {"history": getattr(model, "history_", {})},
+        "scores": getattr(model, "scores_", {}),
+        "state": model._state(),
+    }
+
+
+def _plain_parameters(model: Model) -> dict[str, Any]:
+    """Return the constructor's arguments that JSON can hold."""
+    plain: dict[str, Any] = {}
+    for name, value in model.get_params().items():
+        if isinstance(value, (str, int, float, bool)) or value is None:
+            plain[name] = value
+        elif isinstance(value, np.generic):
+            plain[name] = value.item()
+        elif isinstance(value, (tuple, list)) and all(
+            isinstance(v, (str, int, float)) for v in value
+        ):
+            plain[name] = list(value)
+    return plain
+
+
+def save(model: Model, path: Path) -> None:
+    """Write a model; an existing file is replaced when the new one is complete and on disk."""
+    write_atomically(path, lambda target: _write(model, target))
+
+
+def _write(model: Model, target: Path) -> None:
+    model.java_network.write(target)
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(METADATA, json.dumps(describe(model), indent=1))
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Call ``write(temporary)``, then put the result in the place of ``path``.
+
+    Raises
+    ------
+    OSError
+        When the folder is missing or cannot be written; ``path`` is then as it was.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"The folder {folder} does not exist; make it first.")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}-", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        # NB: mkstemp's file is the user's alone; a model is as readable as any new file.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_metadata(path: Path) -> dict[str, Any] | None:
+    """Return what ``pyimgret.json`` says, or None for a zip of plain Deeplearning4j.
+
+    Raises
+    ------
+    ModelFormatError
+        When the file is broken, hostile, or of a newer version.
+    """
+    text = bridge().call("readMetadata", str(path))
+    if not text:
+        return None
+    try:
+        metadata = json.loads(text)
+    except ValueError as error:
+        raise ModelFormatError(f"{path}: {METADATA} is not JSON: {error}") from error
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
+        raise ModelFormatError(f"{path}: {METADATA} does not say its format version.")
+    if metadata["format"] > FORMAT:
+        raise ModelFormatError(
+            f"{path} has format version {metadata['format']}, written by "
+            f"{metadata.get('library', 'a newer pyimgret')}; this one reads up to {FORMAT}. "
+            "Upgrade pyimgret."
+        )
+    return metadata
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    code_layer: int | str | None = None,
+    preprocessing: Preprocessor | None = None,
+    shape: InputShape | None = None,
+) -> Model:
+    """Return a saved model, of the kind that was saved.
+
+    Parameters
+    ----------
+    path : path
+        A model zip.
+    code_layer : int or str, optional
+        Whose output is the embedding; needed for a zip that Deeplearning4j wrote itself.
+    preprocessing : Preprocessor, optional
+        How pictures become input; needed likewise.
+    shape : InputShape, optional
+        What such a network takes; by default pictures as the preprocessing gives them, as one
+        vector each.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ModelFormatError
+        When the file is broken, hostile, of a newer version, or lacks what must be given.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no model at {file}.")
+    metadata = read_metadata(file)
+    if metadata is None:
+        return _load_plain(file, code_layer, preprocessing, shape)
+    try:
+        return _load_described(file, metadata)
+    except (KeyError, TypeError) as error:
+        raise ModelFormatError(f"{file}: {METADATA} lacks or garbles {error}.") from error
+
+
+def _load_described(file: Path, metadata: dict[str, Any]) -> Model:
+    kind = Model.kinds.get(metadata["kind"])
+    if kind is None:
+        raise ModelFormatError(
+            f"{file} holds a {metadata['kind']!r}; known kinds: {', '.join(sorted(Model.kinds))}."
+        )
+    model = kind.__new__(kind)
+    stored = metadata["preprocessing"]
+    preprocessor = None if stored is None else Preprocessor.from_dict(stored)
+    model._restore_parameters(metadata["parameters"])
+    model._adopt(
+        JavaNetwork.restore(file), InputShape.from_dict(metadata["input"]),
+        preprocessor, metadata["code_layer"],
+    )  # fmt: skip
+    if model.embedding_size_ != metadata["embedding_size"]:
+        raise ModelFormatError(
+            f"{file}: the code layer gives {model.embedding_size_} values, but {METADATA} says "
+            f"{metadata['embedding_size']}."
+        )
+    model.history_ = metadata.get("training", {}).get("history", {})
+    model.__dict__["scores_"] = metadata.get("scores", {})
+    model._restore_state(metadata.get("state", {}))
+    return model
+
+
+def _load_plain(
+    file: Path,
+    code_layer: int | str | None,
+    preprocessing: Preprocessor | None,
+    shape: InputShape | None,
+) -> Model:
+    if code_layer is None or (preprocessing is None and shape is None):
+        raise ModelFormatError(
+            f"{file} holds no {METADATA}: Deeplearning4j wrote it, and it does not say how "
+            "pictures become its input. Give load(path, code_layer=..., preprocessing=Preprocessor(...))."
+        )
+    if shape is None:
+        assert preprocessing is not None
+        channels = 3 if preprocessing.mode == "RGB" else 1
+        shape = InputShape("dense", preprocessing.height, preprocessing.width, channels)
+    model = PlainNetwork()
+    model._adopt(JavaNetwork.restore(file), shape, preprocessing, code_layer)
+    return model
+
+
+class PlainNetwork(Model):
+    """A network that Deeplearning4j saved itself; it encodes, and can be saved with the rest."""
