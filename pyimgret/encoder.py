@@ -84,8 +84,8 @@ def normalize(codes: NDArray[np.float32]) -> NDArray[np.float32]:
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     lengths = np.linalg.norm(codes, axis=1, keepdims=True)
-    units: NDArray[np.float32] = codes / np.where(lengths > 0, lengths, np.float32(1))
-    return units
+    units = codes / np.where(lengths > 0, lengths, 1)
+    return units.astype(np.float32)
 
 
 def checksum(model: Model) -> str:

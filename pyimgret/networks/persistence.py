@@ -203,7 +203,7 @@ def _load_plain(
     if code_layer is None or (preprocessing is None and shape is None):
         raise ModelFormatError(
             f"{file} holds no {METADATA}: Deeplearning4j wrote it, and it does not say how "
-            "pictures become its input. Give load(path, code_layer=..., preprocessing=Preprocessor(...))."
+            "pictures become its input. Give load(path, code_layer=..., preprocessing=...)."
         )
     if shape is None:
         assert preprocessing is not None
