@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +16,7 @@ from pyimgret.index import items
 from pyimgret.index.items import Record
 from pyimgret.index.keys import key_from_path, new_ids
 from pyimgret.index.pictures import Failure, Outcome, Prepared, Report, encode_stream, prepare
+from pyimgret.index.sources import source_of
 from pyimgret.index.vectors import is_vectors, normalised
 
 if TYPE_CHECKING:
@@ -81,15 +84,16 @@ class Adder:
     def write(self, records: Sequence[Record]) -> None:
         """Store records in one transaction."""
         with self.index.database.write() as connection:
-            there = items.ids(connection, [record.key for record in records])
-            if there and not self.replace:
-                raise _already(next(iter(there)))
-            items.delete(connection, list(there))
-            items.insert(
-                connection,
-                [r._replace(id=there[r.key]) if r.key in there else r for r in records],
-                _MODEL,
-            )
+            self.insert(connection, records)
+
+    def insert(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+        """Store records in the open transaction; those that are replaced keep their ids."""
+        there = items.ids(connection, [record.key for record in records])
+        if there and not self.replace:
+            raise _already(next(iter(there)))
+        items.delete(connection, list(there))
+        kept = [r._replace(id=there[r.key]) if r.key in there else r for r in records]
+        items.insert(connection, kept, _MODEL)
 
     def _add_vectors(
         self,
@@ -117,7 +121,10 @@ class Adder:
         return report
 
     def _load(self, task: Task) -> Prepared:
-        return prepare(task.image, self.index.encoder, thumbnails=self.thumbnails)
+        prepared = prepare(task.image, self.index.encoder, thumbnails=self.thumbnails)
+        if isinstance(task.image, (str, os.PathLike)):
+            return replace(prepared, source=source_of(task.image))
+        return prepared
 
     def _records(self, outcomes: list[Outcome[Task]], report: Report) -> Iterator[Record]:
         for outcome in outcomes:

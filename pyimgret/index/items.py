@@ -164,6 +164,12 @@ def ids(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def metadata(connection: sqlite3.Connection, key: str) -> dict[str, Any]:
+    """Return the metadata of a key; empty when there is no such key."""
+    row = connection.execute("SELECT metadata FROM items WHERE key = ?", (key,)).fetchone()
+    return {} if row is None else json.loads(row[0])
+
+
 def set_metadata(connection: sqlite3.Connection, key: str, text: str) -> None:
     """Replace the metadata of a key."""
     changed = connection.execute("UPDATE items SET metadata = ? WHERE key = ?", (text, key))

@@ -13,7 +13,8 @@ from typing import Any, cast
 from pyimgret import __version__
 from pyimgret.exceptions import IndexStoreError, ModelMismatchError
 from pyimgret.index.database import FILE, Database, initialise, translated
-from pyimgret.index.keys import new_uuid
+from pyimgret.index.keys import key_from_path, new_uuid
+from pyimgret.index.schema import FORMAT
 from pyimgret.index.types import EncoderLike
 
 MODEL = "model.zip"
@@ -105,3 +106,35 @@ def _write_database(directory: Path, meta: dict[str, str]) -> None:
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def info(directory: Path, database: Database) -> dict[str, Any]:
+    """Return the facts about an index: what it holds, its model, its files."""
+    meta = read_meta(database)
+    with database.read() as connection:
+        count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
+        revision, published = connection.execute("SELECT revision, published FROM state").fetchone()
+        roots = connection.execute("SELECT path FROM roots ORDER BY number").fetchall()
+        broken = connection.execute("SELECT count(*) FROM failures").fetchone()[0]
+    return {
+        "directory": str(directory),
+        "count": count,
+        "dimension": int(meta["dimension"]),
+        "metric": meta["metric"],
+        "model_checksum": meta["model_checksum"],
+        "has_model": (directory / MODEL).exists(),
+        "format": FORMAT,
+        "created": meta["created"],
+        "library": meta["library"],
+        "uuid": meta["uuid"],
+        "revision": revision,
+        "published": bool(published),
+        "folders": [key_from_path(row[0]) for row in roots],
+        "broken_pictures": broken,
+        "bytes": {path.name: path.stat().st_size for path in _files(directory)},
+    }
+
+
+def _files(directory: Path) -> list[Path]:
+    """Return the files of an index, its caches as well."""
+    return sorted(path for path in directory.rglob("*") if path.is_file())

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -52,21 +52,28 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A decoded picture: what the network reads, and a small copy for people."""
+    """A decoded picture: what the network reads, and a small copy for people.
 
-    tensor: Array
+    Without a tensor it is a file that needs no encoding, because its content is known.
+    """
+
+    tensor: Array | None
     thumbnail: Thumbnail | None = None
     source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """One task with its vector, or with the reason why there is none."""
+    """One task with its vector, or with the reason why there is none.
+
+    A ``lasting`` reason lies in the picture itself: as long as the file stays, it does.
+    """
 
     task: T
     vector: Floats | None = None
     prepared: Prepared | None = None
     reason: str = ""
+    lasting: bool = False
 
 
 def prepare(image: Any, encoder: EncoderLike, *, thumbnails: bool = True) -> Prepared:
@@ -111,44 +118,43 @@ def encode_stream(
                 if not waiting:
                     return
                 group = [waiting.popleft() for _ in range(min(batch, len(waiting)))]
-                yield _encoded([(task, _result(future)) for task, future in group], encoder)
+                yield _encoded([_result(*one) for one in group], encoder)
         finally:
             for _, future in waiting:
                 future.cancel()
 
 
-def _result(future: Future[Prepared]) -> Prepared | str:
+def _result(task: T, future: Future[Prepared]) -> Outcome[T]:
     """Return what a decoding thread made, or the reason why it could not."""
     try:
-        return future.result()
+        return Outcome(task, prepared=future.result())
     except ImageDecodeError as error:
-        return str(error)
+        return Outcome(task, reason=str(error), lasting=True)
     except OSError as error:
-        return error.strerror or str(error)
+        return Outcome(task, reason=error.strerror or str(error))
     except MemoryError:
-        return "not enough memory to decode it"
+        return Outcome(task, reason="not enough memory to decode it")
 
 
-def _encoded(group: list[tuple[T, Prepared | str]], encoder: EncoderLike) -> list[Outcome[T]]:
+def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
     """Encode what was decoded, as one batch."""
-    good = [prepared for _, prepared in group if isinstance(prepared, Prepared)]
-    vectors = iter(_vectors(good, encoder))
+    tensors = [outcome.prepared.tensor for outcome in group if outcome.prepared is not None]
+    vectors = iter(_vectors([tensor for tensor in tensors if tensor is not None], encoder))
     return [
-        Outcome(task, next(vectors), prepared)
-        if isinstance(prepared, Prepared)
-        else Outcome(task, reason=prepared)
-        for task, prepared in group
+        outcome
+        if outcome.prepared is None or outcome.prepared.tensor is None
+        else replace(outcome, vector=next(vectors))
+        for outcome in group
     ]
 
 
-def _vectors(prepared: list[Prepared], encoder: EncoderLike) -> Floats:
-    if not prepared:
+def _vectors(tensors: list[Array], encoder: EncoderLike) -> Floats:
+    if not tensors:
         return np.empty((0, encoder.embedding_size), dtype=np.float32)
-    shapes = {one.tensor.shape for one in prepared}
+    shapes = {tensor.shape for tensor in tensors}
     if len(shapes) > 1:
         raise DimensionMismatchError(f"The pictures became tensors of unlike shapes: {shapes}.")
-    vectors = encoder.encode_tensors(np.stack([one.tensor for one in prepared]))
-    return normalised(vectors, encoder.embedding_size)
+    return normalised(encoder.encode_tensors(np.stack(tensors)), encoder.embedding_size)
 
 
 def _thumbnail(picture: Any) -> Thumbnail:

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
+
+import numpy as np
 
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import Adder, as_list
@@ -15,6 +17,7 @@ from pyimgret.index.items import Item, Thumbnail
 from pyimgret.index.matches import Matches
 from pyimgret.index.pictures import Report, prepare
 from pyimgret.index.searching import Searcher
+from pyimgret.index.sync import Sync, SyncOptions, SyncReport
 from pyimgret.index.types import EncoderLike, Floats
 from pyimgret.index.vectors import is_vectors, normalised
 
@@ -192,6 +195,47 @@ class Index:
         """
         Adder(self, replace=True, strict=True).update(key, image_or_vector, metadata)
 
+    def sync(
+        self, folder: str | bytes | os.PathLike[str], **options: Unpack[SyncOptions]
+    ) -> SyncReport:
+        """Bring the index in step with a folder and all folders below it.
+
+        New pictures are added, changed ones encoded again, moved ones (same content, another
+        name) renamed, vanished ones deleted. What was committed stays, whenever the process
+        is stopped; the next sync goes on from there. A picture that cannot be read is
+        reported; it is tried again when the file has changed.
+
+        Parameters
+        ----------
+        folder : path
+        prefix : str
+            In front of the keys, which are the paths below the folder.
+        delete : bool
+            Delete what has vanished (the default).
+        dry_run : bool
+            Only report what would be done.
+        strict : bool
+            Raise at the first picture that cannot be read.
+        thumbnails : bool
+            Keep a small copy of each picture (the default).
+        metadata : callable, optional
+            From the key of a picture to its metadata; by default ``{"folder": …}``, the
+            folder's name below the one that is kept in step.
+        progress : callable, optional
+            Called with the number of pictures done and of those to do.
+        on_change : callable, optional
+            Called with what was done ("add", "update", "move", "touch", "delete", "fail")
+            and the key.
+
+        Raises
+        ------
+        IndexStoreError
+            When there is no such folder, or it is kept under another prefix.
+        ImageDecodeError
+            With ``strict``.
+        """
+        return Sync(self, folder, **options).run()
+
     def delete(self, keys: str | Iterable[str]) -> int:
         """Delete pictures, all or none, and return how many.
 
@@ -285,6 +329,10 @@ class Index:
         vectors = self._queries(queries)
         return self._searcher.search(vectors, k, min_score=min_score, exclude=as_list(exclude))
 
+    def info(self) -> dict[str, Any]:
+        """Return the facts about the index: counts, model, revision, folders, files."""
+        return lifecycle.info(self.directory, self.database)
+
     def close(self) -> None:
         """Close the files; the index may be used again afterwards."""
         self.database.close()
@@ -297,8 +345,9 @@ class Index:
                 return vector
             raise ValueError("search takes one query; use search_batch for several.")
         prepared = prepare(query, self.encoder, thumbnails=False)
-        vectors = self.encoder.encode_tensors(prepared.tensor[None])
-        return normalised(vectors, self.dimension).reshape(self.dimension)
+        tensors = np.asarray(prepared.tensor)[None]
+        vectors = normalised(self.encoder.encode_tensors(tensors), self.dimension)
+        return vectors.reshape(self.dimension)
 
     def _queries(self, queries: Any) -> Floats:
         if is_vectors(queries):

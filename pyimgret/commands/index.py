@@ -1,0 +1,215 @@
+"""``pyimgret index …``: put pictures into an index and look after it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyimgret.commands.common import json_option, print_json
+
+if TYPE_CHECKING:
+    from pyimgret.index import Index
+    from pyimgret.index.sync import SyncReport
+
+INDEX = click.option(
+    "--index", "directory", required=True, metavar="DIR", type=click.Path(path_type=Path),
+    help="The directory of the index.",
+)  # fmt: skip
+_FAILURES_SHOWN = 20
+
+
+@click.group()
+def index() -> None:
+    """Put pictures into an index and look after it."""
+
+
+@index.command()
+@INDEX
+@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@click.option("--prefix", default="", help="Put this in front of the keys.")
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True))
+@json_option
+def add(
+    directory: Path,
+    model: str | None,
+    prefix: str,
+    strict: bool,
+    paths: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Add pictures: files, or folders with all that is below them.
+
+    The key of a picture is its path below the folder that is given. What is in the index
+    already is encoded again only when the file has changed.
+    """
+    from pyimgret.index.sync import SyncReport
+
+    total = SyncReport()
+    with opened(directory, model) as target:
+        for path in paths:
+            _merge(total, _add_path(target, path, prefix, strict))
+        _print_report(total, len(target), as_json)
+
+
+@index.command()
+@INDEX
+@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@click.option("--prefix", default="", help="Put this in front of the keys.")
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every picture that is changed.")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@json_option
+def sync(
+    directory: Path,
+    model: str | None,
+    prefix: str,
+    strict: bool,
+    dry_run: bool,
+    verbose: bool,
+    folder: str,
+    as_json: bool,
+) -> None:
+    """Bring the index in step with a folder: add, update, rename, delete.
+
+    It may be stopped at any time; the next run goes on from there.
+    """
+    names = (verbose or dry_run) and not as_json
+    with opened(directory, model) as target, _progress() as progress:
+        report = target.sync(
+            folder,
+            prefix=prefix,
+            strict=strict,
+            dry_run=dry_run,
+            progress=progress,
+            on_change=_print_change if names else None,
+        )
+        count = len(target)
+    _print_report(report, count, as_json)
+
+
+@index.command()
+@INDEX
+@click.argument("keys", nargs=-1, required=True)
+@json_option
+def delete(directory: Path, keys: tuple[str, ...], as_json: bool) -> None:
+    """Delete pictures from the index by their keys (the files stay)."""
+    with opened(directory) as target:
+        deleted = target.delete(keys)
+        left = len(target)
+    if as_json:
+        print_json({"deleted": deleted, "count": left})
+    else:
+        click.echo(f"deleted {deleted}; the index holds {left} pictures.")
+
+
+@index.command()
+@INDEX
+@json_option
+def info(directory: Path, as_json: bool) -> None:
+    """Show what the index holds and what was built for it."""
+    with opened(directory) as target:
+        facts = target.info()
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):<16} {_readable(value)}")
+
+
+@contextmanager
+def opened(directory: Path, model: str | None = None) -> Iterator[Index]:
+    """Open an index; make it when there is none and a model is given."""
+    from pyimgret.index import Index
+
+    encoder = None if model is None else _load_encoder(model)
+    exists = (directory / "index.sqlite").exists()
+    if not exists and encoder is not None:
+        made = Index.create(directory, encoder)
+    else:
+        made = Index.open(directory, encoder)
+    with made:
+        yield made
+
+
+def _load_encoder(model: str) -> Any:
+    import importlib
+
+    return importlib.import_module("pyimgret.encoder").Encoder.load(model)
+
+
+def _add_path(target: Index, path: str, prefix: str, strict: bool) -> SyncReport:
+    """Add a folder, or one file."""
+    from pyimgret.index import key_from_path
+    from pyimgret.index.sync import SyncReport
+
+    if Path(path).is_dir():
+        with _progress() as progress:
+            return target.sync(path, prefix=prefix, strict=strict, delete=False, progress=progress)
+    key = prefix + key_from_path(os.fsencode(path))
+    done = target.add([path], keys=[key], replace=True, strict=strict)
+    return SyncReport(added=len(done.added), failed=done.failed)
+
+
+def _merge(total: SyncReport, part: SyncReport) -> None:
+    for name in ("added", "updated", "moved", "touched", "deleted", "unchanged", "failed"):
+        setattr(total, name, getattr(total, name) + getattr(part, name))
+
+
+def _print_report(report: SyncReport, count: int, as_json: bool) -> None:
+    if as_json:
+        print_json({**report.to_dict(), "count": count})
+        return
+    facts = {n: c for n, c in report.to_dict().items() if n != "failed" and (c or n == "added")}
+    click.echo(", ".join(f"{name} {number:,}" for name, number in facts.items()) + ".")
+    for failure in report.failed[:_FAILURES_SHOWN]:
+        click.echo(f"not added: {_one_line(failure.key)}: {failure.reason}", err=True)
+    if len(report.failed) > _FAILURES_SHOWN:
+        click.echo(f"… and {len(report.failed) - _FAILURES_SHOWN:,} more (see --json).", err=True)
+    click.echo(f"The index holds {count:,} pictures.")
+
+
+def _print_change(kind: str, key: str) -> None:
+    if kind != "fail":
+        click.echo(f"{kind} {_one_line(key)}")
+
+
+def _one_line(key: str) -> str:
+    r"""Return a key so that it fits on one line of a terminal.
+
+    Examples
+    --------
+    >>> _one_line("new\nline.png")
+    'new\\nline.png'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in key)
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_readable(item)}" for name, item in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """Give a function that draws a bar with rate and time left, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit=" image", file=sys.stderr, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

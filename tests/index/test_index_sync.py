@@ -1,0 +1,228 @@
+"""Sync: what is new, changed, moved, vanished; odd names; kills; broken pictures."""
+
+# ruff: noqa: PTH  (pathlib knows no bytes)
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pyimgret.exceptions import ImageDecodeError, IndexStoreError
+from pyimgret.index import Index
+
+
+def picture(path, seed):
+    rng = np.random.default_rng(seed)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(file, "PNG")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "pictures"
+    for number, name in enumerate(["a.png", "cats/b.png", "cats/old/c.png", "dogs/d.png"]):
+        picture(root / name, number)
+    return root
+
+
+@pytest.fixture
+def index(tmp_path, encoder):
+    return Index.create(tmp_path / "idx", encoder)
+
+
+def counts(report):
+    known = report.to_dict()
+    known.pop("failed")
+    return {name: count for name, count in known.items() if count}
+
+
+def test_the_first_sync_adds_all_and_the_second_does_nothing(index, folder, encoder):
+    report = index.sync(folder)
+    assert counts(report) == {"added": 4}
+    assert sorted(index.keys()) == ["a.png", "cats/b.png", "cats/old/c.png", "dogs/d.png"]
+    item = index.get("cats/old/c.png")
+    assert item.metadata == {"folder": "cats/old"}
+    assert item.source.path == os.fsencode(folder / "cats/old/c.png")
+    encoder.batches.clear()
+    assert counts(index.sync(folder)) == {"unchanged": 4}
+    assert encoder.batches == []
+
+
+def test_new_changed_moved_touched_and_vanished(index, folder, encoder):
+    index.sync(folder)
+    ids = {key: index.get(key).id for key in index}
+    index.update("cats/b.png", metadata={"folder": "cats", "name": "Tom"})
+    picture(folder / "new.png", 10)
+    picture(folder / "a.png", 11)
+    os.utime(folder / "a.png", ns=(1, 1))
+    (folder / "cats/b.png").rename(folder / "dogs/tom.png")
+    os.utime(folder / "cats/old/c.png", ns=(5, 5))
+    (folder / "dogs/d.png").unlink()
+    encoder.batches.clear()
+    plan = index.sync(folder, dry_run=True)
+    expected = {"added": 1, "updated": 1, "moved": 1, "touched": 1, "deleted": 1}
+    assert counts(plan) == expected
+    assert sorted(index.keys()) == sorted(ids)
+    changes = []
+    report = index.sync(folder, on_change=lambda kind, key: changes.append((kind, key)))
+    assert counts(report) == expected
+    assert sum(encoder.batches) == 2
+    assert set(changes) == {
+        ("add", "new.png"), ("update", "a.png"), ("move", "dogs/tom.png"),
+        ("touch", "cats/old/c.png"), ("delete", "dogs/d.png"),
+    }  # fmt: skip
+    moved = index.get("dogs/tom.png")
+    assert moved.id == ids["cats/b.png"]
+    assert moved.metadata == {"folder": "dogs", "name": "Tom"}
+    assert index.get("a.png").id == ids["a.png"]
+    assert index.search(folder / "a.png", k=1).scores[0] == pytest.approx(1, abs=1e-6)
+    assert counts(index.sync(folder)) == {"unchanged": 4}
+
+
+def test_without_delete_nothing_vanishes_and_moves_are_additions(index, folder):
+    index.sync(folder)
+    (folder / "a.png").rename(folder / "z.png")
+    assert counts(index.sync(folder, delete=False)) == {"added": 1, "unchanged": 3}
+    assert "a.png" in index
+
+
+def test_two_copies_of_a_vanished_picture(index, folder):
+    index.sync(folder)
+    shutil.copy(folder / "a.png", folder / "x.png")
+    (folder / "a.png").rename(folder / "y.png")
+    assert counts(index.sync(folder)) == {"moved": 1, "added": 1, "unchanged": 3}
+    assert np.allclose(index.get("x.png").vector, index.get("y.png").vector)
+
+
+ODD = [
+    b"new\nline.png", b"quote'\".png", b"100%.png", b"%41.png", b"caf\xe9.png", b"\xff\xfe.png",
+    "日本.png".encode(), b" .png", b"-rf.png", b"a\\b.png", b"$(x)`y`;z.png", b"." + b"x" * 200,
+    b"no extension", b"\x01\x7f.png", b"\xc3\xa9.png", b"e\xcc\x81.png",
+]  # fmt: skip
+
+
+def test_any_name_that_the_system_allows(index, tmp_path):
+    root = os.fsencode(tmp_path / "odd")
+    for number, name in enumerate(ODD):
+        picture(os.path.join(root, b"d\xe9p", name), number)
+    report = index.sync(root)
+    assert counts(report) == {"added": len(ODD)}
+    assert len(set(index.keys())) == len(ODD)
+    for key in index:
+        key.encode("utf-8")
+        assert os.path.exists(index.get(key).source.path)
+    assert "d%E9p/caf%E9.png" in index
+    assert "d%E9p/100%25.png" in index
+    os.rename(root, root + b"\xe9moved")
+    assert counts(index.sync(root + b"\xe9moved")) == {"unchanged": len(ODD)}
+    assert all(os.path.exists(index.get(key).source.path) for key in index)
+
+
+def test_links_are_followed_and_loops_end(index, folder, tmp_path):
+    outside = tmp_path / "outside"
+    picture(outside / "o.png", 20)
+    picture(outside / "deep/p.png", 21)
+    (outside / "back").symlink_to(folder)
+    (folder / "self").symlink_to(folder)
+    (folder / "cats/up").symlink_to("..")
+    (folder / "linked").symlink_to(outside)
+    (folder / "linked twice").symlink_to(outside / "deep")
+    (folder / "file.png").symlink_to(folder / "a.png")
+    (folder / "dangling.png").symlink_to(folder / "nothing.png")
+    (folder / "circle.png").symlink_to(folder / "circle.png")
+    (folder / "a real name for x.jpg").mkdir()
+    report = index.sync(folder)
+    assert report.added == 7
+    assert {f.key for f in report.failed} == {"dangling.png", "circle.png"}
+    linked = {key for key in index if key.startswith("linked")}
+    assert len(linked) == 2
+
+
+def test_pipes_and_sockets_are_reported_and_do_not_hang(index, folder):
+    os.mkfifo(folder / "pipe.png")
+    report = index.sync(folder)
+    assert [(f.key, f.reason) for f in report.failed] == [("pipe.png", "no regular file")]
+    assert report.added == 4
+
+
+def test_a_broken_picture_is_remembered_until_it_changes(index, folder, encoder):
+    broken = folder / "broken.png"
+    broken.write_bytes(b"no picture")
+    report = index.sync(folder)
+    assert [f.key for f in report.failed] == ["broken.png"]
+    encoder.batches.clear()
+    again = index.sync(folder)
+    assert [f.reason for f in again.failed] == [f.reason for f in report.failed]
+    assert encoder.batches == []
+    picture(broken, 30)
+    assert counts(index.sync(folder)) == {"added": 1, "unchanged": 4}
+    broken.write_bytes(b"broken again")
+    assert len(index.sync(folder).failed) == 1
+    assert "broken.png" not in index
+    broken.unlink()
+    assert index.sync(folder).failed == []
+
+
+def test_strict_raises_and_keeps_what_was_committed(index, folder):
+    (folder / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ImageDecodeError, match=r"^broken.png: "):
+        index.sync(folder, strict=True)
+
+
+def test_two_folders_with_the_same_names_need_prefixes(index, folder, tmp_path):
+    other = tmp_path / "other"
+    picture(other / "a.png", 40)
+    index.sync(folder)
+    report = index.sync(other)
+    assert [f.key for f in report.failed] == ["a.png"]
+    with pytest.raises(IndexStoreError, match="prefix"):
+        index.sync(other, prefix="other/")
+    third = tmp_path / "third"
+    picture(third / "a.png", 41)
+    assert counts(index.sync(third, prefix="third/")) == {"added": 1}
+    assert index.get("third/a.png").metadata == {"folder": "third"}
+    assert counts(index.sync(folder)) == {"unchanged": 4}
+
+
+def test_a_missing_folder_deletes_nothing(index, folder):
+    index.sync(folder)
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(IndexStoreError, match="is no folder"):
+        index.sync(folder)
+    assert len(index) == 4
+
+
+def test_a_picture_that_was_added_by_its_path_is_taken_over(index, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    index.add(["a.png"])
+    before = index.get("a.png")
+    assert before.source.checksum
+    assert counts(index.sync(folder)) == {"added": 4}
+    assert index.get("a.png").id == before.id
+    assert len(index) == 4
+
+
+def test_metadata_and_progress(index, folder):
+    seen = []
+    index.sync(
+        folder, metadata=lambda key: {"n": len(key)}, progress=lambda d, t: seen.append((d, t))
+    )
+    assert index.get("a.png").metadata == {"n": 5}
+    assert seen[-1] == (4, 4)
+
+
+def test_many_pictures_arrive_in_batches(index, tmp_path, encoder):
+    root = tmp_path / "many"
+    for number in range(300):
+        picture(root / f"{number:03}.png", number)
+    assert counts(index.sync(root)) == {"added": 300}
+    assert encoder.batches == [128, 128, 44]
+    assert [m.keys[0] for m in index.search_batch(sorted(root.iterdir())[:5], 1)] == [
+        f"{n:03}.png" for n in range(5)
+    ]
