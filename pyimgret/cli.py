@@ -24,7 +24,10 @@ class Entry(NamedTuple):
     help: str
 
 
-COMMANDS: dict[str, Entry] = {}
+COMMANDS: dict[str, Entry] = {
+    "index": Entry("pyimgret.commands.index:index", "Put pictures into an index; look after it."),
+    "search": Entry("pyimgret.commands.search:search", "Find the pictures nearest to one."),
+}
 """Command name -> where it is (``"module:attribute"``) and what it does."""
 
 

@@ -37,8 +37,8 @@ class Work(NamedTuple):
     ----------
     known_checksum : str or None
         Of the picture of this path in the index; None when it is new.
-    taken : bool
-        Another picture of the index has the key.
+    taken : int
+        1 when another picture of the index has the key, else 0.
     """
 
     path: bytes
@@ -46,7 +46,7 @@ class Work(NamedTuple):
     size: int
     mtime_ns: int
     known_checksum: str | None
-    taken: bool
+    taken: int
 
 
 class Plan:
@@ -96,7 +96,7 @@ class Plan:
             rows = self.connection.execute(_WORK, (self.root, after, _PAGE)).fetchall()
             if not rows:
                 return
-            yield from (Work(*row[:5], bool(row[5])) for row in rows)
+            yield from map(Work._make, rows)
             after = rows[-1][0]
 
     def still_broken(self) -> Iterator[Failure]:

@@ -1,6 +1,7 @@
 """Sync: what is new, changed, moved, vanished; odd names; kills; broken pictures."""
 
-# ruff: noqa: PTH  (pathlib knows no bytes)
+# ruff: noqa: PTH103, PTH110, PTH118, PTH120, PTH123, PTH104
+# NB: pathlib knows no bytes.
 
 from __future__ import annotations
 

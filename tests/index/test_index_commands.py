@@ -1,0 +1,116 @@
+"""The commands of the index, with a fake model in the place of one that needs a JVM."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from index_fakes import FakeEncoder
+from PIL import Image
+
+from pyimgret.cli import main
+
+
+@pytest.fixture(autouse=True)
+def fake_models(monkeypatch):
+    """Let every model file be the fake encoder."""
+    module = types.ModuleType("pyimgret.encoder")
+    module.Encoder = types.SimpleNamespace(load=lambda _: FakeEncoder())
+    monkeypatch.setitem(sys.modules, "pyimgret.encoder", module)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, code=0):
+        result = CliRunner().invoke(main, list(arguments))
+        assert result.exit_code == code, result.output
+        return result
+
+    return call
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ["cats/a.png", "cats/b.png", "dogs/c.png", "new\nline.png"]:
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def filled(run, pictures):
+    run("index", "add", "--index", "idx", "--model", "ae.zip", "pictures")
+    return run
+
+
+def test_add_then_search_as_text_and_json(filled):
+    document = json.loads(
+        filled("search", "--index", "idx", "pictures/cats/b.png", "-k", "2", "--json").stdout
+    )
+    assert [match["rank"] for match in document["matches"]] == [1, 2]
+    best = document["matches"][0]
+    assert best["key"] == "cats/b.png"
+    assert best["score"] == pytest.approx(1, abs=1e-6)
+    assert best["metadata"] == {"folder": "cats"}
+    text = filled("search", "--index", "idx", "pictures/new\nline.png", "-k", "1").stdout
+    assert "new\\nline.png" in text
+    by_key = filled(
+        "search", "--index", "idx", "--key", "cats/a.png", "--exclude", "cats/a.png", "--json"
+    )
+    assert len(json.loads(by_key.stdout)["matches"]) == 3
+
+
+def test_adding_again_does_nothing_and_single_files_are_keyed_as_given(filled):
+    again = filled("index", "add", "--index", "idx", "pictures", "--json")
+    assert json.loads(again.stdout)["unchanged"] == 4
+    one = filled("index", "add", "--index", "idx", "pictures/cats/a.png", "--json")
+    assert json.loads(one.stdout)["count"] == 5
+    document = json.loads(
+        filled("search", "--index", "idx", "--key", "cats/a.png", "--json").stdout
+    )
+    assert document["matches"][1]["key"] == "pictures/cats/a.png"
+
+
+def test_sync_dry_run_names_and_does_nothing(filled, pictures):
+    (pictures / "cats/a.png").unlink()
+    (pictures / "broken.png").write_bytes(b"no picture")
+    dry = filled("index", "sync", "--index", "idx", "--dry-run", "pictures")
+    assert "delete cats/a.png" in dry.stdout
+    assert "deleted 1" in dry.stdout
+    done = filled("index", "sync", "--index", "idx", "pictures", "--json")
+    document = json.loads(done.stdout)
+    assert (document["deleted"], document["count"]) == (1, 3)
+    assert document["failed"][0]["key"] == "broken.png"
+    text = filled("index", "sync", "--index", "idx", "pictures")
+    assert "not added: broken.png: " in text.stderr
+    strict = filled("index", "sync", "--index", "idx", "--strict", "pictures", code=1)
+    assert strict.stderr.startswith("pyimgret: broken.png: ")
+
+
+def test_delete_and_info(filled):
+    filled("index", "delete", "--index", "idx", "cats/a.png")
+    facts = json.loads(filled("index", "info", "--index", "idx", "--json").stdout)
+    assert (facts["count"], facts["dimension"], facts["has_model"]) == (3, 16, True)
+    assert "dimension" in filled("index", "info", "--index", "idx").stdout
+    missing = filled("index", "delete", "--index", "idx", "cats/a.png", code=1)
+    assert "cats/a.png" in missing.stderr
+
+
+def test_wrong_usage_and_clear_errors(run, pictures):
+    nowhere = run("index", "add", "--index", "idx", "pictures", code=1)
+    assert "holds no index" in nowhere.stderr
+    run("index", "add", "--index", "idx", "--model", "ae.zip", "nothing", code=2)
+    run("index", "add", "--index", "idx", "--model", "ae.zip", "pictures")
+    run("search", "--index", "idx", code=2)
+    run("search", "--index", "idx", "-k", "0", "pictures/cats/a.png", code=2)
+    no_picture = pictures.parent / "text.png"
+    no_picture.write_text("hello")
+    assert run("search", "--index", "idx", "text.png", code=1).stderr.startswith("pyimgret: ")
