@@ -1,0 +1,129 @@
+package org.pyimgret.index;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.stream.IntStream;
+
+/**
+ * All vectors of an index at one revision, in memory; read by any number of threads.
+ *
+ * <p>Vectors lie in blocks of {@value #BLOCK} rows, a block's numbers dimension by dimension: a sum
+ * then runs over neighbouring numbers, which the JVM turns into vector instructions (it does not do
+ * so for a dot product along a row, whose order of additions it must keep).
+ */
+final class Snapshot {
+
+    static final int BLOCK = 1024;
+    private static final int PARALLEL_ROWS = 16 * BLOCK;
+
+    final String uuid;
+    final long revision;
+    final int dimension;
+    final String modelChecksum;
+
+    private final List<float[]> blocks = new ArrayList<>();
+    private final List<String> ids = new ArrayList<>();
+    private final List<String> keys = new ArrayList<>();
+    private final List<String> metadata = new ArrayList<>();
+
+    Snapshot(String uuid, long revision, int dimension, String modelChecksum) {
+        this.uuid = uuid;
+        this.revision = revision;
+        this.dimension = dimension;
+        this.modelChecksum = modelChecksum;
+    }
+
+    int size() {
+        return keys.size();
+    }
+
+    /** Adds a row; only while the snapshot is being filled. */
+    void add(String id, String key, String metadataJson, byte[] vector) {
+        int row = keys.size() % BLOCK;
+        if (row == 0) {
+            blocks.add(new float[BLOCK * dimension]);
+        }
+        float[] block = blocks.get(blocks.size() - 1);
+        ByteBuffer numbers = ByteBuffer.wrap(vector).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < dimension; i++) {
+            block[i * BLOCK + row] = numbers.getFloat();
+        }
+        ids.add(id);
+        keys.add(key);
+        metadata.add(metadataJson);
+    }
+
+    /** The k nearest that a filter accepts, best first; equal scores in the order of their rows. */
+    List<Match> search(float[] unit, int k, Filter filter) {
+        float[] scores = scores(unit);
+        PriorityQueue<Candidate> best = new PriorityQueue<>(Candidate.WORST_FIRST);
+        for (int row = 0; row < size(); row++) {
+            boolean better = best.size() < k || scores[row] > best.peek().match.score();
+            if (!better) {
+                continue;
+            }
+            Match match = new Match(ids.get(row), keys.get(row), scores[row], metadata.get(row));
+            if (filter.accepts(match)) {
+                best.add(new Candidate(row, match));
+                if (best.size() > k) {
+                    best.remove();
+                }
+            }
+        }
+        return bestFirst(best);
+    }
+
+    private static List<Match> bestFirst(PriorityQueue<Candidate> best) {
+        List<Match> matches = new ArrayList<>(best.size());
+        while (!best.isEmpty()) {
+            matches.add(best.remove().match);
+        }
+        Collections.reverse(matches);
+        return Collections.unmodifiableList(matches);
+    }
+
+    private float[] scores(float[] unit) {
+        float[] scores = new float[blocks.size() * BLOCK];
+        IntStream all = IntStream.range(0, blocks.size());
+        IntStream numbers = size() >= PARALLEL_ROWS ? all.parallel() : all;
+        numbers.forEach(block -> score(blocks.get(block), unit, scores, block * BLOCK));
+        return scores;
+    }
+
+    private static void score(float[] block, float[] unit, float[] scores, int to) {
+        float[] sums = new float[BLOCK];
+        for (int i = 0; i < unit.length; i++) {
+            addProducts(block, i * BLOCK, unit[i], sums);
+        }
+        for (int row = 0; row < BLOCK; row++) {
+            scores[to + row] = Math.max(-1, Math.min(1, sums[row]));
+        }
+    }
+
+    private static void addProducts(float[] block, int from, float factor, float[] sums) {
+        for (int row = 0; row < BLOCK; row++) {
+            sums[row] += factor * block[from + row];
+        }
+    }
+
+    /** A row among the best so far. */
+    private static final class Candidate {
+
+        static final Comparator<Candidate> WORST_FIRST =
+                Comparator.comparingDouble((Candidate candidate) -> candidate.match.score())
+                        .thenComparing(candidate -> -candidate.row);
+
+        final int row;
+        final Match match;
+
+        Candidate(int row, Match match) {
+            this.row = row;
+            this.match = match;
+        }
+    }
+}
