@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -137,6 +138,14 @@ def opened(directory: Path, model: str | None = None) -> Iterator[Index]:
         made = Index.open(directory, encoder)
     with made:
         yield made
+
+
+def as_filter(where: str | None) -> str | dict[str, Any] | None:
+    """Return a filter from the command line: JSON when it begins with a brace, else text."""
+    if where is None or not where.lstrip().startswith("{"):
+        return where
+    document: dict[str, Any] = json.loads(where)
+    return document
 
 
 def _load_encoder(model: str) -> Any:

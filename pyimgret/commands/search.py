@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from pyimgret.commands.common import json_option, print_json, table
-from pyimgret.commands.index import INDEX, _one_line, opened
+from pyimgret.commands.index import INDEX, _one_line, as_filter, opened
 
 
 @click.command()
 @INDEX
 @click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="How many.")
+@click.option("--where", metavar="FILTER", help="Only these, such as: label == 'cat'.")
 @click.option("--min-score", type=click.FloatRange(-1, 1), help="Leave out what is less similar.")
 @click.option("--exclude", multiple=True, metavar="KEY", help="Leave this picture out.")
 @click.argument("query", required=False, type=click.Path(exists=True, dir_okay=False))
@@ -21,6 +22,7 @@ from pyimgret.commands.index import INDEX, _one_line, opened
 def search(
     directory: Path,
     k: int,
+    where: str | None,
     min_score: float | None,
     exclude: tuple[str, ...],
     query: str | None,
@@ -35,7 +37,9 @@ def search(
         raise click.UsageError("Give a picture to search with, or --key.")
     with opened(directory) as index:
         wanted = index.get(key).vector if key is not None else query
-        matches = index.search(wanted, k, min_score=min_score, exclude=exclude)
+        matches = index.search(
+            wanted, k, where=as_filter(where), min_score=min_score, exclude=exclude
+        )
     if as_json:
         print_json(matches.to_dict())
         return

@@ -12,6 +12,8 @@ from pyimgret.index import items
 from pyimgret.index.cachefile import Layout
 from pyimgret.index.database import Database
 from pyimgret.index.exact import merge, search_batch
+from pyimgret.index.filters import Filter
+from pyimgret.index.filtersql import matching
 from pyimgret.index.matches import Match, Matches
 from pyimgret.index.scan import Part, RowCache, StaleSnapshotError, positions_of
 from pyimgret.index.types import Floats, Numbers
@@ -43,6 +45,7 @@ class Searcher:
         queries: Floats,
         k: int,
         *,
+        where: Filter | None = None,
         min_score: float | None = None,
         exclude: Iterable[str] = (),
     ) -> list[Matches]:
@@ -51,24 +54,30 @@ class Searcher:
         for _ in range(_RETRIES):
             try:
                 with self.database.read() as connection:
-                    found = self._find(connection, queries, k, excluded)
+                    found = self._find(connection, queries, k, where, excluded)
                     return _described(connection, found, min_score)
             except StaleSnapshotError:
                 continue
         # NB: the files are ahead of the database for good: it was replaced by an older one.
         self.rows.forget(files=True)
         with self.database.read() as connection:
-            found = self._find(connection, queries, k, excluded)
+            found = self._find(connection, queries, k, where, excluded)
             return _described(connection, found, min_score)
 
     def _find(
-        self, connection: sqlite3.Connection, queries: Floats, k: int, exclude: list[str]
+        self,
+        connection: sqlite3.Connection,
+        queries: Floats,
+        k: int,
+        where: Filter | None,
+        exclude: list[str],
     ) -> list[Found]:
         parts = self.rows.snapshot(connection)
         if exclude:
             unwanted = numbers_of(connection, exclude)
             parts = [part.without(unwanted) for part in parts]
-        return search_parts(parts, queries, k)
+        allowed = None if where is None else matching(connection, where)
+        return search_parts(parts, queries, k, allowed=allowed)
 
 
 def search_parts(

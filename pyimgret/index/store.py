@@ -13,6 +13,7 @@ import numpy as np
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import Adder, as_list
 from pyimgret.index.database import Database
+from pyimgret.index.filters import Where, parse
 from pyimgret.index.items import Item, Thumbnail
 from pyimgret.index.matches import Matches
 from pyimgret.index.pictures import Report, prepare
@@ -296,6 +297,7 @@ class Index:
         query: Any,
         k: int = 5,
         *,
+        where: Where = None,
         min_score: float | None = None,
         exclude: str | Iterable[str] = (),
     ) -> Matches:
@@ -307,19 +309,25 @@ class Index:
             A path, ``bytes``, a ``PIL.Image``, a uint8 array (h, w[, 3]), or a float vector.
         k : int
             How many, at most.
+        where : str or dict, optional
+            Only pictures whose metadata this lets through, such as ``"year >= 2001"`` or
+            ``{"year": {"$gte": 2001}}``; see `pyimgret.index.filters`.
         min_score : float, optional
             Leave out what is less similar.
         exclude : key or list of keys
             Leave these out (keys that do not exist do not matter).
         """
         vector = self._query(query)
-        return self.search_batch(vector[None], k, min_score=min_score, exclude=exclude)[0]
+        return self.search_batch(
+            vector[None], k, where=where, min_score=min_score, exclude=exclude
+        )[0]
 
     def search_batch(
         self,
         queries: Any,
         k: int = 5,
         *,
+        where: Where = None,
         min_score: float | None = None,
         exclude: str | Iterable[str] = (),
     ) -> list[Matches]:
@@ -327,7 +335,9 @@ class Index:
         if k < 1:
             raise ValueError(f"k={k} must be at least 1.")
         vectors = self._queries(queries)
-        return self._searcher.search(vectors, k, min_score=min_score, exclude=as_list(exclude))
+        return self._searcher.search(
+            vectors, k, where=parse(where), min_score=min_score, exclude=as_list(exclude)
+        )
 
     def info(self) -> dict[str, Any]:
         """Return the facts about the index: counts, model, revision, folders, files."""
