@@ -25,8 +25,13 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "demo": Entry("pyimgret.commands.demo:demo", "The whole story on 5,000 handwritten digits."),
+    "train": Entry("pyimgret.commands.train:train", "Train a model on pictures."),
+    "embed": Entry("pyimgret.commands.embed:embed", "Turn pictures into vectors."),
     "index": Entry("pyimgret.commands.index:index", "Put pictures into an index; look after it."),
     "search": Entry("pyimgret.commands.search:search", "Find the pictures nearest to one."),
+    "evaluate": Entry("pyimgret.commands.evaluate:evaluate", "Judge a model by known classes."),
+    "plot": Entry("pyimgret.commands.plot:plot", "Draw models, embeddings and matches."),
 }
 """Command name -> where it is (``"module:attribute"``) and what it does."""
 

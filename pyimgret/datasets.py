@@ -7,7 +7,7 @@ import io
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -148,7 +148,64 @@ class Broken(NamedTuple):
     reason: str
 
 
-class ImageFolder:
+class ImageFiles:
+    """Picture files, read one after the other; broken ones are reported.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    strict : bool
+        Raise at the first file that cannot be read, instead of going on without it.
+
+    Attributes
+    ----------
+    files : list of ImageFile
+    broken : list of Broken
+        The files that the last `read` left out.
+
+    Examples
+    --------
+    >>> [file.key for file in ImageFiles(["a/1.png", "a/50%.png"]).files]
+    ['a/1.png', 'a/50%25.png']
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike[str]], *, strict: bool = False) -> None:
+        self.strict = strict
+        self._unread: list[Broken] = []
+        self.files = [ImageFile(_key(os.fspath(path)), Path(path), "") for path in paths]
+        self.broken: list[Broken] = []
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[tuple[ImageFile, Image.Image]]:
+        from pyimgret.preprocessing import decode
+
+        return self.read(decode)
+
+    def read(self, decoder: Callable[[Path], Decoded]) -> Iterator[tuple[ImageFile, Decoded]]:
+        """Yield the files with what `decoder` makes of them, one at a time.
+
+        Parameters
+        ----------
+        decoder : callable
+            From a path to anything, for instance a `Preprocessor` or its ``pixels``.
+            When it raises `ImageDecodeError`, the file goes to `broken`.
+        """
+        self.broken = list(self._unread)
+        for file in self.files:
+            try:
+                decoded = decoder(file.path)
+            except ImageDecodeError as error:
+                if self.strict:
+                    raise
+                reason = str(error).removeprefix(f"{printable(file.path)}: ")
+                self.broken.append(Broken(file.key, reason))
+            else:
+                yield file, decoded
+
+
+class ImageFolder(ImageFiles):
     """The pictures below a folder; the first folder's name is the class.
 
     Every regular file counts, whatever its name, but for hidden ones (a leading dot).
@@ -180,44 +237,14 @@ class ImageFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, strict: bool = False) -> None:
+        super().__init__((), strict=strict)
         self.path = Path(path)
-        self.strict = strict
-        self._unread: list[Broken] = []
         self.files = sorted(self._walk(), key=lambda file: file.key)
         self.classes = sorted({file.label for file in self.files} - {""})
         self.broken = list(self._unread)
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __iter__(self) -> Iterator[tuple[ImageFile, Image.Image]]:
-        from pyimgret.preprocessing import decode
-
-        return self.read(decode)
-
     def __repr__(self) -> str:
         return f"ImageFolder({os.fspath(self.path)!r}, strict={self.strict})"
-
-    def read(self, decoder: Callable[[Path], Decoded]) -> Iterator[tuple[ImageFile, Decoded]]:
-        """Yield the files with what `decoder` makes of them, one at a time.
-
-        Parameters
-        ----------
-        decoder : callable
-            From a path to anything, for instance a `Preprocessor` or its ``pixels``.
-            When it raises `ImageDecodeError`, the file goes to `broken`.
-        """
-        self.broken = list(self._unread)
-        for file in self.files:
-            try:
-                decoded = decoder(file.path)
-            except ImageDecodeError as error:
-                if self.strict:
-                    raise
-                reason = str(error).removeprefix(f"{printable(file.path)}: ")
-                self.broken.append(Broken(file.key, reason))
-            else:
-                yield file, decoded
 
     def _walk(self) -> Iterator[ImageFile]:
         if not self.path.is_dir():
@@ -256,10 +283,14 @@ class ImageFolder:
         self._unread.append(Broken(self._file(inner).key, f"{error.strerror}."))
 
     def _file(self, inner: str) -> ImageFile:
-        from pyimgret.index.keys import key_from_path
-
-        key = key_from_path(inner)
+        key = _key(inner)
         return ImageFile(key, self.path / inner, key.split("/")[0] if "/" in key else "")
+
+
+def _key(path: str) -> str:
+    from pyimgret.index.keys import key_from_path
+
+    return key_from_path(path)
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

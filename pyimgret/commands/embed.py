@@ -1,0 +1,97 @@
+"""``pyimgret embed``: pictures to vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyimgret.commands.common import json_option, print_json
+from pyimgret.commands.sources import Pictures, open_pictures, source_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+def encode_all(
+    encoder: Any, pictures: Pictures
+) -> tuple[list[str], list[Any], npt.NDArray[np.float32]]:
+    """Return keys, labels and embeddings of all pictures that can be read."""
+    import numpy as np
+
+    keys: list[str] = []
+    labels: list[Any] = []
+    vectors = [np.empty((0, encoder.embedding_size), np.float32)]
+    for batch in pictures.batches(encoder.preprocessor):
+        keys += batch.keys
+        labels += batch.labels
+        vectors.append(encoder.encode(batch.pixels))
+    return keys, labels, np.concatenate(vectors)
+
+
+@click.command()
+@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@source_options
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help=".npy: the vectors; .npz: 'embeddings' and 'keys'.",
+)
+@click.option("--strict", is_flag=True, help="A picture that cannot be read ends the run.")
+@json_option
+def embed(
+    model: Path, digits: bool, images: Path | None, idx: Path | None, files: tuple[Path, ...],
+    out: Path | None, strict: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Turn pictures into embeddings: rows of length 1 whose dot products are cosines.
+
+    \b
+    pyimgret embed --model ae.zip --images DIR --out vectors.npz
+    pyimgret embed --model ae.zip one.png two.png --json
+    """
+    from pyimgret.datasets import ImageFiles
+    from pyimgret.encoder import Encoder
+
+    if out is not None and out.suffix not in (".npy", ".npz"):
+        raise click.BadParameter("the name must end in .npy or .npz.", param_hint="--out")
+    if out is None and not as_json:
+        raise click.UsageError("where should the vectors go? Give --out FILE, or --json.")
+    if files and (digits or images or idx):
+        raise click.UsageError("give files, or one of --digits, --images and --idx, not both.")
+    if files:
+        pictures = Pictures(ImageFiles(files, strict=strict))
+    else:
+        pictures = open_pictures(digits, images, idx, strict=strict)
+    keys, _, vectors = encode_all(Encoder.load(model), pictures)
+    pictures.report_skipped()
+    if out is not None:
+        _write(out, keys, vectors)
+    if as_json:
+        print_json(_document(keys, vectors, pictures, out))
+    else:
+        click.echo(f"Wrote {len(keys):,} embeddings of {vectors.shape[1]} numbers to {out}.")
+
+
+def _write(out: Path, keys: list[str], vectors: npt.NDArray[np.float32]) -> None:
+    import numpy as np
+
+    if out.suffix == ".npy":
+        np.save(out, vectors)
+    else:
+        np.savez(out, embeddings=vectors, keys=np.array(keys))
+
+
+def _document(
+    keys: list[str], vectors: npt.NDArray[np.float32], pictures: Pictures, out: Path | None
+) -> dict[str, Any]:
+    document: dict[str, Any] = {"count": len(keys), "dimension": vectors.shape[1]}
+    if out is None:
+        pairs = zip(keys, vectors, strict=True)
+        document["embeddings"] = [{"key": key, "vector": vector} for key, vector in pairs]
+    else:
+        document["out"] = str(out)
+    return document | {"skipped": [broken._asdict() for broken in pictures.skipped]}

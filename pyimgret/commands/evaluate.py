@@ -1,0 +1,115 @@
+"""``pyimgret evaluate``: precision, recall and mAP of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyimgret.commands.common import json_option, print_json, table
+from pyimgret.commands.embed import encode_all
+from pyimgret.commands.sources import Pictures, open_pictures, source_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from pyimgret.evaluation import RetrievalReport
+
+
+@click.command()
+@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@source_options
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --idx: the classes, in IDX format.",
+)
+@click.option(
+    "--queries",
+    type=click.IntRange(1),
+    metavar="N",
+    help="N pictures, drawn at random, are the queries, and the others the database. "
+    "[default: every picture against all others]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the drawing of queries.",
+)
+@click.option("--per-class", is_flag=True, help="Also the figures of each class.")
+@click.option("--strict", is_flag=True, help="A picture that cannot be read ends the run.")
+@json_option
+def evaluate(
+    model: Path, digits: bool, images: Path | None, idx: Path | None, labels: Path | None,
+    queries: int | None, seed: int, per_class: bool, strict: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Judge a model by pictures whose classes are known.
+
+    A match is right when it has the query's class. For --images the class is the name of
+    the folder.
+
+    \b
+    pyimgret evaluate --model ae.zip --images DIR
+    pyimgret evaluate --model ae.zip --idx IMAGES --labels LABELS --queries 2000 --json
+    """
+    from pyimgret.encoder import Encoder
+
+    if idx is not None and labels is None:
+        raise click.UsageError("--idx needs --labels FILE: which class is each image?")
+    pictures = open_pictures(digits, images, idx, labels=labels, strict=strict)
+    keys, names, vectors = encode_all(Encoder.load(model), pictures)
+    report = _judge(pictures, keys, names, vectors, queries, seed)
+    pictures.report_skipped()
+    if as_json:
+        document: dict[str, Any] = report.to_dict()
+        document["skipped"] = [broken._asdict() for broken in pictures.skipped]
+        print_json(document | ({"per_class": report.per_class} if per_class else {}))
+    else:
+        click.echo(_text(report, per_class))
+
+
+def _judge(
+    pictures: Pictures,
+    keys: list[str],
+    names: list[Any],
+    vectors: npt.NDArray[np.float32],
+    queries: int | None,
+    seed: int,
+) -> RetrievalReport:
+    import numpy as np
+
+    from pyimgret.datasets import Broken
+    from pyimgret.evaluation import retrieval_report
+
+    classed = np.array([name != "" for name in names], dtype=bool)
+    reason = "it is in no class folder."
+    pictures.skipped += [
+        Broken(key, reason) for key, has in zip(keys, classed, strict=True) if not has
+    ]
+    labels, vectors = np.array([n for n in names if n != ""]), vectors[classed]
+    if queries is None:
+        return retrieval_report(vectors, labels)
+    if queries >= len(vectors):
+        raise ValueError(f"--queries {queries} of {len(vectors)} pictures leaves no database.")
+    order = np.random.default_rng(seed).permutation(len(vectors))
+    asked, kept = np.sort(order[:queries]), np.sort(order[queries:])
+    return retrieval_report(
+        vectors[kept], labels[kept], queries=vectors[asked], query_labels=labels[asked]
+    )
+
+
+def _text(report: RetrievalReport, per_class: bool) -> str:
+    lines = [str(report)]
+    if per_class:
+        columns = ["precision_at_1", "precision_at_10", "map"]
+        rows = [
+            [str(name), f"{figures['n_queries']:.0f}", *(f"{figures[c]:.3f}" for c in columns)]
+            for name, figures in report.per_class.items()
+        ]
+        lines += ["", table(["class", "queries", "P@1", "P@10", "mAP"], rows)]
+    return "\n".join(lines)
