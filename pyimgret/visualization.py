@@ -7,7 +7,7 @@ window: ``figure.savefig("matches.png")`` writes it, a notebook shows it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpec
 
+Pictures: TypeAlias = Sequence[Any] | npt.NDArray[np.uint8]
+Labels: TypeAlias = Sequence[Any] | npt.NDArray[Any]
+
 __all__ = [
     "plot_confusion_matrix",
     "plot_embedding",
@@ -32,12 +35,12 @@ __all__ = [
 
 
 def plot_matches(
-    queries: Sequence[Any] | npt.NDArray[np.uint8],
-    matches: Sequence[Sequence[Any]] | npt.NDArray[np.uint8],
+    queries: Pictures,
+    matches: Pictures | Sequence[Pictures],
     *,
     scores: Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
-    query_labels: Sequence[Any] | None = None,
-    match_labels: Sequence[Sequence[Any]] | npt.NDArray[Any] | None = None,
+    query_labels: Labels | None = None,
+    match_labels: Labels | Sequence[Labels] | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw each query, and beside it its matches, the nearest first.

@@ -92,7 +92,7 @@ def train_models(split: Split) -> dict[str, Any]:
     from pyimgret.decomposition import PCA, SVD
     from pyimgret.networks import DenoisingAutoencoder
 
-    models = {
+    models: dict[str, Any] = {
         "PCA": PCA(CODE_SIZE, random_state=SEED),
         "SVD": SVD(CODE_SIZE, random_state=SEED),
         "autoencoder": DenoisingAutoencoder(code_size=CODE_SIZE, random_state=SEED),
@@ -182,7 +182,7 @@ def _make_folder(out: Path) -> None:
 def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    return images.reshape(len(images), -1).astype(np.float32) / 255
+    return np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
 
 
 def _say(text: str) -> None:

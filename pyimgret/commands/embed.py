@@ -47,7 +47,7 @@ def embed(
     model: Path, digits: bool, images: Path | None, idx: Path | None, files: tuple[Path, ...],
     out: Path | None, strict: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Turn pictures into embeddings: rows of length 1 whose dot products are cosines.
+    r"""Turn pictures into embeddings: rows of length 1 whose dot products are cosines.
 
     \b
     pyimgret embed --model ae.zip --images DIR --out vectors.npz

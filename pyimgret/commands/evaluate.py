@@ -48,7 +48,7 @@ def evaluate(
     model: Path, digits: bool, images: Path | None, idx: Path | None, labels: Path | None,
     queries: int | None, seed: int, per_class: bool, strict: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Judge a model by pictures whose classes are known.
+    r"""Judge a model by pictures whose classes are known.
 
     A match is right when it has the query's class. For --images the class is the name of
     the folder.

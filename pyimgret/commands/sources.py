@@ -55,7 +55,9 @@ class Pictures:
 
     def batches(self, preprocessor: Preprocessor | None) -> Iterator[Batch]:
         """Yield the pictures in order; broken files go to `skipped`."""
-        if not hasattr(self.images, "read"):
+        import numpy as np
+
+        if isinstance(self.images, np.ndarray):
             yield from self._slices(self.images)
             return
         if preprocessor is None:
@@ -91,7 +93,7 @@ class Pictures:
         """Return all pictures as one array (n, h, w[, 3])."""
         import numpy as np
 
-        if not hasattr(self.images, "read"):
+        if isinstance(self.images, np.ndarray):
             return self.images
         parts = [batch.pixels for batch in self.batches(preprocessor)]
         if not parts:

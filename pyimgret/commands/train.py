@@ -24,7 +24,7 @@ MODELS = {
 """Name on the command line -> where the class is."""
 
 
-class Sizes(click.ParamType):
+class Sizes(click.ParamType[tuple[int, ...]]):
     """Whole numbers with commas between them."""
 
     name = "N,N,…"
@@ -98,7 +98,7 @@ def train(
     mode: str | None, validation: float, strict: bool, seed: int | None, out: Path,
     as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
-    """Train a model on pictures and save it.
+    r"""Train a model on pictures and save it.
 
     \b
     pyimgret train --model autoencoder --digits --code-size 30 --out ae.zip
