@@ -32,6 +32,9 @@ COMMANDS: dict[str, Entry] = {
     "search": Entry("pyimgret.commands.search:search", "Find the pictures nearest to one."),
     "evaluate": Entry("pyimgret.commands.evaluate:evaluate", "Judge a model by known classes."),
     "plot": Entry("pyimgret.commands.plot:plot", "Draw models, embeddings and matches."),
+    "doctor": Entry(
+        "pyimgret.commands.doctor:doctor", "Show what runs here, and what is wrong with it."
+    ),
 }
 """Command name -> where it is (``"module:attribute"``) and what it does."""
 

@@ -269,9 +269,9 @@ def float_array(values: Any, *, name: str = "X") -> NDArray[np.float32]:
     ValueError
         For no array, an empty one, or one that holds NaN or infinity.
     """
-    array = np.ascontiguousarray(values, dtype=np.float32)
+    array = np.asarray(values, dtype=np.float32, order="C")
     if array.ndim == 0 or array.size == 0:
-        raise ValueError(f"{name} has shape {np.shape(values)}; expected at least one row.")
+        raise ValueError(f"{name} has shape {array.shape}; expected at least one row.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; replace them before the call.")
     return array

@@ -146,6 +146,8 @@ class DenoisingAutoencoder(Autoencoder):
         Most pixels that a picture moves by, in each direction.
     rotation : float
         Most degrees that it turns by.
+    zoom : float
+        Most part of its size that it grows or shrinks by.
     hidden_sizes, code_size, activation, batch_normalization, output, l2, updater, \
 learning_rate, schedule, batch_size, epochs, patience, preprocessing, random_state, verbose
         As for `Autoencoder`.
@@ -170,7 +172,8 @@ learning_rate, schedule, batch_size, epochs, patience, preprocessing, random_sta
         masking: float = 0.2,
         noise: float = 0.0,
         shift: float = 2.0,
-        rotation: float = 10.0,
+        rotation: float = 15.0,
+        zoom: float = 0.15,
         batch_normalization: bool = True,
         output: str = "auto",
         l2: float = 0.0,
@@ -194,6 +197,7 @@ learning_rate, schedule, batch_size, epochs, patience, preprocessing, random_sta
         self.noise = noise
         self.shift = shift
         self.rotation = rotation
+        self.zoom = zoom
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -201,14 +205,14 @@ learning_rate, schedule, batch_size, epochs, patience, preprocessing, random_sta
             raise ValueError(
                 f"masking is a part of the pixels, 0 <= masking < 1; got {self.masking}."
             )
-        for name in ("noise", "shift", "rotation"):
+        for name in ("noise", "shift", "rotation", "zoom"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
 
     def _corruption(self) -> dict[str, Any]:
         return {
             "masking": self.masking, "gaussian": self.noise,
-            "shift": self.shift, "rotation": self.rotation,
+            "shift": self.shift, "rotation": self.rotation, "zoom": self.zoom,
         }  # fmt: skip
 
 

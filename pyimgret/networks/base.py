@@ -92,6 +92,7 @@ class Model(Estimator):
         ------
         NotFittedError, DimensionMismatchError, ImageDecodeError
         """
+        self._check_fitted()
         return self.activate(X, self.code_layer_, batch_size=batch_size)
 
     def transform(self, X: Images) -> NDArray[np.float32]:

@@ -87,7 +87,7 @@ final class Batches implements AutoCloseable {
             targets.write(source, clean, y, at);
             float[] input = clean;
             if (corruption != null) {
-                SplittableRandom random = new SplittableRandom(mix(mix(seed, epoch), source));
+                SplittableRandom random = new SplittableRandom(Chance.mix(Chance.mix(seed, epoch), source));
                 corruption.apply(clean, changed, images.height(), images.width(), images.channels(), random);
                 input = changed;
             }
@@ -142,7 +142,7 @@ final class Batches implements AutoCloseable {
             order[i] = i;
         }
         if (shuffle) {
-            SplittableRandom random = new SplittableRandom(mix(seed, epoch));
+            SplittableRandom random = new SplittableRandom(Chance.mix(seed, epoch));
             for (int i = n - 1; i > 0; i--) {
                 int j = random.nextInt(i + 1);
                 int t = order[i];
@@ -151,14 +151,6 @@ final class Batches implements AutoCloseable {
             }
         }
         orderEpoch = epoch;
-    }
-
-    /** The finaliser of SplitMix64 (Steele, Lea and Flood 2014) over both numbers. */
-    static long mix(long a, long b) {
-        long z = a * 0x9E3779B97F4A7C15L + b + 0x9E3779B97F4A7C15L;
-        z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
-        z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
-        return z ^ (z >>> 31);
     }
 
     @Override

@@ -6,7 +6,7 @@ import org.nd4j.shade.jackson.databind.JsonNode;
 /**
  * Makes a picture worse, afresh each time it is seen: the input of a denoising autoencoder.
  *
- * <p>In this order: one random rotation and shift (bilinear, the border is background), Gaussian
+ * <p>In this order: one random rotation, zoom and shift (bilinear, the border is background), Gaussian
  * noise, masking. All chance comes from the generator that is handed in, so that a picture's
  * corruption depends on the seed, the epoch and its place alone.
  */
@@ -16,6 +16,7 @@ final class Corruption {
     private final double gaussian;
     private final double shift;
     private final double rotation;
+    private final double zoom;
     private final boolean flip;
     private final float background;
 
@@ -24,6 +25,7 @@ final class Corruption {
         gaussian = settings.path("gaussian").asDouble(0);
         shift = settings.path("shift").asDouble(0);
         rotation = Math.toRadians(settings.path("rotation").asDouble(0));
+        zoom = settings.path("zoom").asDouble(0);
         flip = settings.path("flip").asBoolean(false);
         background = (float) settings.path("background").asDouble(0);
     }
@@ -50,13 +52,14 @@ final class Corruption {
     }
 
     private boolean moves() {
-        return shift > 0 || rotation > 0 || flip;
+        return shift > 0 || rotation > 0 || zoom > 0 || flip;
     }
 
     private void move(float[] in, float[] out, int height, int width, int channels, SplittableRandom random) {
         double angle = rotation * (2 * random.nextDouble() - 1);
-        double cos = Math.cos(angle);
-        double sin = Math.sin(angle);
+        double scale = 1 + zoom * (2 * random.nextDouble() - 1);
+        double cos = scale * Math.cos(angle);
+        double sin = scale * Math.sin(angle);
         double mirror = flip && random.nextBoolean() ? -1 : 1;
         double cy = (height - 1) / 2.0;
         double cx = (width - 1) / 2.0;

@@ -5,7 +5,6 @@ import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.buffer.DataType;
-import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /**
@@ -29,7 +28,7 @@ public final class NetworkFactory {
     public static MultiLayerNetwork create(JsonNode settings) {
         MultiLayerConfiguration configuration = configure(settings);
         // NB: ND4J's generator belongs to the thread; the weights are drawn on this one.
-        Nd4j.getRandom().setSeed(Json.required(settings, "seed").asLong());
+        Chance.seedNd4j(Json.required(settings, "seed").asLong());
         MultiLayerNetwork network = new MultiLayerNetwork(configuration);
         network.init();
         return network;
@@ -44,7 +43,7 @@ public final class NetworkFactory {
     public static MultiLayerConfiguration configure(JsonNode settings) {
         NeuralNetConfiguration.Builder common =
                 new NeuralNetConfiguration.Builder()
-                        .seed(Json.required(settings, "seed").asLong())
+                        .seed(Chance.forNd4j(Json.required(settings, "seed").asLong()))
                         .dataType(DataType.FLOAT)
                         .updater(Updaters.create(Json.required(settings, "updater")));
         NeuralNetConfiguration.ListBuilder list = common.list();

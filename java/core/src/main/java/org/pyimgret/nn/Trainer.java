@@ -5,7 +5,6 @@ import java.util.concurrent.Future;
 import org.bytedeco.javacpp.DoublePointer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.dataset.DataSet;
-import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /**
@@ -78,7 +77,7 @@ public final class Trainer implements AutoCloseable {
         while (done < count) {
             Batches.Batch batch = Batches.await(next);
             next = done + 1 < count ? batches.request(epoch, done + 1) : null;
-            Nd4j.getRandom().setSeed(Batches.mix(Batches.mix(seed, epoch), done));
+            Chance.seedNd4j(Chance.mix(Chance.mix(seed, epoch), done));
             network.fit(batch.features, batch.labels);
             done++;
             double score = network.score();
