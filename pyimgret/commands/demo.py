@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 CODE_SIZE: Final = 30
 QUERIES: Final = 1000
 SEED: Final = 2006
-SHOWN: Final = 10
+RECIPE: Final[dict[str, Any]] = {"code_size": CODE_SIZE, "random_state": SEED}
+"""Settings of the autoencoder; all others are its defaults."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train_models(split: Split) -> dict[str, Any]:
     models: dict[str, Any] = {
         "PCA": PCA(CODE_SIZE, random_state=SEED),
         "SVD": SVD(CODE_SIZE, random_state=SEED),
-        "autoencoder": DenoisingAutoencoder(code_size=CODE_SIZE, random_state=SEED),
+        "autoencoder": DenoisingAutoencoder(**RECIPE),
     }
     for name, model in models.items():
         _say(f"Training {name} on {len(split.database):,} digits")
@@ -168,15 +169,26 @@ def _one_of_each_class(labels: npt.NDArray[np.int64]) -> list[int]:
     """Return where each class comes first: the pictures show them all."""
     import numpy as np
 
-    return [int(row) for row in np.unique(labels, return_index=True)[1][:SHOWN]]
+    return [int(row) for row in np.unique(labels, return_index=True)[1]]
 
 
 def _make_folder(out: Path) -> None:
     """Make the folder; refuse to replace an index that is not a demo's."""
     out.mkdir(parents=True, exist_ok=True)
     index = out / "index"
-    if index.exists() and not (index / "index.sqlite").is_file():
-        raise ValueError(f"{index} exists and is no index; choose another --out, or move it away.")
+    if index.exists() and not _is_ours(index):
+        raise ValueError(
+            f"{index} exists and is not the index of a demo; choose another --out, or move it away."
+        )
+
+
+def _is_ours(index: Path) -> bool:
+    from pyimgret.index import Index
+
+    if not (index / "index.sqlite").is_file():
+        return False
+    with Index.open(index) as opened:
+        return all(key.startswith("digit-") for key in opened.keys())  # noqa: SIM118
 
 
 def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
