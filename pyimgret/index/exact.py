@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from pyimgret.index.types import Floats, Numbers
+
+Found: TypeAlias = tuple[Numbers, Floats]
+"""Numbers of items and their scores, best first."""
 
 _SMALL = 8192
 _GROUP = 256
@@ -33,14 +38,14 @@ def top_k(scores: Floats, k: int) -> Numbers:
     if k >= len(scores):
         candidates = np.arange(len(scores))
     elif len(scores) <= _SMALL or k > len(scores) // (2 * _GROUP):
-        candidates = np.flatnonzero(scores >= _kth_greatest(scores, k))
+        candidates = np.flatnonzero(scores >= kth_greatest(scores, k))
     else:
         candidates = _candidates_by_group(scores, k)
     found = scores[candidates]
     return candidates[np.lexsort((candidates, -found))[:k]]
 
 
-def search_rows(rows: Floats, dead: Numbers, query: Floats, k: int) -> tuple[Numbers, Floats]:
+def search_rows(rows: Floats, dead: Numbers, query: Floats, k: int) -> Found:
     """Return the positions of the rows nearest to one query, and their scores.
 
     Parameters
@@ -56,9 +61,7 @@ def search_rows(rows: Floats, dead: Numbers, query: Floats, k: int) -> tuple[Num
     return _alive(top_k(scores, k), scores)
 
 
-def search_batch(
-    rows: Floats, dead: Numbers, queries: Floats, k: int
-) -> list[tuple[Numbers, Floats]]:
+def search_batch(rows: Floats, dead: Numbers, queries: Floats, k: int) -> list[Found]:
     """Return what `search_rows` would for each of many queries, by matrix products.
 
     Memory is bounded: the scores of at most 8 million pairs exist at a time.
@@ -74,7 +77,7 @@ def search_batch(
     return found
 
 
-def merge(parts: list[tuple[Numbers, Floats]], k: int) -> tuple[Numbers, Floats]:
+def merge(parts: list[Found], k: int) -> Found:
     """Merge the results of several parts of an index; numbers break ties."""
     if len(parts) == 1:
         return parts[0]
@@ -84,16 +87,24 @@ def merge(parts: list[tuple[Numbers, Floats]], k: int) -> tuple[Numbers, Floats]
     return numbers[order], scores[order]
 
 
-def _kth_greatest(values: Floats, k: int) -> np.float32:
+def kth_greatest(values: Floats, k: int) -> np.float32:
+    """Return the k-th greatest of at least k values."""
     position = len(values) - k
     return np.float32(np.partition(values, position)[position])
+
+
+def k_best(numbers: Numbers, vectors: Floats, query: Floats, k: int) -> Found:
+    """Return the k best of some candidates, by their exact scores."""
+    scores = vectors @ query
+    order = np.lexsort((numbers, -scores))[:k]
+    return numbers[order], scores[order]
 
 
 def _candidates_by_group(scores: Floats, k: int) -> Numbers:
     """Return positions among which the k greatest are, in ascending order."""
     whole = len(scores) // _GROUP * _GROUP
     maxima = scores[:whole].reshape(-1, _GROUP).max(axis=1)
-    bound = _kth_greatest(maxima, k)
+    bound = kth_greatest(maxima, k)
     groups = np.flatnonzero(maxima >= bound)
     inside = (groups[:, None] * _GROUP + np.arange(_GROUP)).ravel()
     candidates = np.concatenate([inside, np.arange(whole, len(scores))])
@@ -101,7 +112,7 @@ def _candidates_by_group(scores: Floats, k: int) -> Numbers:
     return enough
 
 
-def _alive(positions: Numbers, scores: Floats) -> tuple[Numbers, Floats]:
+def _alive(positions: Numbers, scores: Floats) -> Found:
     found = scores[positions]
     keep = found > -np.inf
     return positions[keep], found[keep]

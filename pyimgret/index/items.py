@@ -134,7 +134,7 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int
     connection.executemany(
         "INSERT INTO vectors VALUES (?, ?, ?)",
         (
-            (number, blob, zlib.crc32(blob))
+            (number, blob, crc(blob))
             for number, blob in zip(numbers, map(_blob, records), strict=True)
         ),
     )
@@ -221,18 +221,18 @@ def describe(
     return found
 
 
-def vectors_of(connection: sqlite3.Connection, numbers: Sequence[int]) -> Floats:
-    """Return the vectors of these numbers, in their order."""
-    found: dict[int, bytes] = {}
+def vectors_of(connection: sqlite3.Connection, numbers: Sequence[int], dimension: int) -> Floats:
+    """Return the vectors of these numbers, in their order, (n, dimension)."""
+    found: dict[int, tuple[int, bytes, int]] = {}
     for part in _parts(numbers):
         marks = ",".join("?" * len(part))
-        found.update(
-            connection.execute(
-                f"SELECT number, vector FROM vectors WHERE number IN ({marks})", part
-            )
+        rows = connection.execute(
+            f"SELECT number, vector, crc FROM vectors WHERE number IN ({marks})", part
         )
-    joined = b"".join(found[number] for number in numbers)
-    return np.frombuffer(joined, dtype="<f4").reshape(len(numbers), -1)
+        found.update((row[0], row) for row in rows)
+    if not numbers:
+        return np.empty((0, dimension), dtype=np.float32)
+    return _stack([found[number] for number in numbers])
 
 
 def pages(
@@ -250,9 +250,14 @@ def pages(
         after = rows[-1][0]
 
 
-def checked_vector(blob: bytes, crc: int, name: object) -> Floats:
+def crc(blob: bytes) -> int:
+    """Return the checksum that is stored with a vector."""
+    return zlib.crc32(blob)
+
+
+def checked_vector(blob: bytes, expected: int, name: object) -> Floats:
     """Return a stored vector, or raise when its bytes have changed since it was written."""
-    if zlib.crc32(blob) != crc:
+    if crc(blob) != expected:
         raise IndexStoreError(
             f"The vector of {name!r} is damaged (its checksum differs). Delete the picture and "
             "add it again, or restore a published copy; 'pyimgret index check' lists all."
@@ -262,9 +267,9 @@ def checked_vector(blob: bytes, crc: int, name: object) -> Floats:
 
 def _stack(rows: list[tuple[int, bytes, int]]) -> Floats:
     """Return the vectors of many rows as one array, each checked."""
-    for number, blob, crc in rows:
-        if zlib.crc32(blob) != crc:
-            checked_vector(blob, crc, number)
+    for number, blob, expected in rows:
+        if zlib.crc32(blob) != expected:
+            checked_vector(blob, expected, number)
     joined = b"".join([row[1] for row in rows])
     return np.frombuffer(joined, dtype="<f4").reshape(len(rows), -1)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,14 @@ import numpy as np
 
 from pyimgret.index import items
 from pyimgret.index.cachefile import CacheFile, Layout
+from pyimgret.index.exact import Found, merge, search_batch
 from pyimgret.index.types import Array, Floats, Numbers
 
 _FLUSH_ROWS = 16_384
 """So many rows in memory are moved to the file."""
+
+_GATHER_BELOW = 0.2
+"""Rows that a filter leaves are copied out when they are less than this share."""
 
 _MAX_DEAD = 0.25
 """The file is written anew when more than this share of its rows was deleted."""
@@ -206,6 +210,37 @@ def positions_of(numbers: Numbers, wanted: Numbers) -> Numbers:
     places, wanted = places[inside], wanted[inside]
     found: Numbers = places[numbers[places] == wanted]
     return found
+
+
+def search_parts(
+    parts: Sequence[Part], queries: Floats, k: int, *, allowed: Numbers | None = None
+) -> list[Found]:
+    """Return numbers and scores of the k nearest of all parts, for each query.
+
+    Parameters
+    ----------
+    allowed : ndarray of int, optional
+        Only these numbers count; ascending.
+    """
+    found = [_search_part(part, queries, k, allowed) for part in parts]
+    if not found:
+        nothing = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+        return [nothing] * len(queries)
+    return [merge(list(of_query), k) for of_query in zip(*found, strict=True)]
+
+
+def _search_part(part: Part, queries: Floats, k: int, allowed: Numbers | None) -> list[Found]:
+    rows, dead, numbers = part.columns["vectors"], part.dead, part.numbers
+    if allowed is not None:
+        places = np.setdiff1d(positions_of(numbers, allowed), dead, assume_unique=True)
+        if len(places) < _GATHER_BELOW * len(numbers):
+            rows, numbers, dead = rows[places], numbers[places], dead[:0]
+        else:
+            dead = np.delete(np.arange(len(numbers)), places)
+    if not len(numbers):
+        return [(numbers, np.empty(0, dtype=np.float32))] * len(queries)
+    found = search_batch(rows, dead, queries, k)
+    return [(numbers[positions], scores) for positions, scores in found]
 
 
 def _buried(connection: sqlite3.Connection, parts: list[Part], since: int) -> list[Part]:

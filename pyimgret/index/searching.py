@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import items
+from pyimgret.index.building import Method
 from pyimgret.index.cachefile import Layout
 from pyimgret.index.database import Database
-from pyimgret.index.exact import merge, search_batch
+from pyimgret.index.exact import Found
 from pyimgret.index.filters import Filter
 from pyimgret.index.filtersql import matching
+from pyimgret.index.hamming import HammingScan
+from pyimgret.index.hnsw import Graph
+from pyimgret.index.int8scan import Int8Scan
 from pyimgret.index.matches import Match, Matches
-from pyimgret.index.scan import Part, RowCache, StaleSnapshotError, positions_of
+from pyimgret.index.scan import RowCache, StaleSnapshotError, search_parts
 from pyimgret.index.types import Floats, Numbers
 
-Found = tuple[Numbers, Floats]
-
 _RETRIES = 20
-_GATHER_BELOW = 0.2
-"""Rows that a filter leaves are copied out when they are less than this share."""
 
 
 class Searcher:
@@ -39,6 +41,9 @@ class Searcher:
         self.database = database
         layout = Layout("float32", {"vectors": ("<f4", dimension)})
         self.rows = RowCache(directory, layout, lambda vectors: {"vectors": vectors})
+        self.int8 = Int8Scan(directory, dimension)
+        self.hamming = HammingScan(directory, dimension)
+        self.graph = Graph(directory, dimension)
 
     def search(
         self,
@@ -48,21 +53,26 @@ class Searcher:
         where: Filter | None = None,
         min_score: float | None = None,
         exclude: Iterable[str] = (),
+        method: Method = "auto",
     ) -> list[Matches]:
         """Return the matches of each of the queries, all of one moment."""
         excluded = list(exclude)
-        for _ in range(_RETRIES):
-            try:
-                with self.database.read() as connection:
-                    found = self._find(connection, queries, k, where, excluded)
-                    return _described(connection, found, min_score)
-            except StaleSnapshotError:
-                continue
-        # NB: the files are ahead of the database for good: it was replaced by an older one.
-        self.rows.forget(files=True)
-        with self.database.read() as connection:
-            found = self._find(connection, queries, k, where, excluded)
-            return _described(connection, found, min_score)
+        for attempt in range(_RETRIES):
+            if attempt == _RETRIES - 1:
+                # NB: the files are ahead of the database for good: it was replaced.
+                self.forget(files=True)
+            with contextlib.suppress(StaleSnapshotError), self.database.read() as connection:
+                unwanted = numbers_of(connection, excluded)
+                found = self._find(connection, queries, k, where, unwanted, method)
+                return _described(connection, found, min_score)
+        raise IndexStoreError(f"{self.database.path} changes too fast to be read.")
+
+    def forget(self, *, files: bool = False) -> None:
+        """Drop what is held in memory, and the files of the caches when told."""
+        self.rows.forget(files=files)
+        self.int8.rows.forget(files=files)
+        if files:
+            self.graph.discard()
 
     def _find(
         self,
@@ -70,31 +80,23 @@ class Searcher:
         queries: Floats,
         k: int,
         where: Filter | None,
-        exclude: list[str],
+        unwanted: Numbers,
+        method: Method,
     ) -> list[Found]:
-        parts = self.rows.snapshot(connection)
-        if exclude:
-            unwanted = numbers_of(connection, exclude)
-            parts = [part.without(unwanted) for part in parts]
+        """Return numbers and scores; a filter is always answered exactly."""
         allowed = None if where is None else matching(connection, where)
+        if method == "int8":
+            return self.int8.find(connection, queries, k, allowed=allowed, unwanted=unwanted)
+        if allowed is None and method == "binary":
+            return self.hamming.find(connection, queries, k, unwanted=unwanted)
+        if allowed is None and (method == "hnsw" or (method == "auto" and self.graph.exists())):
+            found = self.graph.find(connection, queries, k, unwanted=unwanted)
+            if found is not None:
+                return found
+            if method == "hnsw":
+                raise IndexStoreError("There is no graph: run 'pyimgret index build --kind hnsw'.")
+        parts = [part.without(unwanted) for part in self.rows.snapshot(connection)]
         return search_parts(parts, queries, k, allowed=allowed)
-
-
-def search_parts(
-    parts: Sequence[Part], queries: Floats, k: int, *, allowed: Numbers | None = None
-) -> list[Found]:
-    """Return numbers and scores of the k nearest of all parts, for each query.
-
-    Parameters
-    ----------
-    allowed : ndarray of int, optional
-        Only these numbers count; ascending.
-    """
-    found = [_search_part(part, queries, k, allowed) for part in parts]
-    if not found:
-        nothing = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
-        return [nothing] * len(queries)
-    return [merge(list(of_query), k) for of_query in zip(*found, strict=True)]
 
 
 def numbers_of(connection: sqlite3.Connection, keys: Sequence[str]) -> Numbers:
@@ -104,20 +106,6 @@ def numbers_of(connection: sqlite3.Connection, keys: Sequence[str]) -> Numbers:
         for key in keys
     )
     return np.unique(np.array([row[0] for row in rows if row], dtype=np.int64))
-
-
-def _search_part(part: Part, queries: Floats, k: int, allowed: Numbers | None) -> list[Found]:
-    rows, dead, numbers = part.columns["vectors"], part.dead, part.numbers
-    if allowed is not None:
-        places = np.setdiff1d(positions_of(numbers, allowed), dead, assume_unique=True)
-        if len(places) < _GATHER_BELOW * len(numbers):
-            rows, numbers, dead = rows[places], numbers[places], dead[:0]
-        else:
-            dead = np.delete(np.arange(len(numbers)), places)
-    if not len(numbers):
-        return [(numbers, np.empty(0, dtype=np.float32))] * len(queries)
-    found = search_batch(rows, dead, queries, k)
-    return [(numbers[positions], scores) for positions, scores in found]
 
 
 def _described(

@@ -12,6 +12,7 @@ import numpy as np
 
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import Adder, as_list
+from pyimgret.index.building import Kind, Method, build, check_method, recall_check
 from pyimgret.index.database import Database
 from pyimgret.index.filters import Where, parse
 from pyimgret.index.items import Item, Thumbnail
@@ -64,7 +65,7 @@ class Index:
         self.model_checksum = meta["model_checksum"]
         self.uuid = meta["uuid"]
         self._encoder = encoder
-        self._searcher = Searcher(directory, database, self.dimension)
+        self.searcher = Searcher(directory, database, self.dimension)
 
     @classmethod
     def create(
@@ -300,6 +301,7 @@ class Index:
         where: Where = None,
         min_score: float | None = None,
         exclude: str | Iterable[str] = (),
+        method: Method = "auto",
     ) -> Matches:
         """Return the pictures nearest to one, best first.
 
@@ -316,10 +318,14 @@ class Index:
             Leave out what is less similar.
         exclude : key or list of keys
             Leave these out (keys that do not exist do not matter).
+        method : {"auto", "exact", "int8", "binary", "hnsw"}
+            "exact" and "int8" (a quarter of the memory) find the nearest; "hnsw" and
+            "binary" nearly always do, and must have been built. "auto" is "hnsw" where that
+            was built, else "exact". With ``where``, "hnsw" and "binary" are exact too.
         """
         vector = self._query(query)
         return self.search_batch(
-            vector[None], k, where=where, min_score=min_score, exclude=exclude
+            vector[None], k, where=where, min_score=min_score, exclude=exclude, method=method
         )[0]
 
     def search_batch(
@@ -330,14 +336,49 @@ class Index:
         where: Where = None,
         min_score: float | None = None,
         exclude: str | Iterable[str] = (),
+        method: Method = "auto",
     ) -> list[Matches]:
         """Return the matches of many queries (float array (n, d), or pictures) of one moment."""
         if k < 1:
             raise ValueError(f"k={k} must be at least 1.")
+        check_method(method)
         vectors = self._queries(queries)
-        return self._searcher.search(
-            vectors, k, where=parse(where), min_score=min_score, exclude=as_list(exclude)
+        return self.searcher.search(
+            vectors,
+            k,
+            where=parse(where),
+            min_score=min_score,
+            exclude=as_list(exclude),
+            method=method,
         )
+
+    def build(self, kind: Kind = "hnsw", **options: Any) -> dict[str, Any]:
+        """Build what makes searching a large index faster, or smaller.
+
+        Parameters
+        ----------
+        kind : {"hnsw", "int8", "binary", "exact"}
+            The graph; the int8 codes; the binary codes; the memory-mapped vectors. Only the
+            graph and the binary codes need building; the others come by themselves.
+        connectivity, construction, expansion : int
+            Of the graph: edges a node (M, 16), width while building (128), width while
+            searching (128). More of them: better recall, slower.
+        progress : callable, optional
+            Called with the number of vectors done and of all.
+        """
+        return build(self, kind, **options)
+
+    def recall_check(
+        self, *, method: Method = "hnsw", k: int = 10, queries: int = 100, seed: int = 0
+    ) -> dict[str, Any]:
+        """Measure how many of the true k nearest a method finds, with pictures of the index.
+
+        Returns
+        -------
+        dict
+            ``{"method", "k", "queries", "recall"}``.
+        """
+        return recall_check(self, method=method, k=k, queries=queries, seed=seed)
 
     def info(self) -> dict[str, Any]:
         """Return the facts about the index: counts, model, revision, folders, files."""
