@@ -1,0 +1,256 @@
+package org.pyimgret.encoder;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.Future;
+
+/**
+ * Turns pictures into L2-normalised embeddings with a model that Python trained.
+ *
+ * <p>Safe for use by several threads; close it to give the off-heap memory back. Networks run on
+ * threads of the encoder's own. Nothing process-wide is set: {@link #oneDnn()} tells whether the
+ * host lets convolutions run on the fast path, and what to set where it does not.
+ *
+ * <pre>{@code
+ * try (ImageEncoder encoder = ImageEncoder.load(Path.of("index/model.zip"));
+ *         CosineIndex index = CosineIndex.open(Path.of("index"))) {
+ *     index.search(encoder.encode(Path.of("query.jpg")), 5).forEach(System.out::println);
+ * }
+ * }</pre>
+ */
+public final class ImageEncoder implements AutoCloseable {
+
+    private final ModelDescription description;
+    private final EmbeddingNetwork network;
+    private final ThreadLocal<EmbeddingNetwork> replicas;
+    private final Workers workers;
+    private final int threads;
+    private final int batchSize;
+
+    private ImageEncoder(
+            ModelDescription description, EmbeddingNetwork network, int threads, int batchSize) {
+        this.description = description;
+        this.network = network;
+        this.replicas = ThreadLocal.withInitial(network::replica);
+        this.workers = new Workers(threads);
+        this.threads = threads;
+        this.batchSize = batchSize;
+    }
+
+    /**
+     * Loads a model zip with the default settings.
+     *
+     * @param model the zip
+     * @return the encoder
+     * @throws ModelFormatException if the file is broken, too new, or could run code
+     * @throws IOException if it cannot be read
+     */
+    public static ImageEncoder load(Path model) throws IOException {
+        return builder().load(model);
+    }
+
+    /**
+     * Starts with settings other than the default.
+     *
+     * @return a builder
+     */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /** Settings of an encoder. */
+    public static final class Builder {
+
+        private int threads = Runtime.getRuntime().availableProcessors();
+        private int batchSize = 64;
+
+        private Builder() {}
+
+        /**
+         * Sets how many threads decode pictures and run networks; each has a network of its own,
+         * and all share the weights.
+         *
+         * @param count by default the number of processors
+         * @return this
+         */
+        public Builder threads(int count) {
+            threads = positive("threads", count);
+            return this;
+        }
+
+        /**
+         * Sets how many pictures a network sees at a time in {@link ImageEncoder#encodeAll}.
+         *
+         * @param count by default 64
+         * @return this
+         */
+        public Builder batchSize(int count) {
+            batchSize = positive("batchSize", count);
+            return this;
+        }
+
+        /**
+         * Loads a model zip.
+         *
+         * @param model the zip
+         * @return the encoder
+         * @throws ModelFormatException if the file is broken, too new, or could run code
+         * @throws IOException if it cannot be read
+         */
+        public ImageEncoder load(Path model) throws IOException {
+            try {
+                ModelDescription description =
+                        ModelDescription.parse(ModelFile.readMetadata(model));
+                ModelFile file = ModelFile.open(model);
+                // NB: the file may have been replaced in between; what was opened counts.
+                description = ModelDescription.parse(file.metadata());
+                EmbeddingNetwork network = EmbeddingNetwork.of(file.network(), description);
+                return new ImageEncoder(description, network, threads, batchSize);
+            } catch (ModelFormatException e) {
+                String name = model.toString();
+                boolean named = e.getMessage().startsWith(name);
+                throw named ? e : new ModelFormatException(name + ": " + e.getMessage(), e);
+            }
+        }
+
+        private static int positive(String name, int count) {
+            if (count < 1) {
+                throw new IllegalArgumentException(name + " is " + count + "; expected at least 1");
+            }
+            return count;
+        }
+    }
+
+    /**
+     * Numbers in an embedding.
+     *
+     * @return the dimension
+     */
+    public int dimension() {
+        return description.embeddingSize;
+    }
+
+    /**
+     * What happens to a picture before the network sees it.
+     *
+     * @return the preprocessor
+     */
+    public ImagePreprocessor preprocessor() {
+        return description.preprocessor;
+    }
+
+    /**
+     * Tells whether convolutions run on oneDNN, several times as fast.
+     *
+     * @return "on", or why not and what the host can set
+     */
+    public String oneDnn() {
+        return OneDnn.state();
+    }
+
+    /**
+     * Embeds a picture file.
+     *
+     * @param file the file's content
+     * @return the embedding, {@link #dimension()} long, of length 1
+     * @throws ImageDecodeException if it cannot be read as a picture
+     */
+    public float[] encode(byte[] file) throws ImageDecodeException {
+        return embed(description.preprocessor.apply(file));
+    }
+
+    /**
+     * Embeds a picture file.
+     *
+     * @param file the file
+     * @return the embedding, {@link #dimension()} long, of length 1
+     * @throws ImageDecodeException if it cannot be read as a picture
+     * @throws IOException if it cannot be read at all
+     */
+    public float[] encode(Path file) throws IOException {
+        return embed(description.preprocessor.apply(file));
+    }
+
+    /**
+     * Embeds an image.
+     *
+     * @param image any image, upright
+     * @return the embedding, {@link #dimension()} long, of length 1
+     * @throws ImageDecodeException if it has too many pixels
+     */
+    public float[] encode(BufferedImage image) throws ImageDecodeException {
+        return embed(description.preprocessor.apply(image));
+    }
+
+    /**
+     * Embeds many pictures, decoding and running the network on all threads.
+     *
+     * @param images each a {@code byte[]}, a {@code Path} or a {@code BufferedImage}
+     * @return their embeddings, in the same order
+     * @throws ImageDecodeException if one cannot be read as a picture; the message tells which
+     * @throws IOException if one cannot be read at all
+     */
+    public List<float[]> encodeAll(List<?> images) throws IOException {
+        List<Future<float[][]>> batches = new ArrayList<>();
+        List<float[]> embeddings = new ArrayList<>(images.size());
+        // A few batches ahead: enough for all threads, and bounded in memory.
+        for (int start = 0; start < images.size(); start += batchSize) {
+            int from = start;
+            int to = Math.min(images.size(), start + batchSize);
+            batches.add(workers.submit(() -> encodeBatch(images, from, to)));
+            if (batches.size() > threads) {
+                Collections.addAll(embeddings, Workers.result(batches.remove(0)));
+            }
+        }
+        for (Future<float[][]> batch : batches) {
+            Collections.addAll(embeddings, Workers.result(batch));
+        }
+        return embeddings;
+    }
+
+    private float[][] encodeBatch(List<?> images, int from, int to) throws IOException {
+        List<float[]> tensors = new ArrayList<>(to - from);
+        for (int i = from; i < to; i++) {
+            try {
+                tensors.add(prepare(images.get(i)));
+            } catch (ImageDecodeException e) {
+                throw new ImageDecodeException("image " + i + ": " + e.getMessage(), e);
+            }
+        }
+        return replicas.get().embed(tensors);
+    }
+
+    private float[] prepare(Object image) throws IOException {
+        if (image instanceof Path) {
+            return description.preprocessor.apply((Path) image);
+        }
+        if (image instanceof byte[]) {
+            return description.preprocessor.apply((byte[]) image);
+        }
+        if (image instanceof BufferedImage) {
+            return description.preprocessor.apply((BufferedImage) image);
+        }
+        String what = image == null ? "null" : image.getClass().getName();
+        throw new IllegalArgumentException(
+                "got " + what + "; expected a Path, a byte[] or a BufferedImage");
+    }
+
+    private float[] embed(float[] tensor) {
+        try {
+            return Workers.result(workers.submit(() -> replicas.get().embed(List.of(tensor))))[0];
+        } catch (IOException e) {
+            throw new AssertionError("a network reads no file", e);
+        }
+    }
+
+    /** Waits for what runs, and gives the memory back; a later call is an error. */
+    @Override
+    public void close() {
+        workers.close();
+        network.close();
+    }
+}

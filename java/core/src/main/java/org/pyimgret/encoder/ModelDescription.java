@@ -1,0 +1,128 @@
+package org.pyimgret.encoder;
+
+import org.deeplearning4j.nn.conf.inputs.InputType;
+import org.nd4j.shade.jackson.core.JsonProcessingException;
+import org.nd4j.shade.jackson.databind.JsonNode;
+import org.nd4j.shade.jackson.databind.ObjectMapper;
+
+/** What pyimgret.json says of a model, as far as an encoder needs it. */
+final class ModelDescription {
+
+    private static final int FORMAT = 1;
+    private static final long MAX_VALUES = 1 << 28;
+
+    /** How a picture lies in a network's input. */
+    enum Layout {
+        DENSE,
+        CONVOLUTIONAL,
+        RECURRENT
+    }
+
+    final JsonNode codeLayer;
+    final Layout layout;
+    final int height;
+    final int width;
+    final int channels;
+    final int embeddingSize;
+    final ImagePreprocessor preprocessor;
+
+    private ModelDescription(JsonNode json) throws ModelFormatException {
+        checkVersion(json);
+        codeLayer = json.path("code_layer");
+        JsonNode input = json.path("input");
+        layout = layout(input.path("kind").asText());
+        height = size(input, "height");
+        width = size(input, "width");
+        channels = size(input, "channels");
+        embeddingSize = size(json, "embedding_size");
+        if ((double) height * width * channels > MAX_VALUES) {
+            throw new ModelFormatException("pyimgret.json says an absurd input: " + input);
+        }
+        if (!json.path("normalisation").asText().equals("l2")) {
+            throw new ModelFormatException(
+                    "pyimgret.json says the normalisation "
+                            + json.get("normalisation")
+                            + "; this version of pyimgret-core knows l2.");
+        }
+        preprocessor = preprocessor(json.path("preprocessing"));
+    }
+
+    static ModelDescription parse(String metadata) throws ModelFormatException {
+        if (metadata == null) {
+            throw new ModelFormatException(
+                    "the zip has no pyimgret.json: plain Deeplearning4j wrote it, and it does not"
+                            + " say how a picture becomes its input. Load it in Python with"
+                            + " pyimgret.load(path, code_layer=…, preprocessing=…) and save it.");
+        }
+        try {
+            return new ModelDescription(new ObjectMapper().readTree(metadata));
+        } catch (JsonProcessingException e) {
+            throw new ModelFormatException("pyimgret.json is not JSON: " + e.getMessage(), e);
+        }
+    }
+
+    private static void checkVersion(JsonNode json) throws ModelFormatException {
+        JsonNode format = json.path("format");
+        if (!format.isInt()) {
+            throw new ModelFormatException("pyimgret.json does not say its format version.");
+        }
+        if (format.intValue() > FORMAT) {
+            throw new ModelFormatException(
+                    "the model has format version "
+                            + format
+                            + ", written by "
+                            + json.path("library").asText("a newer pyimgret")
+                            + "; this version of pyimgret-core reads up to "
+                            + FORMAT
+                            + ". Use a newer one.");
+        }
+    }
+
+    private static Layout layout(String kind) throws ModelFormatException {
+        switch (kind) {
+            case "dense":
+                return Layout.DENSE;
+            case "convolutional":
+                return Layout.CONVOLUTIONAL;
+            case "recurrent":
+                return Layout.RECURRENT;
+            default:
+                throw new ModelFormatException(
+                        "pyimgret.json says the unknown input '" + kind + "'.");
+        }
+    }
+
+    private static int size(JsonNode json, String name) throws ModelFormatException {
+        JsonNode value = json.path(name);
+        if (!value.isInt() || value.intValue() < 1) {
+            throw new ModelFormatException("pyimgret.json says " + value + " for " + name + ".");
+        }
+        return value.intValue();
+    }
+
+    private ImagePreprocessor preprocessor(JsonNode json) throws ModelFormatException {
+        if (json.isNull() || json.isMissingNode()) {
+            throw new ModelFormatException(
+                    "the model was trained on vectors: it has no preprocessing for pictures.");
+        }
+        ImagePreprocessor found = ImagePreprocessor.of(json);
+        boolean fits =
+                found.height() == height && found.width() == width && found.channels() == channels;
+        if (!fits) {
+            throw new ModelFormatException(
+                    "pyimgret.json says another size for the input than for the preprocessing.");
+        }
+        return found;
+    }
+
+    InputType inputType() {
+        switch (layout) {
+            case CONVOLUTIONAL:
+                return InputType.convolutional(height, width, channels);
+            case RECURRENT:
+                return InputType.recurrent((long) width * channels, height);
+            default:
+                return InputType.feedForward((long) height * width * channels);
+        }
+    }
+}
