@@ -1,0 +1,123 @@
+"""Write models of every kind, and what they make of the golden pictures.
+
+``python -m tests.golden.make_models``; the zips and models.json are kept in the
+repository, because no two machines train to the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pyimgret import PCA, SVD, Autoencoder, DenoisingAutoencoder, Encoder, Network, Preprocessor
+from pyimgret.layers import (
+    LSTM,
+    BatchNormalization,
+    Convolution2D,
+    Dense,
+    GlobalPooling,
+    Output,
+    Pooling2D,
+)
+from pyimgret.networks.base import Model
+
+FOLDER = Path(__file__).parent
+GREY = Preprocessor("L", 16, 12, filter="bicubic")
+COLOUR = Preprocessor("RGB", 16, 20, "crop", 24, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25))
+
+
+def pictures() -> list[Path]:
+    """Return the golden pictures, in the order of their names."""
+    return sorted((FOLDER / "pictures").iterdir())
+
+
+def pca() -> Model:
+    """Principal components of colour pictures."""
+    return PCA(6, preprocessing=COLOUR).fit(pictures())
+
+
+def svd() -> Model:
+    """A singular value decomposition, without a mean."""
+    return SVD(6, preprocessing=GREY).fit(pictures())
+
+
+def autoencoder() -> Model:
+    """A dense autoencoder."""
+    model = Autoencoder((24,), 6, epochs=3, preprocessing=COLOUR, random_state=0)
+    return model.fit(pictures())
+
+
+def denoising() -> Model:
+    """A denoising autoencoder with another activation."""
+    model = DenoisingAutoencoder(
+        (24,), 6, "tanh", epochs=3, preprocessing=GREY, random_state=0, rotation=0.0
+    )
+    return model.fit(pictures())
+
+
+def convolutional() -> Model:
+    """A convolutional network that pools to its code."""
+    layers = [
+        Convolution2D(6, 3, activation="relu"),
+        BatchNormalization(),
+        Pooling2D(),
+        Convolution2D(8, 3, activation="relu"),
+        GlobalPooling(),
+        Output(3, activation="softmax", loss="categorical_cross_entropy"),
+    ]
+    model = Network(layers, input="convolutional", epochs=2, preprocessing=COLOUR, random_state=0)
+    return model.fit(pictures(), np.arange(len(pictures())) % 3)
+
+
+def recurrent() -> Model:
+    """A recurrent network that reads a picture line by line."""
+    layers = [
+        LSTM(8),
+        Dense(6, activation="tanh"),
+        Output(3, activation="softmax", loss="categorical_cross_entropy"),
+    ]
+    model = Network(layers, input="recurrent", epochs=2, preprocessing=COLOUR, random_state=0)
+    return model.fit(pictures(), np.arange(len(pictures())) % 3)
+
+
+KINDS: dict[str, Callable[[], Model]] = {
+    "pca": pca,
+    "svd": svd,
+    "autoencoder": autoencoder,
+    "denoising": denoising,
+    "convolutional": convolutional,
+    "recurrent": recurrent,
+}
+
+
+def answers(encoder: Encoder) -> dict[str, object]:
+    """Return the embeddings of all pictures and the five nearest of each, itself left out."""
+    embeddings = encoder.encode(pictures())
+    scores = embeddings @ embeddings.T
+    np.fill_diagonal(scores, -2.0)
+    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    names = [path.name for path in pictures()]
+    return {
+        name: {
+            "embedding": [float(f"{value:.8g}") for value in embeddings[row]],
+            "nearest": [[names[n], float(f"{scores[row, n]:.8g}")] for n in nearest[row]],
+        }
+        for row, name in enumerate(names)
+    }
+
+
+def main() -> None:
+    """Write the zips and models.json."""
+    (FOLDER / "models").mkdir(exist_ok=True)
+    document = {}
+    for name, build in KINDS.items():
+        path = FOLDER / "models" / f"{name}.zip"
+        build().save(path)
+        document[name] = answers(Encoder.load(path))
+    (FOLDER / "models.json").write_text(json.dumps(document) + "\n")
+
+
+if __name__ == "__main__":
+    main()
