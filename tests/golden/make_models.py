@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from pyimgret import PCA, SVD, Autoencoder, DenoisingAutoencoder, Encoder, Network, Preprocessor
 from pyimgret.layers import (
     LSTM,

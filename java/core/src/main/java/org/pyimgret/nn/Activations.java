@@ -4,6 +4,7 @@ import java.util.Arrays;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.nn.workspace.ArrayType;
 import org.deeplearning4j.nn.workspace.LayerWorkspaceMgr;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;
@@ -77,7 +78,12 @@ public final class Activations {
     }
 
     private static void forward(MultiLayerNetwork network, INDArray input, int from, int to, long out, long width) {
-        LayerWorkspaceMgr manager = LayerWorkspaceMgr.builder().defaultWorkspace(WORKSPACE, CONFIGURATION).build();
+        // NB: an LSTM enters that one anew for every step, and would find the last step overwritten.
+        LayerWorkspaceMgr manager =
+                LayerWorkspaceMgr.builder()
+                        .noWorkspaceFor(ArrayType.RNN_FF_LOOP_WORKING_MEM)
+                        .defaultWorkspace(WORKSPACE, CONFIGURATION)
+                        .build();
         MemoryWorkspace workspace = Nd4j.getWorkspaceManager().getAndActivateWorkspace(CONFIGURATION, WORKSPACE);
         try {
             copy(run(network, input, from, to, manager), out, (int) input.size(0), width);
