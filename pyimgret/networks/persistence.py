@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+import pyimgret
 from pyimgret import __version__
 from pyimgret._jvm import bridge
 from pyimgret.exceptions import ModelFormatError
@@ -170,6 +171,8 @@ def load(
 
 
 def _load_described(file: Path, metadata: dict[str, Any]) -> Model:
+    # NB: a kind is known when its module is loaded, which its public name does.
+    getattr(pyimgret, str(metadata["kind"]), None)
     kind = Model.kinds.get(metadata["kind"])
     if kind is None:
         raise ModelFormatError(
