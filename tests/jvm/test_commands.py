@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pyimgret.cli import main
+from pyimgret.commands.train import MODELS
 from pyimgret.datasets import load_digits
 
 pytestmark = pytest.mark.jvm
@@ -333,3 +336,19 @@ def test_demo_shows_the_autoencoder_ahead(tmp_path):
     for figures in methods.values():
         assert best["precision_at_10"] > figures["precision_at_10"]
         assert best["map"] > figures["map"]
+
+
+# -- between processes ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(MODELS))
+def test_what_one_process_trains_another_evaluates(kind, data, tmp_path):
+    idx, out = ("--idx", str(data / "images.idx")), str(tmp_path / "model.zip")
+    settings = () if kind in ("pca", "svd") else ("--hidden-sizes", "16", "--epochs", "1")
+    run("train", "--model", kind, *idx, "--code-size", 4, *settings, "--out", out)
+    command = [sys.executable, "-c", "from pyimgret.cli import main; main()", "evaluate"]
+    command += ["--model", out, *idx, "--labels", str(data / "labels.idx"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = run_json("evaluate", *command[4:-1])
+    assert json.loads(done.stdout)["map"] == pytest.approx(expected["map"], abs=1e-6)
