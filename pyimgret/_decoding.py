@@ -33,6 +33,8 @@ FORMATS: Final = (
 """Pillow's names of the file formats that are read (those of this Pillow's build)."""
 
 MAX_PIXELS: Final = 100_000_000
+_STRIP: Final = 1 << 20
+"""Pixels that are composited at once: large pictures with alpha stay cheap in memory."""
 
 
 def decode(image: ImageLike, mode: str = "RGB", *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -127,7 +129,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.mode.startswith("I"):
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        values = np.clip(np.asarray(image), 0, 65535)
         return Image.fromarray((values >> 8).astype(np.uint8))
     if image.mode == "F":
         reals = np.nan_to_num(np.asarray(image), nan=0.0, posinf=255.0, neginf=0.0)
@@ -146,10 +148,20 @@ def _without_alpha(image: Image.Image) -> Image.Image:
     if not _has_alpha(image):
         return image.convert("RGB") if image.mode == "P" else image
     image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
-    values = np.asarray(image).astype(np.int32)
-    colour, alpha = values[..., :-1], values[..., -1:]
-    flat = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    values = np.asarray(image)
+    flat = np.empty((*values.shape[:2], values.shape[2] - 1), np.uint8)
+    rows = max(1, _STRIP // values.shape[1])
+    for top in range(0, len(values), rows):
+        flat[top : top + rows] = _over_white(values[top : top + rows].astype(np.uint16))
     return Image.fromarray(flat[..., 0] if flat.shape[2] == 1 else flat)
+
+
+def _over_white(values: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """Return the colours of (h, w, colours + alpha) over white; no step exceeds 16 bits."""
+    colour, alpha = values[..., :-1], values[..., -1:]
+    flat: npt.NDArray[np.uint16] = colour * alpha + (255 * (255 - alpha) + 127)
+    flat //= 255
+    return flat
 
 
 def _has_alpha(image: Image.Image) -> bool:

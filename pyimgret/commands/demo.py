@@ -60,7 +60,10 @@ def demo(out: Path, as_json: bool) -> None:
     4,000 digits train an autoencoder, without their labels, and form the index; 1,000
     others are the queries. Takes a minute or two.
     """
+    from pyimgret._figures import new_figure
+
     start = time.perf_counter()
+    new_figure(1, 1)  # a missing matplotlib should not show after the training
     _make_folder(out)
     split = load_split()
     models = train_models(split)
