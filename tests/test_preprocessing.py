@@ -308,7 +308,8 @@ def test_the_first_frame_of_an_animation():
     frames = [Image.fromarray(noise(6, 6, 3, seed=s)).quantize(16) for s in range(3)]
     expected = np.asarray(frames[0].convert("RGB"))
     for kind in ("GIF", "PNG", "TIFF"):
-        data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+        kept = [frame.convert("RGB") if kind == "PNG" else frame for frame in frames]
+        data = saved(kept[0], kind, save_all=True, append_images=kept[1:])
         np.testing.assert_array_equal(pixels(data), expected)
 
 

@@ -24,21 +24,15 @@ MODELS = {
 """Name on the command line -> where the class is."""
 
 
-class Sizes(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them."""
-
-    name = "N,N,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Return the numbers; an empty text is an empty tuple."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in value.split(",") if part.strip())
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers such as 1000,500,250.", param, ctx)
+def _sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Return the numbers between the commas; an empty text is an empty tuple."""
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        message = f"{value!r} is not a list of numbers such as 1000,500,250."
+        raise click.BadParameter(message, ctx, param) from error
 
 
 @click.command()
@@ -67,7 +61,12 @@ class Sizes(click.ParamType[tuple[int, ...]]):
     show_default=True,
     help="Numbers in an embedding.",
 )
-@click.option("--hidden-sizes", type=Sizes(), help="Layers before the code, e.g. 1000,500,250.")
+@click.option(
+    "--hidden-sizes",
+    callback=_sizes,
+    metavar="N,N,…",
+    help="Layers before the code, e.g. 1000,500,250.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Rounds through the pictures.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures a training step.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of the updater.")
