@@ -1,4 +1,4 @@
-"""Approximate search in a graph (HNSW), by usearch.
+"""Approximate search in a graph (HNSW), by faiss.
 
 Malkov and Yashunin (2018), Efficient and robust approximate nearest neighbor search using
 hierarchical navigable small world graphs. The graph is built on demand, lies memory-mapped
@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from pyimgret.index.types import Floats, Numbers
 
 _HEADER = "hnsw.json"
 _FORMAT = 1
+_PAGE = 65_536
 
 
 @dataclass(frozen=True)
@@ -97,20 +99,15 @@ class Graph:
     ) -> GraphHeader:
         """Build the graph of what the connection's transaction sees."""
         total = int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
-        graph = _usearch().Index(
-            ndim=self.dimension,
-            metric="ip",
-            dtype="f32",
-            connectivity=connectivity,
-            expansion_add=construction,
-            expansion_search=expansion,
-        )
-        last = 0
-        for numbers, vectors in items.pages(connection, after=0):
-            graph.add(np.array(numbers, dtype=np.uint64), vectors)
-            last = numbers[-1]
-            progress(len(graph), total)
-        return self._keep(connection, graph, last, connectivity, expansion)
+        faiss = import_faiss()
+        graph = faiss.IndexHNSWFlat(self.dimension, connectivity, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = construction
+        known = [np.empty(0, dtype="<i8")]
+        for numbers, vectors in items.pages(connection, after=0, size=_PAGE):
+            graph.add(vectors)
+            known.append(np.array(numbers, dtype="<i8"))
+            progress(graph.ntotal, total)
+        return self._keep(connection, graph, np.concatenate(known), connectivity, expansion)
 
     def find(
         self, connection: sqlite3.Connection, queries: Floats, k: int, *, unwanted: Numbers
@@ -127,7 +124,7 @@ class Graph:
 
     def discard(self) -> None:
         """Delete the graph."""
-        for path in (self.folder / _HEADER, *self.folder.glob("hnsw-*.usearch")):
+        for path in (self.folder / _HEADER, *self.folder.glob("hnsw-*.bin")):
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -136,13 +133,13 @@ class Graph:
         header = self.header()
         if header is None:
             return self.exists()
-        return _sum(self._path(header.generation)) != header.sum
+        return self._sum(header.generation) != header.sum
 
     def _keep(
         self,
         connection: sqlite3.Connection,
         graph: Any,
-        last: int,
+        numbers: Numbers,
         connectivity: int,
         expansion: int,
     ) -> GraphHeader:
@@ -150,25 +147,29 @@ class Graph:
         uuid = connection.execute("SELECT value FROM meta WHERE name = 'uuid'").fetchone()[0]
         birth = connection.execute("SELECT revision FROM state").fetchone()[0]
         generation = new_uuid()[:12]
-        path = self._path(generation)
-        self.folder.mkdir(exist_ok=True)
+        last = int(numbers[-1]) if len(numbers) else 0
         try:
-            graph.save(os.fspath(path))
-            size = len(graph)
+            self.folder.mkdir(exist_ok=True)
+            import_faiss().write_index(graph, os.fspath(self._paths(generation)[0]))
+            self._paths(generation)[1].write_bytes(numbers.tobytes())
             header = GraphHeader(
-                _FORMAT, uuid, generation, birth, size, last, connectivity, expansion, _sum(path)
-            )
+                _FORMAT, uuid, generation, birth, len(numbers), last, connectivity, expansion,
+                self._sum(generation),
+            )  # fmt: skip
             temporary = self.folder / f"hnsw.{os.getpid()}.tmp"
             temporary.write_text(json.dumps(asdict(header)))
             temporary.replace(self.folder / _HEADER)
         except (OSError, RuntimeError) as error:
-            path.unlink(missing_ok=True)
-            raise IndexStoreError(f"The graph could not be written to {path}: {error}.") from error
-        for old in self.folder.glob("hnsw-*.usearch"):
-            if old != path:
+            self._remove_all_but("")
+            raise IndexStoreError(f"The graph could not be written: {error}.") from error
+        self._remove_all_but(generation)
+        return header
+
+    def _remove_all_but(self, generation: str) -> None:
+        for old in self.folder.glob("hnsw-*.bin"):
+            if old not in self._paths(generation):
                 with contextlib.suppress(OSError):
                     old.unlink()
-        return header
 
     def _current(self, connection: sqlite3.Connection) -> _Loaded | None:
         """Return the graph, opened anew when another one was built."""
@@ -194,31 +195,42 @@ class Graph:
         if header is None:
             return None
         uuid = connection.execute("SELECT value FROM meta WHERE name = 'uuid'").fetchone()[0]
-        path = self._path(header.generation)
-        # NB: usearch trusts the file it maps; a damaged one could crash the process.
-        if header.uuid != uuid or _sum(path) != header.sum:
+        # NB: faiss trusts the file it maps; a damaged one could crash the process.
+        if header.uuid != uuid or self._sum(header.generation) != header.sum:
             self.discard()
             return None
-        graph = _usearch().Index.restore(os.fspath(path), view=True)
-        graph.expansion_search = header.expansion
+        faiss = import_faiss()
+        path, numbers_path = self._paths(header.generation)
+        graph = faiss.read_index(os.fspath(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
+        numbers = np.fromfile(numbers_path, dtype="<i8")
         layout = Layout("tail", {"vectors": ("<f4", self.dimension)})
         tail = RowCache(
             self.folder.parent, layout, lambda vectors: {"vectors": vectors},
             after=header.last_number,
         )  # fmt: skip
-        return _Loaded(header, graph, tail)
+        return _Loaded(header, graph, numbers, tail)
 
-    def _path(self, generation: str) -> Path:
-        return self.folder / f"hnsw-{generation}.usearch"
+    def _paths(self, generation: str) -> tuple[Path, Path]:
+        """Return where the graph and the numbers of its nodes are."""
+        return (
+            self.folder / f"hnsw-{generation}-graph.bin",
+            self.folder / f"hnsw-{generation}-numbers.bin",
+        )
+
+    def _sum(self, generation: str) -> int:
+        """Return the sum over both files; -1 when one cannot be read."""
+        sums = [_file_sum(path) for path in self._paths(generation)]
+        return -1 if -1 in sums else sum(sums) % 2**64
 
 
 class _Loaded:
     """A mapped graph, the rows that came later, and those that were deleted."""
 
-    def __init__(self, header: GraphHeader, graph: Any, tail: RowCache) -> None:
+    def __init__(self, header: GraphHeader, graph: Any, numbers: Numbers, tail: RowCache) -> None:
         self.header = header
         self.tail = tail
         self._graph = graph
+        self._numbers = numbers
         self._dead: tuple[int, Numbers] = (-1, np.empty(0, dtype=np.int64))
 
     def dead(self, connection: sqlite3.Connection) -> Numbers:
@@ -241,9 +253,12 @@ class _Loaded:
             wanted = min(wanted, self.header.count)
             if wanted == 0:
                 return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-            found = self._graph.search(query, wanted)
-            numbers = np.asarray(found.keys, dtype=np.int64)
-            scores = np.asarray(1.0 - found.distances, dtype=np.float32)
+            parameters = import_faiss().SearchParametersHNSW(
+                efSearch=max(self.header.expansion, wanted)
+            )
+            found, places = self._graph.search(query[None], wanted, params=parameters)
+            reached = places[0] >= 0
+            numbers, scores = self._numbers[places[0][reached]], found[0][reached]
             if len(hidden):
                 keep = ~np.isin(numbers, hidden)
                 numbers, scores = numbers[keep], scores[keep]
@@ -252,22 +267,27 @@ class _Loaded:
             wanted = 2 * wanted + 16
 
 
-def _sum(path: Path) -> int:
-    """Return the sum of the file's 64-bit words, modulo 2**64; -1 when it cannot be read."""
+def _file_sum(path: Path) -> int:
+    """Return the sum of a file's 64-bit words, modulo 2**64; -1 when it cannot be read."""
     try:
+        if path.stat().st_size == 0:
+            return 0
         data = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError):
         return -1
     whole = len(data) // 8 * 8
-    total = int(data[:whole].view("<u8").sum(dtype=np.uint64)) + int(data[whole:].sum())
-    return total % 2**64
+    return int(data[:whole].view("<u8").sum(dtype=np.uint64)) + int(data[whole:].sum())
 
 
-def _usearch() -> Any:
+def import_faiss() -> Any:
+    """Return the module faiss, or raise what to install."""
     try:
-        import usearch.index
+        with warnings.catch_warnings():
+            # NB: its generated wrappers warn about themselves on newer Pythons.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import faiss
     except ImportError:
         raise IndexStoreError(
-            "The graph needs the package usearch: pip install 'pyimgret[index]'."
+            "The graph needs the package faiss-cpu: pip install 'pyimgret[index]'."
         ) from None
-    return usearch.index
+    return faiss

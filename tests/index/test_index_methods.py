@@ -141,7 +141,7 @@ def test_more_than_there_is_and_an_empty_graph(tmp_path):
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove", "header"])
 def test_a_damaged_graph_is_noticed_and_exact_search_answers(index, harm):
-    path = next((index.directory / "cache").glob("hnsw-*.usearch"))
+    path = next((index.directory / "cache").glob("hnsw-*-graph.bin"))
     if harm == "flip":
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 4
@@ -176,7 +176,7 @@ def test_codes_and_rows_are_kept_in_files(index, monkeypatch):
     for kind in ("exact", "int8", "binary"):
         assert index.build(kind)["written"] is True
     names = {path.name.split("-")[0] for path in (index.directory / "cache").glob("*.bin")}
-    assert names == {"float32", "int8", "binary"}
+    assert names == {"float32", "int8", "binary", "hnsw"}
     assert recall(Index.open(index.directory), "binary", QUERIES) >= 0.97
 
 
