@@ -1,0 +1,122 @@
+"""A JVM system that knows the installed artefact only answers as Python does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pyimgret import Encoder, Index
+
+ROOT = Path(__file__).parent.parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+CONSUMER = ROOT / "tests" / "consumer"
+
+
+def pictures() -> list[Path]:
+    return sorted((GOLDEN / "pictures").glob("*.[pbj]*"))
+
+
+def maven(*arguments: str) -> None:
+    command = [shutil.which("mvn") or "mvn", "-B", "-q", *arguments]
+    subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def classpath(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Install the artefact, build the consumer, and return its class path."""
+    maven("-pl", "java/core", "-am", "install", "-DskipTests")
+    target = tmp_path_factory.mktemp("consumer") / "target"
+    listing = target / "classpath"
+    maven(
+        "-f", str(CONSUMER / "pom.xml"), f"-DbuildDirectory={target}", "package",
+        "dependency:build-classpath", f"-Dmdep.outputFile={listing}",
+    )  # fmt: skip
+    return f"{target / 'image-search.jar'}{os.pathsep}{listing.read_text().strip()}"
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """Return an index of the golden pictures, as Python writes it."""
+    encoder = Encoder.load(GOLDEN / "models" / "autoencoder.zip")
+    index = Index.create(tmp_path_factory.mktemp("index") / "live ä", encoder)
+    index.add([str(path) for path in pictures()], keys=[path.name for path in pictures()])
+    yield index
+    index.close()
+
+
+@pytest.fixture(scope="module")
+def service(classpath: str, index: Index) -> Iterator[str]:
+    """Return the address of the running consumer."""
+    process = subprocess.Popen(
+        [
+            "java", "-Xmx1g", "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+            "-Dorg.eclipse.deeplearning4j.helpers.disable=false",
+            "-cp", classpath, "org.example.search.SearchService", str(index.directory), "0",
+        ],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdin
+    assert process.stderr
+    log: list[str] = []
+    drain = threading.Thread(target=log.extend, args=(process.stderr,), daemon=True)
+    drain.start()
+    lines = [process.stdout.readline() for _ in range(2)]
+    assert lines[1].startswith("listening on "), (lines, log)
+    assert lines[0] == "oneDNN on\n"
+    yield f"http://127.0.0.1:{int(lines[1].split()[-1])}"
+    process.stdin.close()
+    assert process.wait(30) == 0
+    drain.join(10)
+    process.stdout.close()
+    process.stderr.close()
+
+
+def post(address: str, body: bytes = b"") -> dict[str, object]:
+    request = urllib.request.Request(address, data=body, method="POST")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_the_service_finds_what_python_finds(service, index):
+    with ThreadPoolExecutor(8) as threads:
+        requests = [(f"{service}/search?k=5", path.read_bytes()) for path in pictures()]
+        answers = list(threads.map(lambda request: post(*request), requests))
+    for picture, answer in zip(pictures(), answers, strict=True):
+        expected = index.search(str(picture), k=len(index))
+        scores = {match.key: match.score for match in expected}
+        found = answer["matches"]
+        assert len(found) == 5
+        for rank, match in enumerate(found):
+            # NB: the same picture in two formats is equally near; either may come first.
+            assert match["score"] == pytest.approx(scores[match["key"]], abs=1e-5)
+            assert match["score"] == pytest.approx(expected[rank].score, abs=1e-5)
+
+
+def test_the_service_sees_what_python_added_since(service, index):
+    size = len(index)
+    assert post(f"{service}/reload") == {"changed": False, "size": size}
+    picture = GOLDEN / "pictures" / "animated.gif"
+    index.add([str(picture)], keys=['new/ä"\\.gif'])
+    assert post(f"{service}/reload") == {"changed": True, "size": size + 1}
+    best = post(f"{service}/search?k=1", picture.read_bytes())["matches"][0]
+    assert best == {"key": 'new/ä"\\.gif', "score": pytest.approx(1, abs=1e-5)}
+
+
+def test_the_service_says_what_is_no_picture(service):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        post(f"{service}/search", b"no picture")
+    with caught.value as answer:
+        assert answer.code == 422
+        assert "not a picture" in json.load(answer)["detail"]
