@@ -249,7 +249,7 @@ public final class ImageEncoder implements AutoCloseable {
 
     /** Waits for what runs, and gives the memory back; a later call is an error. */
     @Override
-    public void close() {
+    public synchronized void close() {
         workers.close();
         network.close();
     }

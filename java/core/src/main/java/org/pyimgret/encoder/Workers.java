@@ -3,13 +3,14 @@ package org.pyimgret.encoder;
 import org.nd4j.linalg.factory.Nd4j;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.TimeUnit;
 
 /**
  * The threads of an encoder.
@@ -20,16 +21,17 @@ import java.util.concurrent.TimeUnit;
 final class Workers {
 
     private final ExecutorService pool;
+    private final List<Thread> threads = new CopyOnWriteArrayList<>();
 
-    Workers(int threads) {
-        pool =
-                Executors.newFixedThreadPool(
-                        threads,
-                        task -> {
-                            Thread thread = new Thread(() -> runAndClean(task), "pyimgret-encoder");
-                            thread.setDaemon(true);
-                            return thread;
-                        });
+    Workers(int count) {
+        pool = Executors.newFixedThreadPool(count, this::thread);
+    }
+
+    private Thread thread(Runnable task) {
+        Thread thread = new Thread(() -> runAndClean(task), "pyimgret-encoder");
+        thread.setDaemon(true);
+        threads.add(thread);
+        return thread;
     }
 
     private static void runAndClean(Runnable task) {
@@ -81,21 +83,27 @@ final class Workers {
         throw new IllegalStateException(cause);
     }
 
-    /** Lets running tasks end, and ends the threads. */
+    /** Lets running tasks end, and waits for the threads' own end. */
     void close() {
         pool.shutdown();
         boolean interrupted = false;
-        while (true) {
-            try {
-                if (pool.awaitTermination(1, TimeUnit.HOURS)) {
-                    break;
-                }
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
+        for (Thread thread : threads) {
+            interrupted |= joinInterrupted(thread);
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    private static boolean joinInterrupted(Thread thread) {
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        return interrupted;
     }
 }
