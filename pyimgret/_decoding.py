@@ -105,7 +105,12 @@ def _upright(image: Image.Image) -> Image.Image:
         8: Image.Transpose.ROTATE_90,
     }
     turn = turns.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    upright = image.transpose(turn)
+    # NB: the copy keeps the EXIF data, by which it would be turned once more when decoded again.
+    upright.info.pop("exif", None)
+    return upright
 
 
 def _orientation(image: Image.Image) -> int:

@@ -9,6 +9,7 @@ import os
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -430,6 +431,12 @@ def test_the_order_of_the_passes_is_ours_whatever_pillow_does():
         result = Preprocessor("RGB", size[1], size[0], filter="bicubic").pixels(image)
         np.testing.assert_array_equal(result, by_hand(between, size))
     assert not np.array_equal(by_hand((20, 15), (30, 15)), by_hand((30, 40), (30, 15)))
+
+
+def test_a_decoded_picture_is_decoded_again_as_it_is():
+    for path in (Path(__file__).parent / "golden" / "pictures").glob("*orientation*"):
+        once = decode(path)
+        np.testing.assert_array_equal(np.asarray(decode(once)), np.asarray(once))
 
 
 @pytest.mark.parametrize("name", ["nearest", "lanczos"])
