@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "index": Entry("pyimgret.commands.index:index", "Put pictures into an index; look after it."),
     "search": Entry("pyimgret.commands.search:search", "Find the pictures nearest to one."),
     "evaluate": Entry("pyimgret.commands.evaluate:evaluate", "Judge a model by known classes."),
+    "serve": Entry("pyimgret.commands.serve:serve", "Search by image over HTTP, with a page."),
     "plot": Entry("pyimgret.commands.plot:plot", "Draw models, embeddings and matches."),
     "doctor": Entry(
         "pyimgret.commands.doctor:doctor", "Show what runs here, and what is wrong with it."

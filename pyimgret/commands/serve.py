@@ -1,0 +1,92 @@
+"""``pyimgret serve``: search by image over HTTP, and a page to do it with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyimgret.exceptions import MissingExtraError
+
+if TYPE_CHECKING:
+    from pyimgret_server import Settings
+
+
+@click.command()
+@click.option("--index", "directory", metavar="DIR", type=click.Path(path_type=Path),
+              help="The directory of the index, or a link to one.")  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535),
+              help="Port to listen on; 0 for a free one.")  # fmt: skip
+@click.option("--writable", is_flag=True, help="Let clients with an API key add and delete.")
+@click.option("--api-key-file", "api_keys", type=click.Path(dir_okay=False, path_type=Path),
+              help="File with the hashes of the API keys.")  # fmt: skip
+@click.option("--new-api-key", metavar="NAME", help="Add a key to the file, print it, and end.")
+@click.option("--max-upload", type=click.IntRange(1), help="Bytes of a request.")
+@click.option("--max-pixels", type=click.IntRange(1), help="Pixels of a picture.")
+@click.option("--max-k", type=click.IntRange(1), help="Most matches of a search.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True),
+              help="Requests a second from one address; none by default.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), help="Requests worked on at a time.")
+@click.option("--batch-size", type=click.IntRange(1), help="Most pictures encoded together.")
+@click.option("--batch-wait", type=click.FloatRange(0), metavar="MS",
+              help="Longest wait for other pictures, in milliseconds.")  # fmt: skip
+@click.option("--queue", "queue_size", type=click.IntRange(1), help="Pictures that may wait.")
+@click.option("--behind-proxy", is_flag=True,
+              help="Trust the X-Forwarded-* headers of one reverse proxy.")  # fmt: skip
+def serve(
+    directory: Path | None,
+    host: str,
+    port: int,
+    api_keys: Path | None,
+    new_api_key: str | None,
+    batch_wait: float | None,
+    **options: Any,
+) -> None:
+    """Serve an index over HTTP, with a page at /.
+
+    SIGTERM stops it when running requests are finished; SIGHUP loads the index anew.
+    """
+    _check_installed()
+    if new_api_key is not None:
+        _make_key(api_keys, new_api_key)
+        return
+    if directory is None:
+        raise click.UsageError("Missing option '--index'.")
+    from pyimgret_server import Settings
+
+    wait = None if batch_wait is None else batch_wait / 1000
+    given = {"api_keys": api_keys, "batch_wait": wait, **options}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    _run(directory, settings, host, port)
+
+
+def _check_installed() -> None:
+    try:
+        import pyimgret_server  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"The service needs the package {error.name}; install it with: "
+            "pip install 'pyimgret[server]'"
+        ) from error
+
+
+def _make_key(file: Path | None, name: str) -> None:
+    from pyimgret_server.keys import make_key
+
+    if file is None:
+        raise click.UsageError("--new-api-key needs --api-key-file.")
+    click.echo(make_key(file, name))
+    click.echo(f"Its hash was added to {file}; the key itself is kept nowhere.", err=True)
+
+
+def _run(directory: Path, settings: Settings, host: str, port: int) -> None:
+    from pyimgret_server import create_app, logs
+    from pyimgret_server.serving import Server
+
+    logs.configure()
+    server = Server(create_app(directory, settings), host, port)
+    click.echo(f"pyimgret: open http://{server.host}:{server.port}/", err=True)
+    with server.signals():
+        server.run()

@@ -1,0 +1,150 @@
+"""The application: routes, errors, limits, headers and logs put together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from flask import Response, g, request
+from flask_openapi3.openapi import OpenAPI
+from pydantic import ValidationError
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from pyimgret.index import Index
+from pyimgret_server import problems
+from pyimgret_server.documents import INFO, SECURITY
+from pyimgret_server.explaining import Explainer
+from pyimgret_server.problems import ProblemDetails, ProblemError, busy
+from pyimgret_server.routes import register
+from pyimgret_server.service import Service
+from pyimgret_server.settings import Settings
+from pyimgret_server.web import BoundedRequest
+
+_log = logging.getLogger("pyimgret_server.access")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def create_app(
+    index: Index | str | os.PathLike[str],
+    settings: Settings | None = None,
+    *,
+    explainer: Explainer | None = None,
+) -> OpenAPI:
+    """Return the WSGI application that serves an index.
+
+    The model is loaded, and has encoded once, when this returns.
+
+    Parameters
+    ----------
+    index : Index or path
+        With a path, `Service.reload` opens again what the path leads to then.
+    settings : Settings, optional
+    explainer : Explainer, optional
+        Makes the heat maps.
+
+    Raises
+    ------
+    PyimgretError
+        When the index or its model does not load.
+    """
+    chosen = settings or Settings()
+    app = OpenAPI(
+        "pyimgret_server",
+        info=INFO,
+        security_schemes=SECURITY,
+        doc_ui=False,
+        validation_error_callback=_invalid,
+        validation_error_model=ProblemDetails,
+        static_folder=None,
+    )
+    app.request_class = BoundedRequest
+    app.config["MAX_CONTENT_LENGTH"] = chosen.max_upload
+    app.config["MAX_FORM_MEMORY_SIZE"] = chosen.max_upload
+    place = index if isinstance(index, Index) else Path(index)
+    app.extensions["pyimgret"] = Service(place, chosen, explainer)
+    problems.install(app)
+    register(app)
+    _surround(app)
+    if chosen.behind_proxy:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1
+        )
+    return app
+
+
+def _invalid(error: ValidationError) -> NoReturn:
+    """Let the one error handler answer what flask-openapi3 found."""
+    raise error
+
+
+def _surround(app: OpenAPI) -> None:
+    """Do what is done before and after every request."""
+    service: Service = app.extensions["pyimgret"]
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        if request.path.startswith("/v1/"):
+            _check_limits(service)
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers.extend(_HEADERS)
+        response.headers["X-Request-Id"] = g.request_id
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        _note(service, response)
+        return response
+
+
+def _check_limits(service: Service) -> None:
+    """Refuse requests of a client that sends too many, and all while stopping."""
+    if service.stopping:
+        raise busy("The service is stopping.")
+    if service.limiter is None:
+        return
+    wait = service.limiter.wait(request.remote_addr or "")
+    if wait:
+        seconds = max(1, int(wait + 0.999))
+        raise ProblemError(
+            429, "too-many-requests", f"At most {service.settings.rate:g} requests a second.",
+            {"Retry-After": str(seconds)},
+        )  # fmt: skip
+
+
+def _note(service: Service, response: Response) -> None:
+    """Count the request, and write a line about it."""
+    seconds = time.perf_counter() - g.began
+    # NB: the rule, not the path: a path may hold anything, and there are endless ones.
+    route = request.url_rule.rule if request.url_rule else "(unknown)"
+    method = request.method if request.method in _METHODS else "(other)"
+    service.metrics.request(method, route, response.status_code, seconds)
+    if _log.isEnabledFor(logging.INFO):
+        fields = {
+            "request_id": g.request_id, "method": method, "route": route,
+            "status": response.status_code, "ms": round(seconds * 1000, 2),
+            "client": request.remote_addr,
+        }  # fmt: skip
+        if "key_name" in g:
+            fields["key_name"] = g.key_name
+        _log.info("request", extra=fields)
+
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -1,0 +1,145 @@
+"""Micro-batches: what many threads ask for at the same time is computed together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from pyimgret_server.problems import busy
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+class Batcher(Generic[Given, Made]):
+    """One worker thread that computes the results of many requests together.
+
+    While a batch is computed the next one gathers, so the busier the service, the larger
+    the batches; a request that is alone is not kept waiting. Requests that are known to be
+    on their way (see `expecting`) are waited for, up to ``wait`` seconds.
+
+    Parameters
+    ----------
+    compute : callable
+        From a list of requests to the list of their results.
+    size : int
+        Most requests of a batch.
+    wait : float
+        Longest wait for requests on their way, in seconds.
+    queue_size : int
+        Requests that may wait; more are refused.
+    name : str
+        Of the thread.
+    observe : callable, optional
+        Called with the size of each batch and the seconds its first request had waited.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[list[Given]], Sequence[Made]],
+        *,
+        size: int,
+        wait: float,
+        queue_size: int,
+        name: str,
+        observe: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self._compute = compute
+        self._size = size
+        self._wait = wait
+        self._queue_size = queue_size
+        self._observe = observe or (lambda _size, _seconds: None)
+        self._waiting: deque[tuple[Given, Future[Made], float]] = deque()
+        self._coming = 0
+        self._closed = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait."""
+        return len(self._waiting)
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Announce a request that is being prepared; submit it within the block."""
+        with self._change:
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._coming -= 1
+                self._change.notify_all()
+
+    def submit(self, given: Given) -> Future[Made]:
+        """Hand a request over.
+
+        Raises
+        ------
+        ProblemError
+            503 when too many wait already, or the worker was closed.
+        """
+        future: Future[Made] = Future()
+        with self._change:
+            if self._closed:
+                raise busy("The service is stopping.")
+            if len(self._waiting) >= self._queue_size:
+                raise busy(f"{len(self._waiting)} requests wait already; try again in a second.")
+            self._waiting.append((given, future, time.perf_counter()))
+            self._change.notify_all()
+        return future
+
+    def close(self) -> None:
+        """Finish what waits, then end the thread; a second call does nothing."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._next():
+            self._observe(len(batch), time.perf_counter() - batch[0][2])
+            # NB: a request that was given up (its client waited too long) is left out.
+            alive = [one for one in batch if one[1].set_running_or_notify_cancel()]
+            if alive:
+                self._answer(alive)
+
+    def _answer(self, batch: list[tuple[Given, Future[Made], float]]) -> None:
+        try:
+            results = self._compute([given for given, _, _ in batch])
+        except BaseException as error:
+            if len(batch) > 1:
+                # One bad request must not cost the others their answer.
+                for one in batch:
+                    self._answer([one])
+                return
+            batch[0][1].set_exception(error)
+            return
+        for (_, future, _), result in zip(batch, results, strict=True):
+            future.set_result(result)
+
+    def _next(self) -> list[tuple[Given, Future[Made], float]]:
+        """Wait for a batch; an empty one means that the worker was closed."""
+        with self._change:
+            while not self._waiting and not self._closed:
+                self._change.wait()
+            self._gather()
+            count = min(self._size, len(self._waiting))
+            return [self._waiting.popleft() for _ in range(count)]
+
+    def _gather(self) -> None:
+        """Wait, for a short while, for requests that are on their way."""
+        until = time.perf_counter() + self._wait
+        while self._coming and not self._closed and len(self._waiting) < self._size:
+            left = until - time.perf_counter()
+            if left <= 0:
+                return
+            self._change.wait(left)

@@ -1,0 +1,132 @@
+"""Errors as ``application/problem+json`` (RFC 9457): one shape for all of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from pyimgret.exceptions import (
+    DimensionMismatchError,
+    ImageDecodeError,
+    IndexStoreError,
+    KeyNotFoundError,
+)
+from pyimgret.index.filters import FilterError
+
+MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger("pyimgret_server")
+
+
+class ProblemDetails(BaseModel):
+    """What an answer with a status of 400 or more says (RFC 9457)."""
+
+    type: str = Field(description="Names the kind of problem; the same words for the same cause.")
+    title: str = Field(description="The kind of problem in words.")
+    status: int = Field(description="The HTTP status, again.")
+    detail: str = Field(description="What was got, what was expected, what to do.")
+    request_id: str = Field(description="Stands in the service's log as well.")
+
+
+class ProblemError(Exception):
+    """An answer that is an error.
+
+    Parameters
+    ----------
+    status : int
+    kind : str
+        A few words with hyphens, such as "undecodable-image".
+    detail : str
+        For people: what was got, what was expected, what to do.
+    headers : dict of str to str, optional
+    """
+
+    def __init__(
+        self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def body(self, request_id: str = "") -> bytes:
+        """Return the JSON document."""
+        title = self.kind.replace("-", " ").capitalize()
+        document = {
+            "type": f"urn:pyimgret:problem:{self.kind}",
+            "title": title,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        # NB: ASCII, so that a lone surrogate of the request cannot break the answer.
+        return json.dumps(document).encode("ascii")
+
+    def response(self) -> Response:
+        """Return the answer."""
+        body = self.body(g.get("request_id", ""))
+        return Response(body, self.status, self.headers, content_type=MEDIA_TYPE)
+
+
+def busy(detail: str, *, after: int = 1) -> ProblemError:
+    """Return the answer of a service that cannot take more at the moment."""
+    return ProblemError(503, "busy", detail, {"Retry-After": str(after)})
+
+
+def install(app: Flask) -> None:
+    """Make an application answer every error as a problem."""
+    app.register_error_handler(Exception, lambda error: as_problem(error).response())
+
+
+def as_problem(error: Exception) -> ProblemError:
+    """Return the problem that an exception is for the client."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    if isinstance(error, ValidationError):
+        return ProblemError(422, "invalid-request", _explained(error))
+    for kind, status, name in _KNOWN:
+        if isinstance(error, kind):
+            return ProblemError(status, name, str(error))
+    if isinstance(error, IndexStoreError):
+        # NB: the message names the server's folders, which are nobody's business.
+        _log.error("the index failed", exc_info=error)
+        return busy("The index cannot be read or written at the moment; try again later.", after=5)
+    _log.error("unexpected error", exc_info=error)
+    return ProblemError(500, "internal-error", "Something went wrong; the log says what.")
+
+
+_KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
+    (ImageDecodeError, 422, "undecodable-image"),
+    (KeyNotFoundError, 404, "no-such-item"),
+    (DimensionMismatchError, 422, "wrong-dimension"),
+    (FilterError, 422, "invalid-filter"),
+)
+
+
+def _from_http(error: HTTPException) -> ProblemError:
+    """Return the problem for an error of Werkzeug, its headers (``Allow``, …) kept."""
+    code = error.code or 500
+    kind = HTTPStatus(code).phrase.lower().replace(" ", "-").replace("'", "")
+    headers = {n: v for n, v in error.get_headers() if n.lower() != "content-type"}
+    return ProblemError(code, kind, error.description or HTTPStatus(code).phrase, headers)
+
+
+def _explained(error: ValidationError) -> str:
+    """Return what is wrong with a request, field by field, without repeating what it held."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(map(_sentence, found[:5])) + "."
+
+
+def _sentence(error: Any) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    place = ".".join(str(part)[:80] for part in error["loc"])
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,46 @@
+"""Health by KServe's paths, metrics, and the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import Response, current_app, jsonify
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
+
+from pyimgret_server.documents import answer, document, problems
+from pyimgret_server.problems import busy
+from pyimgret_server.schemas import Health
+from pyimgret_server.service import current_service
+
+blueprint = APIBlueprint("health", __name__, abp_tags=[Tag(name="operation")])
+
+
+@blueprint.get("/v2/health/live", summary="The process runs", responses={200: Health, **problems()})
+def live() -> Response:
+    """Answer as long as the process does."""
+    return answer(Health(ready=current_service().ready))
+
+
+@blueprint.get(
+    "/v2/health/ready", summary="Requests are answered", responses={200: Health, **problems()}
+)
+def ready() -> Response:
+    """Answer 200 when model and index are loaded and one encode has run, else 503."""
+    if not current_service().ready:
+        raise busy("The service is stopping.")
+    return answer(Health(ready=True))
+
+
+@blueprint.get("/metrics", summary="Prometheus metrics", doc_ui=False)
+def metrics() -> Response:
+    """Answer in Prometheus' text format."""
+    body, media_type = current_service().metrics.exposition()
+    return Response(body, content_type=media_type)
+
+
+@blueprint.get("/openapi.json", summary="This document", doc_ui=False)
+def openapi() -> Response:
+    """Answer with the OpenAPI document."""
+    return jsonify(document(cast(OpenAPI, current_app)))

@@ -1,0 +1,121 @@
+"""``/v1/items``: what the index holds; adding and deleting with an API key."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from flask import Response, g, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+
+from pyimgret.index.items import Item as StoredItem
+from pyimgret_server.documents import WRITE, accepts, answer, problems
+from pyimgret_server.engine import Engine, unit
+from pyimgret_server.keys import authorise
+from pyimgret_server.problems import ProblemError
+from pyimgret_server.reading import read
+from pyimgret_server.schemas import Added, Item, ItemPath, ItemQuery, NewItem, NewItemForm
+from pyimgret_server.service import current_service
+
+blueprint = APIBlueprint("items", __name__, url_prefix="/v1/items", abp_tags=[Tag(name="items")])
+
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+
+
+@blueprint.get(
+    "", summary="Look an item up by its key", responses={200: Item, **problems(404, 422)}
+)
+def by_key(query: ItemQuery) -> Response:
+    """Answer with the item of a key."""
+    with current_service().engine() as engine:
+        return _described(engine.index.get(query.key))
+
+
+@blueprint.get("/<id>", summary="Look an item up", responses={200: Item, **problems(404, 422)})
+def by_id(path: ItemPath) -> Response:
+    """Answer with the item of an id."""
+    with current_service().engine() as engine:
+        return _described(engine.index.get_by_id(path.id))
+
+
+@blueprint.get(
+    "/<id>/thumbnail",
+    summary="The small copy of an item's picture",
+    responses={
+        200: {"content": {"image/png": _PICTURE, "image/jpeg": _PICTURE}},
+        304: {"description": "The picture is the one that the client has."},
+        **problems(404, 422),
+    },
+)
+def thumbnail(path: ItemPath) -> Response:
+    """Answer with the picture; it comes out of the index, never from a file."""
+    with current_service().engine() as engine:
+        found = engine.index.thumbnail(engine.index.get_by_id(path.id).key)
+    if found is None or found.media_type not in ("image/png", "image/jpeg"):
+        raise ProblemError(404, "no-thumbnail", "No small copy of this picture was kept.")
+    response = Response(found.image, content_type=found.media_type)
+    response.set_etag(hashlib.sha256(found.image).hexdigest()[:32])
+    response.cache_control.private = True
+    response.cache_control.no_cache = True
+    response.make_conditional(request)
+    return response
+
+
+@blueprint.post(
+    "",
+    summary="Add an item",
+    security=WRITE,
+    responses={201: Added, **problems(401, 403, 409, 413, 415, 422)},
+    openapi_extensions=accepts(NewItem, NewItemForm),
+)
+def add() -> Response:
+    """Add a picture or a vector; it is kept when the answer is sent."""
+    _check_may_write()
+    wanted = read(request, NewItem, NewItemForm)
+    with current_service().engine() as engine:
+        item = _added(engine, wanted)
+    added = answer(Added(id=item.id, key=item.key), 201)
+    added.headers["Location"] = f"{request.script_root}/v1/items/{item.id}"
+    return added
+
+
+@blueprint.delete(
+    "/<id>",
+    summary="Delete an item",
+    security=WRITE,
+    responses={204: None, **problems(401, 403, 404, 422)},
+)
+def delete(path: ItemPath) -> Response:
+    """Delete the item of an id; it is gone when the answer is sent."""
+    _check_may_write()
+    with current_service().engine() as engine:
+        engine.index.delete(engine.index.get_by_id(path.id).key)
+    return Response(status=204)
+
+
+def _check_may_write() -> None:
+    service = current_service()
+    if not service.settings.writable:
+        raise ProblemError(403, "read-only", "This service was started without --writable.")
+    g.key_name = authorise(request, service.keys)
+
+
+def _described(item: StoredItem) -> Response:
+    # NB: where the picture's file lies is the server's own business.
+    return answer(
+        Item(id=item.id, key=item.key, metadata=item.metadata, vector=item.vector.tolist())
+    )
+
+
+def _added(engine: Engine, wanted: NewItem | NewItemForm) -> StoredItem:
+    """Add to the index, and return what is in it now."""
+    image = engine.checked(wanted.image) if wanted.image is not None else None
+    given: Any = [image] if image is not None else unit(wanted.vector, engine.index.dimension)[None]
+    keys = None if wanted.key is None else [wanted.key]
+    if keys and not wanted.replace and wanted.key in engine.index:
+        raise ProblemError(409, "key-exists", "There is an item with this key; send replace=true.")
+    report = engine.index.add(
+        given, keys=keys, metadata=wanted.metadata, replace=wanted.replace, strict=True
+    )
+    return engine.index.get(report.added[0])

@@ -1,0 +1,244 @@
+"""What requests and answers hold: the models that check them and describe them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
+
+_ABSENT: Any = Field(default=None)
+"""A field that may be left out, but is not null when it is there."""
+
+_NO_KEY: Any = Field(default=None, description="By default the item's id.")
+
+_QUERIES: Final = ("image", "vector", "key")
+
+
+def _decoded(encoded: bytes) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise ValueError(f"is no base64 ({error})") from error
+
+
+Image = Annotated[
+    bytes,
+    AfterValidator(_decoded),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "minLength": 1}),
+]
+Upload: TypeAlias = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+def _storable(text: str) -> str:
+    """Refuse what no database and no file of JSON lines could hold."""
+    if "\0" in text or any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise ValueError("holds a NUL or a lone surrogate, which are no text")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Key = Annotated[Text, Field(min_length=1, max_length=4096)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Vector = Annotated[list[Number], Field(min_length=1, max_length=65_536)]
+Metadata = dict[Text, JsonValue]
+
+
+class _Strict(BaseModel):
+    """A request: unknown fields are an error, as they are misspelt ones."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SearchConditions(_Strict):
+    """How many matches, and which."""
+
+    k: int = Field(default=5, ge=1, description="How many, at most.")
+    min_score: float = Field(
+        default=-1.0, ge=-1, le=1, description="Leave out what is less similar."
+    )
+    exclude_self: bool = Field(
+        default=False, description="Leave out the item whose key is searched with."
+    )
+
+
+def _exactly_one(schema: dict[str, Any]) -> None:
+    schema["oneOf"] = [{"required": [name]} for name in _QUERIES]
+
+
+class SearchRequest(SearchConditions):
+    """A search by a picture, a vector or an item of the index."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one)
+
+    image: Image = _ABSENT
+    vector: Vector = _ABSENT
+    key: Key = _ABSENT
+    where: Text | dict[str, JsonValue] = Field(
+        default="", description="A filter over the metadata, as text or as JSON."
+    )
+
+    @model_validator(mode="after")
+    def _one_query(self) -> SearchRequest:
+        given = [name for name in _QUERIES if name in self.model_fields_set]
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of image, vector and key (got {', '.join(given) or 'none'})"
+            )
+        return self
+
+
+class SearchForm(SearchConditions):
+    """A search by an uploaded picture."""
+
+    image: Upload
+    where: Text = Field(default="", description="A filter over the metadata, as text.")
+
+
+class Match(BaseModel):
+    """One item that was found."""
+
+    key: str
+    id: str
+    score: float = Field(description="Cosine with the query, -1 to 1; higher is nearer.")
+    rank: int
+    metadata: dict[str, JsonValue]
+
+
+class SearchAnswer(BaseModel):
+    """The nearest items, best first."""
+
+    matches: list[Match]
+    took_ms: float
+
+
+class EmbedRequest(_Strict):
+    """Pictures to embed."""
+
+    images: list[Image] = Field(min_length=1)
+
+
+class EmbedForm(_Strict):
+    """Uploaded pictures to embed; the field may be repeated."""
+
+    image: list[Upload] = Field(min_length=1)
+
+
+class EmbedAnswer(BaseModel):
+    """Vectors of length 1, in the order of the pictures."""
+
+    vectors: list[list[float]]
+    took_ms: float
+
+
+class ItemPath(BaseModel):
+    """The opaque id of an item."""
+
+    id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
+
+
+class ItemQuery(BaseModel):
+    """The key of an item, which may hold slashes and anything else."""
+
+    key: Key
+
+
+class Item(BaseModel):
+    """One item of the index."""
+
+    id: str
+    key: str
+    metadata: dict[str, JsonValue]
+    vector: list[float]
+
+
+class NewItem(_Strict):
+    """An item to add: a picture, or a vector."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["image"]}, {"required": ["vector"]}]}
+    )
+
+    image: Image = _ABSENT
+    vector: Vector = _ABSENT
+    key: Key = _NO_KEY
+    metadata: Metadata = Field(default_factory=dict)
+    replace: bool = Field(default=False, description="Take the place of an item with this key.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> NewItem:
+        if len({"image", "vector"} & self.model_fields_set) != 1:
+            raise ValueError("give exactly one of image and vector")
+        return self
+
+
+class NewItemForm(_Strict):
+    """An uploaded picture to add."""
+
+    image: Upload
+    key: Key = _NO_KEY
+    metadata: Annotated[
+        Json[Metadata], WithJsonSchema({"type": "string", "contentMediaType": "application/json"})
+    ] = Field(default_factory=dict)
+    replace: bool = Field(default=False, description="Take the place of an item with this key.")
+
+
+class Added(BaseModel):
+    """An item that is in the index now."""
+
+    id: str
+    key: str
+
+
+class ExplainRequest(_Strict):
+    """A picture and the item that it was compared with."""
+
+    image: Image
+    id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
+
+
+class ExplainForm(_Strict):
+    """An uploaded picture and the item that it was compared with."""
+
+    image: Upload
+    id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
+
+
+class ExplainAnswer(BaseModel):
+    """Heat maps: rows of numbers from 0 to 1; the higher, the more it made them similar."""
+
+    score: float
+    query: list[list[float]]
+    match: list[list[float]]
+
+
+class IndexAnswer(BaseModel):
+    """The index that is served."""
+
+    count: int
+    dimension: int
+    metric: str
+    model: str = Field(description="The kind of the model; empty for vectors only.")
+    model_checksum: str
+    uuid: str
+    revision: int
+    writable: bool
+    explain: bool = Field(description="Whether /v1/explain can be used.")
+    max_k: int
+    max_upload: int
+
+
+class Health(BaseModel):
+    """The state of the service."""
+
+    live: bool = True
+    ready: bool

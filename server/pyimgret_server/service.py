@@ -1,0 +1,106 @@
+"""What an application holds: the engine at work, and how another takes its place."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from flask import current_app
+
+from pyimgret.index import Index
+from pyimgret_server.engine import Engine, opened
+from pyimgret_server.explaining import Explainer
+from pyimgret_server.keys import read_keys
+from pyimgret_server.limits import RateLimiter
+from pyimgret_server.metrics import Metrics
+from pyimgret_server.settings import Settings
+
+_log = logging.getLogger("pyimgret_server")
+
+
+class Service:
+    """The state of an application.
+
+    Parameters
+    ----------
+    index : Index or path
+    settings : Settings
+    explainer : Explainer, optional
+        Makes heat maps; by default what `pyimgret.explain` offers for the model.
+    """
+
+    def __init__(
+        self, index: Index | Path, settings: Settings, explainer: Explainer | None = None
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.explainer = explainer
+        self.keys = read_keys(settings.api_keys) if settings.api_keys else {}
+        self.limiter = RateLimiter(settings.rate) if settings.rate else None
+        self.stopping = False
+        self._place = index if isinstance(index, Path) else index.directory
+        self._lock = threading.Lock()
+        self._change = threading.Condition()
+        self._users: dict[Engine, int] = {}
+        self._engine = self._made(opened(index) if isinstance(index, Path) else index)
+        self.metrics.items.set_function(lambda: len(self._engine.index))
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered."""
+        return not self.stopping
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Lend the engine; it is not closed before it is given back."""
+        with self._change:
+            engine = self._engine
+            self._users[engine] = self._users.get(engine, 0) + 1
+        try:
+            yield engine
+        finally:
+            with self._change:
+                self._users[engine] -= 1
+                self._change.notify_all()
+
+    def reload(self) -> bool:
+        """Open the index again and put it in the place of the old one.
+
+        When it, or its model, does not load, the old one stays. Returns whether it changed.
+        """
+        with self._lock:
+            try:
+                new = self._made(opened(self._place))
+            except Exception:
+                _log.exception("the index %s does not load; the old one stays", self._place)
+                return False
+            with self._change:
+                old, self._engine = self._engine, new
+                self._change.wait_for(lambda: not self._users.get(old))
+                self._users.pop(old, None)
+            old.close()
+            _log.info("the index was loaded anew: %d items", len(new.index))
+            return True
+
+    def close(self) -> None:
+        """Finish what waits and close the index."""
+        self.stopping = True
+        self._engine.close()
+
+    def _made(self, index: Index) -> Engine:
+        engine = Engine(index, self.settings, self.metrics)
+        try:
+            engine.warm_up()
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+
+def current_service() -> Service:
+    """Return the service of the application that handles the request."""
+    return cast(Service, current_app.extensions["pyimgret"])

@@ -1,0 +1,71 @@
+"""What a service can be told; every limit has a default that is safe to leave alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of a service.
+
+    Attributes
+    ----------
+    writable : bool
+        Whether items may be added and deleted; needs `api_keys`.
+    api_keys : path or None
+        File with the hashes of the keys that may write; see `pyimgret_server.keys`.
+    max_upload : int
+        Bytes of a request's body.
+    max_pixels : int
+        Pixels (width x height) of a picture, checked before it is decoded.
+    max_k : int
+        Most matches of one search.
+    max_images : int
+        Most pictures of one request to embed.
+    rate : float or None
+        Requests below ``/v1`` a second and client address; twice as many in a burst.
+    batch_size : int
+        Most pictures that are encoded together.
+    batch_wait : float
+        Longest that a picture waits for others that are being decoded, in seconds.
+    queue_size : int
+        Pictures that may wait to be encoded; more are answered with 503.
+    timeout : float
+        Longest that a request waits for its turn, in seconds.
+    threads : int
+        Requests that are worked on at a time.
+    behind_proxy : bool
+        Trust the ``X-Forwarded-*`` headers of one reverse proxy.
+    """
+
+    writable: bool = False
+    api_keys: Path | None = None
+    max_upload: int = 16 * MEGABYTE
+    max_pixels: int = 50_000_000
+    max_k: int = 100
+    max_images: int = 64
+    rate: float | None = None
+    batch_size: int = 32
+    batch_wait: float = 0.004
+    queue_size: int = 256
+    timeout: float = 20.0
+    threads: int = 24
+    behind_proxy: bool = False
+
+    def __post_init__(self) -> None:
+        if self.writable and self.api_keys is None:
+            raise ValueError(
+                "A writable service needs a file of API keys; make one with "
+                "'pyimgret serve --api-key-file FILE --new-api-key NAME'."
+            )
+        for name in ("max_upload", "max_pixels", "max_k", "max_images", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        if self.queue_size < self.batch_size or self.threads < 1:
+            raise ValueError("queue_size must be at least batch_size, and threads at least 1.")
+        if self.rate is not None and self.rate <= 0:
+            raise ValueError(f"rate={self.rate} must be above 0 requests a second.")
