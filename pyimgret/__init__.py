@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyimgret.networks import Network as Network
     from pyimgret.networks import load as load
     from pyimgret.preprocessing import Preprocessor as Preprocessor
+    from pyimgret.pretrained import PretrainedNetwork as PretrainedNetwork
 
 #: Public name to the module that has it.
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "Network": "networks",
     "PCA": "decomposition",
     "Preprocessor": "preprocessing",
+    "PretrainedNetwork": "pretrained",
     "SVD": "decomposition",
     "configure": "_jvm",
     "load": "networks",

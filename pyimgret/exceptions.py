@@ -70,3 +70,7 @@ class JavaCallError(PyimgretError, RuntimeError):
         super().__init__(message)
         self.java_class = java_class
         self.java_stack = java_stack
+
+
+class WeightsNotFoundError(PyimgretError, FileNotFoundError):
+    """The published weights of a network are nowhere to be had; the message says what to do."""

@@ -255,9 +255,19 @@ class Upsampling2D(Layer):
 
 @dataclass(frozen=True)
 class GlobalPooling(Layer):
-    """One number a channel (or a feature of a sequence): mean, largest or sum over all places."""
+    """One number a channel (or a feature of a sequence): mean, largest or sum over all places.
+
+    Attributes
+    ----------
+    pooling : str
+        One of `POOLINGS`. "pnorm" is the generalised mean (GeM) of Radenović et al. (2018), but
+        for a factor that is the same for all channels.
+    power : int
+        Of "pnorm".
+    """
 
     pooling: str = "avg"
+    power: int = 2
 
 
 @dataclass(frozen=True)

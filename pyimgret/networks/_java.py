@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,11 @@ from pyimgret.networks._input import NetworkInput
 class JavaNetwork(JavaObject):
     """A ``MultiLayerNetwork`` and what is done with it."""
 
+    #: What a file calls such a network.
+    kind: ClassVar[str] = "multilayer"
+    #: Methods of the facade that go by another name for another kind of network.
+    _methods: ClassVar[dict[str, str]] = {}
+
     @classmethod
     def create(cls, settings: dict[str, Any]) -> JavaNetwork:
         """Make a network from the settings of its layers."""
@@ -28,9 +33,13 @@ class JavaNetwork(JavaObject):
         """Restore a network from a model zip, after it was found harmless."""
         return cls(bridge().call("restoreNetwork", str(path), training))
 
+    def _call(self, method: str, *arguments: object, keep: object = None) -> Any:
+        name = self._methods.get(method, method)
+        return bridge().call(name, self.handle, *arguments, keep=keep)
+
     def write(self, path: Path, *, updater: bool = False) -> None:
         """Write a Deeplearning4j zip."""
-        bridge().call("saveNetwork", self.handle, str(path), updater)
+        self._call("saveNetwork", str(path), updater)
 
     def describe(self) -> dict[str, Any]:
         """List the layers with the shapes of their parameters."""
@@ -39,14 +48,14 @@ class JavaNetwork(JavaObject):
 
     def configuration(self) -> str:
         """Return Deeplearning4j's own configuration, JSON."""
-        text: str = bridge().call("configuration", self.handle)
+        text: str = self._call("configuration")
         return text
 
     @property
     def parameters(self) -> NDArray[np.float32]:
         """All parameters in one vector, a copy."""
         out = np.empty(self.describe()["count"], dtype=np.float32)
-        bridge().call("getParameters", self.handle, out.ctypes.data, keep=out)
+        self._call("getParameters", out.ctypes.data, keep=out)
         return out
 
     @parameters.setter
@@ -55,7 +64,7 @@ class JavaNetwork(JavaObject):
         count = self.describe()["count"]
         if values.shape != (count,):
             raise DimensionMismatchError(f"got {values.shape} parameters, expected ({count},).")
-        bridge().call("setParameters", self.handle, values.ctypes.data, keep=values)
+        self._call("setParameters", values.ctypes.data, keep=values)
 
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of one parameter, such as ``0_W``."""
@@ -68,7 +77,7 @@ class JavaNetwork(JavaObject):
     def get(self, key: str) -> NDArray[np.float32]:
         """Return one parameter, a copy."""
         out = np.empty(self.shape(key), dtype=np.float32)
-        bridge().call("getParameter", self.handle, key, out.ctypes.data, keep=out)
+        self._call("getParameter", key, out.ctypes.data, keep=out)
         return out
 
     def set(self, key: str, values: NDArray[np.float32]) -> None:
@@ -78,7 +87,17 @@ class JavaNetwork(JavaObject):
             raise DimensionMismatchError(
                 f"{key} has shape {values.shape}, expected {self.shape(key)}."
             )
-        bridge().call("setParameter", self.handle, key, values.ctypes.data, keep=values)
+        self._call("setParameter", key, values.ctypes.data, keep=values)
+
+    def layer_reference(self, index: int) -> int | str:
+        """Return how a file names a layer."""
+        return index
+
+    def width(self, data: NetworkInput, index: int) -> int:
+        """Return how many values a layer gives for a picture; one of ``data`` is run."""
+        description = json.dumps(data.to_dict())
+        count: int = bridge().call("outputSize", self.handle, description, index, keep=data)
+        return count
 
     def activate(
         self, data: NetworkInput, *, first: int = 0, last: int, width: int, batch_size: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret._jvm import bridge
 from pyimgret.exceptions import NotFittedError
 from pyimgret.networks._estimator import Estimator
 from pyimgret.networks._input import InputShape, NetworkInput, as_input
@@ -140,10 +138,7 @@ class Model(Estimator):
         if layer not in widths:
             shape = self.input_
             probe = NetworkInput(np.zeros((1, shape.size), np.float32), None, shape)
-            description = json.dumps(probe.to_dict())
-            widths[layer] = bridge().call(
-                "outputSize", self._network.handle, description, layer, keep=probe
-            )
+            widths[layer] = self._network.width(probe, layer)
         return widths[layer]
 
     def _layer_index(self, layer: int | str) -> int:

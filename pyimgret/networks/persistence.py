@@ -18,6 +18,7 @@ import pyimgret
 from pyimgret import __version__
 from pyimgret._jvm import bridge
 from pyimgret.exceptions import ModelFormatError
+from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks.base import Model
@@ -34,9 +35,9 @@ def describe(model: Model) -> dict[str, Any]:
         "format": FORMAT,
         "library": f"pyimgret {__version__}",
         "kind": type(model).__name__,
-        "network": "multilayer",
+        "network": model.java_network.kind,
         "parameters": _plain_parameters(model),
-        "code_layer": model.code_layer_,
+        "code_layer": model.java_network.layer_reference(model.code_layer_),
         "embedding_size": model.embedding_size_,
         "normalisation": "l2",
         "input": model.input_.to_dict(),
@@ -170,6 +171,13 @@ def load(
         raise ModelFormatError(f"{file}: {METADATA} lacks or garbles {error}.") from error
 
 
+def _restored(file: Path, metadata: dict[str, Any]) -> JavaNetwork:
+    network = {"multilayer": JavaNetwork, "graph": JavaGraph}.get(metadata["network"])
+    if network is None:
+        raise ModelFormatError(f"{file} holds a network of the kind {metadata['network']!r}.")
+    return network.restore(file)
+
+
 def _load_described(file: Path, metadata: dict[str, Any]) -> Model:
     # NB: a kind is known when its module is loaded, which its public name does.
     getattr(pyimgret, str(metadata["kind"]), None)
@@ -183,7 +191,7 @@ def _load_described(file: Path, metadata: dict[str, Any]) -> Model:
     preprocessor = None if stored is None else Preprocessor.from_dict(stored)
     model._restore_parameters(metadata["parameters"])
     model._adopt(
-        JavaNetwork.restore(file), InputShape.from_dict(metadata["input"]),
+        _restored(file, metadata), InputShape.from_dict(metadata["input"]),
         preprocessor, metadata["code_layer"],
     )  # fmt: skip
     if model.embedding_size_ != metadata["embedding_size"]:

@@ -137,12 +137,14 @@ public final class GraphNetwork {
     }
 
     private void copy(INDArray input, String vertex, int count, long out, long width) {
-        try (INDArray result = run(input, vertex)) {
-            if (result.length() != count * width) {
+        try (INDArray result = run(input, vertex);
+                // NB: a permuted array reports 'c' order and no view; only its strides tell.
+                INDArray ordered = channelsFirst(result).dup('c')) {
+            if (ordered.length() != count * width) {
                 throw new IllegalArgumentException(
-                        vertex + " gives " + result.length() + " values, expected " + count * width);
+                        vertex + " gives " + ordered.length() + " values, expected " + count * width);
             }
-            Parameters.copy(channelsFirst(result), out);
+            Parameters.copy(ordered, out);
         }
     }
 
