@@ -37,7 +37,7 @@ _MAX_INSTRUCTIONS: Final = 2_000_000
 _MAX_TUPLE: Final = 16
 
 
-class Refused(ModelFormatError):
+class RefusedError(ModelFormatError):
     """A checkpoint that is broken, or asks for more than tensors."""
 
 
@@ -91,7 +91,7 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
             zipped = file.read(4) == b"PK\x03\x04"
             file.seek(0)
             return _read_zip(file) if zipped else _read_row(file, path.stat().st_size)
-    except Refused as error:
+    except RefusedError as error:
         raise ModelFormatError(f"{path} is not a checkpoint of tensors: {error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ModelFormatError(f"{path} is not a readable checkpoint: {error}") from error
@@ -102,16 +102,16 @@ def _read_zip(file: io.BufferedReader) -> dict[str, NDArray[Any]]:
         entries = {info.filename: info for info in archive.infolist()}
         roots = [name[: -len("data.pkl")] for name in entries if name.endswith("/data.pkl")]
         if len(roots) != 1:
-            raise Refused("the zip holds no data.pkl, or several.")
+            raise RefusedError("the zip holds no data.pkl, or several.")
         order = entries.get(f"{roots[0]}byteorder")
         if order is not None and archive.read(order).strip() != b"little":
-            raise Refused("its numbers are big-endian.")
+            raise RefusedError("its numbers are big-endian.")
 
         def entry(name: str) -> bytes:
             info = entries.get(roots[0] + name)
             # NB: torch never compresses; so nothing here grows beyond the file's own size.
             if info is None or info.compress_type != zipfile.ZIP_STORED:
-                raise Refused(f"its entry {name} is missing or compressed.")
+                raise RefusedError(f"its entry {name} is missing or compressed.")
             return archive.read(info)
 
         tree = _Machine().run(io.BytesIO(entry("data.pkl")))
@@ -120,34 +120,34 @@ def _read_zip(file: io.BufferedReader) -> dict[str, NDArray[Any]]:
 
 def _read_row(file: io.BufferedReader, size: int) -> dict[str, NDArray[Any]]:
     if _Machine().run(file) != MAGIC:
-        raise Refused("it does not begin as torch's files do.")
+        raise RefusedError("it does not begin as torch's files do.")
     if _Machine().run(file) != PROTOCOL:
-        raise Refused("its protocol is unknown.")
+        raise RefusedError("its protocol is unknown.")
     system = _Machine().run(file)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise Refused("its numbers are big-endian.")
+        raise RefusedError("its numbers are big-endian.")
     tree, keys = _Machine().run(file), _Machine().run(file)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise Refused("its list of storages is garbled.")
+        raise RefusedError("its list of storages is garbled.")
     kinds = {t.storage.key: t.storage for t in _found(tree).values()}
     blocks: dict[str, bytes] = {}
     for key in keys:
         if key not in kinds:
-            raise Refused(f"it holds numbers that no tensor uses ({key}).")
+            raise RefusedError(f"it holds numbers that no tensor uses ({key}).")
         count = int.from_bytes(file.read(8), "little")
         length = count * np.dtype(_TYPES[kinds[key].kind]).itemsize
         if length > size:
-            raise Refused("it ends before its numbers do.")
+            raise RefusedError("it ends before its numbers do.")
         blocks[key] = file.read(length)
     return _tensors(tree, lambda storage: blocks.get(storage.key, b""))
 
 
 def _found(tree: object) -> dict[str, _Tensor]:
     if not isinstance(tree, dict) or not tree:
-        raise Refused("it is not a dictionary of tensors (a state_dict).")
+        raise RefusedError("it is not a dictionary of tensors (a state_dict).")
     for name, value in tree.items():
         if not isinstance(value, _Tensor):
-            raise Refused(f"{name!r} is no tensor.")
+            raise RefusedError(f"{name!r} is no tensor.")
     return tree
 
 
@@ -160,7 +160,7 @@ def _tensors(tree: object, read: _Source) -> dict[str, NDArray[Any]]:
             kind = np.dtype(_TYPES[storage.kind])
             content = read(storage)
             if len(content) != storage.count * kind.itemsize:
-                raise Refused(f"the numbers of {name!r} are {len(content)} bytes long.")
+                raise RefusedError(f"the numbers of {name!r} are {len(content)} bytes long.")
             blocks[storage.key] = np.frombuffer(content, kind)
         tensors[name] = _view(name, tensor, blocks[storage.key])
     return tensors
@@ -172,7 +172,7 @@ def _view(name: str, tensor: _Tensor, block: NDArray[Any]) -> NDArray[Any]:
     last = tensor.offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     # NB: a stride of zero would let a few bytes claim to be terabytes.
     if count > block.size or (count and last >= block.size):
-        raise Refused(f"{name!r} reaches beyond its numbers.")
+        raise RefusedError(f"{name!r} reaches beyond its numbers.")
     if not count:
         return np.empty(shape, block.dtype)
     view = np.lib.stride_tricks.as_strided(
@@ -192,18 +192,20 @@ class _Machine:
         """Carry out one pickle; ``file`` is left behind it."""
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
             if count > _MAX_INSTRUCTIONS:
-                raise Refused("its pickle is absurdly long.")
+                raise RefusedError("its pickle is absurdly long.")
             if opcode.name == "STOP":
                 return self._pop()
             action = _ACTIONS.get(opcode.name)
             if action is None:
-                raise Refused(f"its pickle uses {opcode.name}, which no dictionary of tensors needs.")
+                raise RefusedError(
+                    f"its pickle uses {opcode.name}, which no dictionary of tensors needs."
+                )
             action(self, argument)
-        raise Refused("its pickle does not end.")
+        raise RefusedError("its pickle does not end.")
 
     def _pop(self) -> Any:
         if not self.stack:
-            raise Refused("its pickle is garbled.")
+            raise RefusedError("its pickle is garbled.")
         return self.stack.pop()
 
     def _group(self) -> list[Any]:
@@ -220,12 +222,12 @@ class _Machine:
 
     def get(self, place: int) -> None:
         if place not in self.memo:
-            raise Refused("its pickle is garbled.")
+            raise RefusedError("its pickle is garbled.")
         self.push(self.memo[place])
 
     def _top(self, kind: type) -> Any:
         if not self.stack or not isinstance(self.stack[-1], kind):
-            raise Refused("its pickle is garbled.")
+            raise RefusedError("its pickle is garbled.")
         return self.stack[-1]
 
     def tuple(self, count: int | None) -> None:
@@ -234,7 +236,7 @@ class _Machine:
         # NB: tuples of tuples of tuples, each named twice, grow without bound when compared.
         flat = all(isinstance(v, plain) or _is_flat(v) for v in values)
         if len(values) > _MAX_TUPLE or not flat:
-            raise Refused("its pickle holds tuples that no tensor needs.")
+            raise RefusedError("its pickle holds tuples that no tensor needs.")
         self.push(tuple(values))
 
     def append(self, values: list[Any]) -> None:
@@ -243,10 +245,10 @@ class _Machine:
     def set(self, items: list[Any]) -> None:
         target = self._top(dict)
         if len(items) % 2:
-            raise Refused("its pickle is garbled.")
+            raise RefusedError("its pickle is garbled.")
         for name, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(name, str):
-                raise Refused(f"a dictionary has a key of type {type(name).__name__}.")
+                raise RefusedError(f"a dictionary has a key of type {type(name).__name__}.")
             target[name] = value
 
     def build(self) -> None:
@@ -256,24 +258,27 @@ class _Machine:
 
     def persistent(self) -> None:
         match self._pop():
-            case ("storage", _Name(name), str(key), str(), int(count), *rest) if rest in ([], [None]):
+            case ("storage", _Name(name), str(key), str(), int(count), *rest) if rest in (
+                [],
+                [None],
+            ):
                 kind = name.removeprefix("torch ")
                 if kind not in _TYPES or count < 0:
-                    raise Refused(f"its numbers are of the kind {kind}, which is not read.")
+                    raise RefusedError(f"its numbers are of the kind {kind}, which is not read.")
                 self.push(_Storage(key, kind, count))
             case _:
-                raise Refused("it refers to something that is no tensor's numbers.")
+                raise RefusedError("it refers to something that is no tensor's numbers.")
 
     def reduce(self) -> None:
         arguments, function = self._pop(), self._pop()
         make = _MAKERS.get(function.name) if isinstance(function, _Name) else None
         if make is None:
-            raise Refused(f"it wants to call {function}.")
+            raise RefusedError(f"it wants to call {function}.")
         self.push(make(arguments))
 
     def name(self, argument: str) -> None:
         if argument not in _MAKERS and argument.removeprefix("torch ") not in _TYPES:
-            raise Refused(
+            raise RefusedError(
                 f"it wants {argument.replace(' ', '.')}; only tensors are read, and no code is run."
             )
         self.push(_Name(argument))
@@ -289,10 +294,10 @@ def _rebuild(arguments: object) -> _Tensor:
             _is_flat(shape) and _is_flat(strides) and len(shape) == len(strides)
         ):
             if offset < 0 or any(n < 0 for n in (*shape, *strides)):
-                raise Refused("a tensor has a negative shape or place.")
+                raise RefusedError("a tensor has a negative shape or place.")
             return _Tensor(storage, offset, shape, strides)
         case _:
-            raise Refused("a tensor is garbled.")
+            raise RefusedError("a tensor is garbled.")
 
 
 def _parameter(arguments: object) -> _Tensor:
@@ -300,12 +305,12 @@ def _parameter(arguments: object) -> _Tensor:
         case (_Tensor() as tensor, *_):
             return tensor
         case _:
-            raise Refused("a parameter is garbled.")
+            raise RefusedError("a parameter is garbled.")
 
 
 def _dictionary(arguments: object) -> dict[str, Any]:
     if arguments != ():
-        raise Refused("a dictionary is made of something.")
+        raise RefusedError("a dictionary is made of something.")
     return {}
 
 

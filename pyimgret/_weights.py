@@ -68,7 +68,11 @@ def find_weights(published: Published, given: str | os.PathLike[str] | None = No
             raise WeightsNotFoundError(f"There are no weights at {os.fspath(given)}.")
         return Path(given)
     for place in _places(published):
-        if place.is_file() and place.stat().st_size == published.size and _sha(place) == published.sha256:
+        if (
+            place.is_file()
+            and place.stat().st_size == published.size
+            and _sha(place) == published.sha256
+        ):
             return place
     return _download(published, _cache() / published.name)
 
@@ -105,21 +109,24 @@ def _download(published: Published, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}-{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(published.url, timeout=_TIMEOUT) as source, part.open("wb") as file:
+        with (
+            urllib.request.urlopen(published.url, timeout=_TIMEOUT) as source,
+            part.open("wb") as file,
+        ):
             _copy(source, file, published)
         if _sha(part) != published.sha256:
             raise ModelFormatError(
-                f"What {published.url} sent is not the published file ({part.stat().st_size} bytes, "
-                f"expected {published.size}; SHA-256 differs); try again, or fetch it elsewhere and "
-                "give its path as weights=... (--weights)."
+                f"What {published.url} sent is not the published file: {part.stat().st_size} bytes "
+                f"for {published.size}, or another SHA-256. Try again, or fetch it elsewhere "
+                "and give its path as weights=... (--weights)."
             )
         part.replace(target)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise WeightsNotFoundError(
-            f"The weights {published.name} are not on this machine, and {published.url} cannot be "
-            f"reached ({reason}). Copy that file from a machine that is online, and give its path as "
-            "weights=... (--weights), or set PYIMGRET_WEIGHTS to its folder."
+            f"The weights {published.name} are not on this machine, and {published.url} cannot "
+            f"be reached ({reason}). Copy that file from a machine that is online, and give its "
+            "path as weights=... (--weights), or set PYIMGRET_WEIGHTS to its folder."
         ) from error
     finally:
         part.unlink(missing_ok=True)

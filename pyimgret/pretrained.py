@@ -19,6 +19,7 @@ from pyimgret._checkpoint import read_checkpoint
 from pyimgret._mobilenet import MOBILENET_V2, Architecture, Row
 from pyimgret._weights import find_weights
 from pyimgret.exceptions import ModelFormatError
+from pyimgret.improvements import whitening
 from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape
@@ -75,6 +76,30 @@ class PretrainedNetwork(Model):
         straight = super().encode(values, batch_size=batch_size)
         mirrored = super().encode(np.ascontiguousarray(values[:, :, ::-1]), batch_size=batch_size)
         return (straight + mirrored) / np.float32(2)
+
+    def whitened(
+        self, embeddings: NDArray[np.float32], size: int, *, shrinkage: float = 10.0
+    ) -> PretrainedNetwork:
+        """Return the same network with a whitening layer after the embedding.
+
+        Parameters
+        ----------
+        embeddings : ndarray, shape (n, embedding_size)
+            What this network gave for the collection.
+        size : int
+            Length of the new embedding.
+        shrinkage : float
+            See `pyimgret.improvements.whitening`.
+        """
+        W, b = whitening(embeddings, size, shrinkage=shrinkage)
+        table = ARCHITECTURES[self.architecture]
+        network = JavaGraph.create(_settings(table, self.input_, self.pooling, whitened=size))
+        for layer in self.java_network.describe()["layers"]:
+            for key in layer["parameters"]:
+                network.set(key, self.java_network.get(key))
+        network.set(f"{_WHITENED}_W", W)
+        network.set(f"{_WHITENED}_b", b)
+        return _wrap(PretrainedNetwork(**self.get_params()), network, self.input_, _WHITENED)
 
     def logits(self, X: Images) -> NDArray[np.float32]:
         """Return the logits of ImageNet's classes, (n, 1000)."""
@@ -144,21 +169,36 @@ def from_table(
     network = JavaGraph.create(_settings(table, shape, pooling))
     for key, values in converted.items():
         network.set(key, values)
-    model = PretrainedNetwork(table.name, pooling=pooling, flip=flip)
-    model._adopt(network, shape, table.preprocessing, "pooled")
+    return _wrap(
+        PretrainedNetwork(table.name, pooling=pooling, flip=flip), network, shape, "pooled"
+    )
+
+
+def _wrap(
+    model: PretrainedNetwork, network: JavaGraph, shape: InputShape, code_layer: str
+) -> PretrainedNetwork:
+    model._adopt(network, shape, ARCHITECTURES[model.architecture].preprocessing, code_layer)
     model.history_ = {}
     return model
 
 
-def _settings(table: Architecture, shape: InputShape, pooling: str) -> dict[str, Any]:
+def _settings(
+    table: Architecture, shape: InputShape, pooling: str, *, whitened: int = 0
+) -> dict[str, Any]:
     vertices = [_vertex(row) for row in table.rows]
+    outputs = ["probabilities"]
+    if whitened:
+        layer = Dense(whitened, name=_WHITENED)
+        vertices.append({"type": "L2Normalize", "name": "normalised", "inputs": ["pooled"]})
+        vertices.append(layer.to_dict() | {"inputs": ["normalised"]})
+        outputs.append(_WHITENED)
     vertices.append(_POOLINGS[pooling].to_dict() | {"inputs": [table.features]})
     vertices.append(_vertex(table.head))
     loss = Loss(name="probabilities", loss="categorical_cross_entropy", activation="softmax")
     vertices.append(loss.to_dict() | {"inputs": [table.head.name]})
     return {
         "seed": 0, "updater": {"type": "sgd", "learning_rate": 0.0}, "input": shape.to_network(),
-        "vertices": vertices, "outputs": ["probabilities"],
+        "vertices": vertices, "outputs": outputs,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import org.deeplearning4j.nn.conf.CNN2DFormat;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.graph.ElementWiseVertex;
 import org.deeplearning4j.nn.conf.graph.GraphVertex;
+import org.deeplearning4j.nn.conf.graph.L2NormalizeVertex;
 import org.deeplearning4j.nn.conf.graph.LayerVertex;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
@@ -51,7 +52,7 @@ public final class ChannelsLast {
     }
 
     private static boolean turn(GraphVertex vertex) {
-        if (vertex instanceof ElementWiseVertex) {
+        if (vertex instanceof ElementWiseVertex || vertex instanceof L2NormalizeVertex) {
             return true;
         }
         if (!(vertex instanceof LayerVertex)) {

