@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "evaluate": Entry("pyimgret.commands.evaluate:evaluate", "Judge a model by known classes."),
     "serve": Entry("pyimgret.commands.serve:serve", "Search by image over HTTP, with a page."),
     "plot": Entry("pyimgret.commands.plot:plot", "Draw models, embeddings and matches."),
+    "spark": Entry("pyimgret.commands.spark:spark", "Train and encode on Apache Spark."),
     "doctor": Entry(
         "pyimgret.commands.doctor:doctor", "Show what runs here, and what is wrong with it."
     ),

@@ -24,7 +24,7 @@ MODELS = {
 """Name on the command line -> where the class is."""
 
 
-def _sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     """Return the numbers between the commas; an empty text is an empty tuple."""
     if value is None:
         return None
@@ -63,7 +63,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 )
 @click.option(
     "--hidden-sizes",
-    callback=_sizes,
+    callback=sizes,
     metavar="N,N,…",
     help="Layers before the code, e.g. 1000,500,250.",
 )

@@ -129,7 +129,6 @@ final class Batches implements AutoCloseable {
         }
     }
 
-    /** Fisher and Yates's shuffle (Durstenfeld 1964), from the seed and the epoch alone. */
     private void arrangeOrder(long epoch) {
         if (epoch == orderEpoch) {
             return;
@@ -142,15 +141,20 @@ final class Batches implements AutoCloseable {
             order[i] = i;
         }
         if (shuffle) {
-            SplittableRandom random = new SplittableRandom(Chance.mix(seed, epoch));
-            for (int i = n - 1; i > 0; i--) {
-                int j = random.nextInt(i + 1);
-                int t = order[i];
-                order[i] = order[j];
-                order[j] = t;
-            }
+            shuffle(order, Chance.mix(seed, epoch));
         }
         orderEpoch = epoch;
+    }
+
+    /** Fisher and Yates's shuffle (Durstenfeld 1964), from the seed alone. */
+    static void shuffle(int[] order, long seed) {
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int i = order.length - 1; i > 0; i--) {
+            int j = random.nextInt(i + 1);
+            int t = order[i];
+            order[i] = order[j];
+            order[j] = t;
+        }
     }
 
     @Override

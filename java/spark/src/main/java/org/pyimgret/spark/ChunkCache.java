@@ -1,0 +1,58 @@
+package org.pyimgret.spark;
+
+import org.apache.hadoop.conf.Configuration;
+
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * What an executor has read of its data, the least recently used given up first.
+ *
+ * <p>One for each process, so that tasks that run side by side share it.
+ */
+final class ChunkCache {
+
+    private static final ChunkCache INSTANCE = new ChunkCache();
+
+    private final Map<String, Object> chunks = new LinkedHashMap<>(64, 0.75f, true);
+    private long bytes;
+
+    private ChunkCache() {}
+
+    /** Copies one row, read from the file system only when its chunk is not at hand. */
+    static void row(
+            String dataset, Records records, Configuration hadoop, int row, long limit, float[] out)
+            throws IOException {
+        int rows = records.chunkRows();
+        int chunk = row / rows;
+        Object values = INSTANCE.chunk(dataset + '/' + chunk, limit);
+        if (values == null) {
+            int first = chunk * rows;
+            values = records.load(hadoop, first, Math.min(rows, records.count() - first));
+            INSTANCE.keep(dataset + '/' + chunk, values, limit);
+        }
+        records.copy(values, row - chunk * rows, out);
+    }
+
+    private synchronized Object chunk(String name, long limit) {
+        return limit > 0 ? chunks.get(name) : null;
+    }
+
+    private synchronized void keep(String name, Object values, long limit) {
+        if (chunks.put(name, values) == null) {
+            bytes += size(values);
+        }
+        var oldest = chunks.entrySet().iterator();
+        while (bytes > limit && oldest.hasNext()) {
+            bytes -= size(oldest.next().getValue());
+            oldest.remove();
+        }
+    }
+
+    private static long size(Object values) {
+        return values instanceof byte[]
+                ? ((byte[]) values).length
+                : (long) Float.BYTES * ((float[]) values).length;
+    }
+}

@@ -1,0 +1,230 @@
+"""Running ``spark-submit``: the jars, the options, the progress, and an error that says what."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyimgret._jvm.settings import current_settings
+from pyimgret._jvm.spark_jars import spark_jars
+from pyimgret.exceptions import JavaCallError, JvmStartError, MissingExtraError
+
+#: Called with every line that a job tells: its "event" and what belongs to it.
+Progress = Callable[[dict[str, Any]], None]
+
+#: The newest Java that Spark 3.5 runs on; later ones lack what its Hadoop needs.
+NEWEST_JAVA = 22
+_THROWN = re.compile(r'^(?:Exception in thread "main" |Caused by: )([\w.$]+)(?:: (.*))?$', re.M)
+
+
+@dataclass(frozen=True)
+class SparkOptions:
+    """Where a job runs, and with how much.
+
+    Attributes
+    ----------
+    master : str
+        Whatever ``spark-submit --master`` takes, such as ``spark://host:7077`` or
+        ``local[2]``.
+    executor_memory, driver_memory : str
+        Java heaps, such as "2g".
+    off_heap : int
+        MiB that arrays of an executor may take outside its heap. An executor needs both, and
+        some 300 MiB for Java itself.
+    executor_cores : int
+        Cores of an executor.
+    max_cores : int or None
+        The most cores of the cluster to take; None takes all.
+    jars : str
+        "ship" sends the jars to every executor; "local" trusts that they lie under the same
+        path on every machine.
+    java_home : str or None
+        The JDK (8 to 22) of the driver; by default as everywhere in pyimgret.
+    conf : mapping of str to str
+        Further settings, handed to Spark as they are.
+    """
+
+    master: str
+    executor_memory: str = "2g"
+    driver_memory: str = "2g"
+    off_heap: int = 2048
+    executor_cores: int = 1
+    max_cores: int | None = None
+    jars: str = "ship"
+    java_home: str | None = None
+    conf: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.jars not in ("ship", "local"):
+            raise ValueError(f"unknown jars={self.jars!r}; known: ship, local.")
+        for name in ("off_heap", "executor_cores", "max_cores"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}.")
+
+    def settings(self, threads: int) -> dict[str, str]:
+        """Return Spark's settings; those in `conf` win."""
+        java = (
+            f"-Dorg.bytedeco.javacpp.maxbytes={self.off_heap}m "
+            "-Dorg.bytedeco.javacpp.maxphysicalbytes=0 "
+            "-Dorg.eclipse.deeplearning4j.helpers.disable=false -Djava.awt.headless=true"
+        )
+        settings = {
+            "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+            "spark.kryo.registrator": "org.nd4j.kryo.Nd4jRegistrator",
+            "spark.executor.memory": self.executor_memory,
+            "spark.driver.memory": self.driver_memory,
+            "spark.executor.memoryOverhead": f"{self.off_heap + 384}m",
+            "spark.executor.cores": str(self.executor_cores),
+            "spark.executor.extraJavaOptions": java,
+            "spark.driver.extraJavaOptions": java,
+            "spark.executorEnv.OMP_NUM_THREADS": str(threads),
+            "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
+            # NB: what a round broadcasts is freed only when the driver collects garbage.
+            "spark.cleaner.periodicGC.interval": "1min",
+            "spark.ui.enabled": "false",
+        }
+        if self.max_cores is not None:
+            settings["spark.cores.max"] = str(self.max_cores)
+            settings["spark.scheduler.minRegisteredResourcesRatio"] = "1.0"
+        return settings | dict(self.conf)
+
+
+def submit(
+    main: str,
+    job: dict[str, Any],
+    options: SparkOptions,
+    *,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Run a job to its end and return the last thing it said.
+
+    Raises
+    ------
+    MissingExtraError
+        When pyspark is not installed.
+    JvmStartError
+        When there is no Java that Spark runs on.
+    JavaCallError
+        When the job failed; the message is the innermost cause.
+    """
+    with tempfile.TemporaryDirectory(prefix="pyimgret-spark-") as folder:
+        document = Path(folder) / "job.json"
+        document.write_text(json.dumps(job), encoding="utf-8")
+        log = Path(folder) / "spark.log"
+        command = _command(main, document, options, threads)
+        last: dict[str, Any] = {}
+        with log.open("wb") as errors:
+            for last in _lines(command, _environment(options), errors):
+                if progress is not None:
+                    progress(last)
+        if last.get("event") != "finished":
+            raise _failure(main, log.read_text(errors="replace"))
+        return last
+
+
+def _lines(
+    command: list[str], environment: dict[str, str], errors: Any
+) -> Iterator[dict[str, Any]]:
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=errors, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith('{"event":'):
+                yield json.loads(line)
+        if process.wait():
+            yield {"event": "failed"}
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        process.stdout.close()
+
+
+def _command(main: str, document: Path, options: SparkOptions, threads: int) -> list[str]:
+    application, jars = spark_jars()
+    scheme = "local:" if options.jars == "local" else ""
+    command = [
+        str(spark_home() / "bin" / ("spark-submit.cmd" if os.name == "nt" else "spark-submit")),
+        "--master", options.master, "--class", f"org.pyimgret.spark.{main}",
+        "--jars", ",".join(f"{scheme}{jar}" for jar in jars),
+    ]  # fmt: skip
+    for name, value in options.settings(threads).items():
+        command += ["--conf", f"{name}={value}"]
+    return [*command, f"{scheme}{application}", str(document)]
+
+
+def spark_home() -> Path:
+    """Return the Spark inside the installed pyspark.
+
+    Raises
+    ------
+    MissingExtraError
+        When it is not installed.
+    """
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(
+            "Apache Spark comes with the package pyspark, which is not installed; "
+            "install the extra: pip install 'pyimgret[spark]'."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _environment(options: SparkOptions) -> dict[str, str]:
+    home = options.java_home or current_settings().java_home or os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    if java is None:
+        raise JvmStartError(f"There is no java at {home or 'the PATH'}; Spark needs a JDK 17.")
+    check_java(java)
+    # NB: a SPARK_HOME of another installation would bring another version of Spark.
+    environment = os.environ | {"SPARK_HOME": str(spark_home()), "OMP_WAIT_POLICY": "PASSIVE"}
+    return environment | ({"JAVA_HOME": home} if home else {})
+
+
+def check_java(java: str) -> None:
+    """Refuse a Java that Spark 3.5 does not run on.
+
+    Raises
+    ------
+    JvmStartError
+        With the version, and what to do.
+    """
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', told)
+    if found is None or not 11 <= int(found[1]) <= NEWEST_JAVA:
+        version = found[1] if found else told.strip()[:200]
+        raise JvmStartError(
+            f"{java} is Java {version}; Spark 3.5 and pyimgret run on 11 to {NEWEST_JAVA}, best on "
+            "17. Set JAVA_HOME to such a JDK, here and on the cluster."
+        )
+
+
+def _failure(main: str, log: str) -> JavaCallError:
+    thrown = _THROWN.findall(log)
+    if not thrown:
+        tail = "\n".join(log.strip().splitlines()[-15:])
+        return JavaCallError(f"spark-submit of {main} failed:\n{tail}", java_stack=log[-20_000:])
+    java_class, message = thrown[-1]
+    start = log.find('Exception in thread "main"')
+    return JavaCallError(
+        f"{java_class} in {main}: {message}",
+        java_class=java_class, java_stack=log[max(0, start):][:20_000],
+    )  # fmt: skip

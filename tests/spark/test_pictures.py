@@ -1,0 +1,87 @@
+"""Pictures in a folder: read where they lie, the broken ones set aside with their reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pyimgret import spark
+from pyimgret.encoder import Encoder
+from pyimgret.exceptions import ModelMismatchError
+from pyimgret.index import Index
+from pyimgret.networks import Autoencoder
+from pyimgret.preprocessing import Preprocessor
+from tests.spark.conftest import on
+
+GOOD = 40
+
+
+@pytest.fixture(scope="module")
+def folder(all_digits: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty pictures in folders with strange names, three that are broken, one that is hidden."""
+    root = tmp_path_factory.mktemp("pictures") / "of a user"
+    for number, image in enumerate(all_digits[:: len(all_digits) // GOOD][:GOOD]):
+        below = root / ("é ü" if number % 2 else "100%") / f"{number} #?.png"
+        below.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).resize((40, 30)).save(below)
+    whole = below.read_bytes()
+    (root / "empty.png").write_bytes(b"")
+    (root / "half.png").write_bytes(whole[: len(whole) // 2])
+    (root / "text.jpg").write_text("no picture")
+    (root / ".hidden.png").write_bytes(whole)
+    return root
+
+
+BROKEN = {"empty.png", "half.png", "text.jpg"}
+
+
+def test_pictures_become_embeddings_and_broken_ones_reasons(
+    model_file: Path, folder: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "embeddings"
+    report = spark.encode(model_file, spark.Pictures(folder), output, options=on("local[2]"))
+    assert (report.embeddings, report.broken) == (GOOD, len(BROKEN))
+    assert {key for key, _ in spark.read_broken(output)} == BROKEN
+    assert all(reason for _, reason in spark.read_broken(output))
+
+    encoder = Encoder.load(model_file)
+    for keys, vectors in spark.read_embeddings(output):
+        files = [folder / key.replace("%25", "%") for key in keys]
+        np.testing.assert_allclose(vectors, encoder.encode(files), atol=1e-5)
+
+
+def test_training_leaves_broken_pictures_out_and_goes_on_from_its_checkpoint(
+    folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.zip"
+
+    def model(epochs: int) -> Autoencoder:
+        return Autoencoder(
+            hidden_sizes=(32,), code_size=8, epochs=epochs, batch_size=8, random_state=1,
+            preprocessing=Preprocessor("L", 28, 28),
+        )  # fmt: skip
+
+    def train(epochs: int) -> Autoencoder:
+        return spark.train(
+            model(epochs), spark.Pictures(folder), options=on("local[2]"), checkpoint=checkpoint
+        )
+
+    first = train(1)
+    assert set(first.spark_["broken"]) == BROKEN
+    assert first.spark_["images"] == GOOD
+    second = train(3)
+    assert len(second.history_["loss"]) == 2
+    assert second.history_["loss"][-1] < first.history_["loss"][0]
+
+
+def test_embeddings_of_another_model_are_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "_pyimgret.json").write_text('{"embeddings": 0, "model_checksum": "another"}')
+    index = Index.create(tmp_path / "index", dimension=2)
+    index.model_checksum = "this one"
+    with pytest.raises(ModelMismatchError, match="another"):
+        spark.import_embeddings(index, tmp_path)
+    index.close()

@@ -1,0 +1,74 @@
+"""Training on a real cluster, whole and with a worker lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import pyimgret
+from pyimgret import spark
+from pyimgret.exceptions import JavaCallError
+from pyimgret.networks import Autoencoder
+from pyimgret.preprocessing import Preprocessor
+from tests.spark.cluster import Cluster
+from tests.spark.conftest import EPOCHS, digits_model, error, on
+
+#: Batches of half the size on two workers, averaged often, come near to one machine's training.
+CLOSE: dict[str, Any] = {"workers": 2, "averaging_frequency": 4}
+HALF = 64
+
+
+def test_the_cluster_reconstructs_as_well_as_one_machine(
+    cluster: Cluster,
+    single: Autoencoder,
+    all_digits: NDArray[np.uint8],
+    digits_file: Path,
+    tmp_path: Path,
+) -> None:
+    model = spark.train(
+        digits_model(HALF), spark.Arrays(digits_file), options=on(cluster.url), **CLOSE
+    )
+    assert len(model.history_["loss"]) == EPOCHS
+    assert error(model, all_digits) <= 1.1 * error(single, all_digits)
+
+    model.save(tmp_path / "ae.zip")
+    restored = pyimgret.load(tmp_path / "ae.zip")
+    np.testing.assert_array_equal(restored.encode(all_digits[:50]), model.encode(all_digits[:50]))
+
+
+def test_a_worker_killed_in_the_middle_costs_no_accuracy(
+    cluster: Cluster, single: Autoencoder, all_digits: NDArray[np.uint8], digits_file: Path
+) -> None:
+    executors: list[int] = []
+    victim = cluster.workers[-1]
+
+    def watch(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            executors.append(event["executors"])
+        if event["event"] == "epoch" and event["epoch"] == EPOCHS // 2:
+            assert victim.executors(), "the worker had nothing to lose"
+            victim.kill()
+
+    try:
+        model = spark.train(
+            digits_model(HALF), spark.Arrays(digits_file), options=on(cluster.url),
+            progress=watch, **CLOSE,
+        )  # fmt: skip
+    finally:
+        cluster.add_worker()
+    assert (executors[0], executors[-1]) == (2, 1)
+    assert len(executors) == EPOCHS
+    assert error(model, all_digits) <= 1.1 * error(single, all_digits)
+
+
+def test_a_job_that_fails_says_why(digits_file: Path) -> None:
+    model = digits_model(HALF)
+    model.preprocessing = Preprocessor("L", 28, 28)
+    broken = digits_file.with_name("short.npy")
+    broken.write_bytes(digits_file.read_bytes()[:-1])
+    with pytest.raises(JavaCallError, match="its header says"):
+        spark.train(model, spark.Arrays(broken, (28, 28)), options=on("local[1]"))
