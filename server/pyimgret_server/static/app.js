@@ -68,10 +68,12 @@ function body() {
 function busy(is) {
   $('results').classList.toggle('busy', is);
   $('results').setAttribute('aria-busy', is);
+  $('hint').hidden = true;
   if (is) $('status').textContent = 'Searching …';
 }
 
 function fail(error) {
+  $('hint').hidden = true;
   $('error').textContent = error.message;
   $('error').hidden = false;
   $('grid').replaceChildren();
@@ -305,6 +307,9 @@ for (const id of ['k', 'least', 'where']) {
 $('least').addEventListener('input', () => {
   const least = Number($('least').value);
   $('least-shown').textContent = least <= -1 ? 'any' : least.toFixed(2);
+});
+$('preview').addEventListener('load', () => {
+  $('preview').classList.toggle('tiny', $('preview').naturalWidth <= 64);
 });
 $('preview').addEventListener('error', () => {
   $('stage').hidden = true;
