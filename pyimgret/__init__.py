@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from pyimgret.encoder import Encoder as Encoder
     from pyimgret.index import Index as Index
     from pyimgret.networks import Autoencoder as Autoencoder
+    from pyimgret.networks import DeepAutoencoder as DeepAutoencoder
     from pyimgret.networks import DenoisingAutoencoder as DenoisingAutoencoder
     from pyimgret.networks import Network as Network
     from pyimgret.networks import load as load
     from pyimgret.preprocessing import Preprocessor as Preprocessor
     from pyimgret.pretrained import PretrainedNetwork as PretrainedNetwork
+    from pyimgret.rbm import RBM as RBM
 
 #: Public name to the module that has it.
 _HOMES = {
     "Autoencoder": "networks",
+    "DeepAutoencoder": "networks",
     "DenoisingAutoencoder": "networks",
     "Encoder": "encoder",
     "Index": "index",
@@ -37,6 +40,7 @@ _HOMES = {
     "PCA": "decomposition",
     "Preprocessor": "preprocessing",
     "PretrainedNetwork": "pretrained",
+    "RBM": "rbm",
     "SVD": "decomposition",
     "configure": "_jvm",
     "load": "networks",

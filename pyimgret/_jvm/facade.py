@@ -53,8 +53,17 @@ _GRAPH: dict[str, str] = {
     "activateGraph": f"(J{_STRING}{_STRING}IJJ)V",
 }
 
+_RBM: dict[str, str] = {
+    "rbmEpoch": f"({_STRING}J){_STRING}",
+    "rbmHidden": f"({_STRING}J)V",
+    "rbmVisible": f"({_STRING}J)V",
+    "rbmGibbs": f"({_STRING}IJJ)V",
+    "rbmFreeEnergy": f"({_STRING}J)V",
+}
+
 #: Facade class to its methods; a method's name is its own among all of them.
 FACADES: dict[str, dict[str, str]] = {
     "org/pyimgret/bridge/Bridge": SIGNATURES,
     "org/pyimgret/bridge/GraphBridge": _GRAPH,
+    "org/pyimgret/bridge/RbmBridge": _RBM,
 }

@@ -2,7 +2,16 @@
 
 from pyimgret.networks.autoencoder import Autoencoder, DenoisingAutoencoder
 from pyimgret.networks.base import Model
+from pyimgret.networks.deep import DeepAutoencoder
 from pyimgret.networks.network import Network
 from pyimgret.networks.persistence import PlainNetwork, load
 
-__all__ = ["Autoencoder", "DenoisingAutoencoder", "Model", "Network", "PlainNetwork", "load"]
+__all__ = [
+    "Autoencoder",
+    "DeepAutoencoder",
+    "DenoisingAutoencoder",
+    "Model",
+    "Network",
+    "PlainNetwork",
+    "load",
+]

@@ -1,0 +1,133 @@
+package org.pyimgret.nn;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
+import org.bytedeco.openblas.global.openblas_nolapack;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * Threads that do the same work on their own slices and wait for each other between its steps.
+ *
+ * <p>Each multiplies its slice with BLAS on one thread: the slices need no meeting within a product,
+ * and what follows it (sigmoid, chance, sums) happens where the product was made, in that core's
+ * cache. BLAS's own threads meet at every product and leave the rest to one core.
+ */
+final class Crew {
+
+    /** Spins before the core is offered to others, and offers before the thread sleeps. */
+    private static final int SPINS = 4_000;
+
+    private static final int OFFERS = 2_000;
+    private static final long NAP_NANOSECONDS = 20_000;
+
+    private final int size;
+    private final AtomicInteger arrived = new AtomicInteger();
+    private final AtomicReference<Throwable> failure = new AtomicReference<>();
+    private volatile int round;
+
+    private Crew(int size) {
+        this.size = size;
+    }
+
+    /** Work that knows its place and its fellows. */
+    interface Work {
+        void run(int place, Crew crew);
+    }
+
+    /** Says how many threads the mathematics may use. */
+    static int threads() {
+        return Math.max(1, Nd4j.getEnvironment().maxThreads());
+    }
+
+    /** Runs the work {@code size} times at once and returns when all have ended. */
+    static void run(int size, Work work) {
+        Crew crew = new Crew(size);
+        int before = openblas_nolapack.blas_get_num_threads();
+        openblas_nolapack.blas_set_num_threads(1);
+        try {
+            crew.start(place -> work.run(place, crew));
+        } finally {
+            openblas_nolapack.blas_set_num_threads(before);
+        }
+        Throwable cause = crew.failure.get();
+        if (cause != null) {
+            throw new IllegalStateException(cause.toString(), cause);
+        }
+    }
+
+    private void start(IntConsumer work) {
+        Thread[] others = new Thread[size - 1];
+        for (int i = 0; i < others.length; i++) {
+            int place = i + 1;
+            others[i] = new Thread(() -> guarded(place, work), "pyimgret-crew-" + place);
+            others[i].setDaemon(true);
+            others[i].start();
+        }
+        guarded(0, work);
+        for (Thread other : others) {
+            join(other);
+        }
+    }
+
+    private void guarded(int place, IntConsumer work) {
+        try {
+            work.accept(place);
+        } catch (RuntimeException | Error e) {
+            failure.compareAndSet(null, e);
+        }
+    }
+
+    private static void join(Thread thread) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                thread.join();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Waits until all have come here. */
+    void meet() {
+        if (size == 1) {
+            return;
+        }
+        int now = round;
+        if (arrived.incrementAndGet() == size) {
+            arrived.set(0);
+            round = now + 1;
+            return;
+        }
+        for (int i = 0; round == now; i++) {
+            pause(i);
+            if (failure.get() != null) {
+                throw new IllegalStateException("another thread of the crew failed");
+            }
+        }
+    }
+
+    private static void pause(int i) {
+        if (i < SPINS) {
+            Thread.onSpinWait();
+        } else if (i < SPINS + OFFERS) {
+            Thread.yield();
+        } else {
+            LockSupport.parkNanos(NAP_NANOSECONDS);
+        }
+    }
+
+    /** The first of a slice's units: slices are multiples of 16, and the last takes the rest. */
+    static int cut(int units, int size, int place) {
+        if (place == size) {
+            return units;
+        }
+        return Math.min(units, (int) ((long) units * place / size + 8) / 16 * 16);
+    }
+}

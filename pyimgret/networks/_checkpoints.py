@@ -1,0 +1,86 @@
+"""Training states in a folder, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.exceptions import ModelFormatError
+from pyimgret.networks._input import NetworkInput
+from pyimgret.networks.persistence import write_atomically
+
+
+def fingerprint(settings: dict[str, Any], data: NetworkInput) -> str:
+    """Return a checksum of what a run's outcome follows from: settings and data."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    digest.update(np.ascontiguousarray(data.values).data)
+    if data.table is not None:
+        digest.update(data.table.tobytes())
+    return digest.hexdigest()
+
+
+class Checkpoints:
+    """One file of arrays for each stage of a run, replaced when it has gone on.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Made when it is missing; None keeps nothing.
+    identity : str
+        The `fingerprint` of the run; a state of another run is refused.
+    """
+
+    def __init__(self, folder: Path | None, identity: str) -> None:
+        self._folder = folder
+        self._identity = identity
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, stage: str, arrays: dict[str, NDArray[Any]], notes: dict[str, Any]) -> None:
+        """Keep a stage's state; the one before it is replaced when this one is on disk."""
+        if self._folder is None:
+            return
+        text = json.dumps(notes | {"identity": self._identity})
+
+        def dump(target: Path) -> None:
+            with target.open("wb") as file:
+                # numpy's own way to hold a text; reading it back needs no pickle.
+                np.savez(file, notes=np.array(text), **arrays)  # type: ignore[arg-type]
+
+        write_atomically(self._path(stage), dump)
+
+    def read(self, stage: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+        """Return a stage's state, or None when there is none.
+
+        Raises
+        ------
+        ModelFormatError
+            When the file is broken, or of a run with other settings or data.
+        """
+        if self._folder is None or not self._path(stage).exists():
+            return None
+        path = self._path(stage)
+        try:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            notes = json.loads(str(arrays.pop("notes")))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ModelFormatError(
+                f"{path} cannot be read ({error}); delete it to begin this stage anew."
+            ) from error
+        if notes.get("identity") != self._identity:
+            raise ModelFormatError(
+                f"{path} is of a run with other settings or other data; use another checkpoint "
+                "folder, or delete it to begin anew."
+            )
+        return arrays, notes
+
+    def _path(self, stage: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{stage}.npz"
