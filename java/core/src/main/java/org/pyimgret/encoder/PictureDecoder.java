@@ -34,7 +34,8 @@ final class PictureDecoder {
         PictureInfo info = PictureInfo.of(file);
         ImageReader reader = null;
         try (ImageInputStream in =
-                new MemoryCacheImageInputStream(new ByteArrayInputStream(file))) {
+                new MemoryCacheImageInputStream(
+                        new ByteArrayInputStream(withoutTransparency(file, info)))) {
             reader = reader(info, in);
             Warnings warnings = new Warnings();
             reader.addIIOReadWarningListener(warnings);
@@ -54,6 +55,16 @@ final class PictureDecoder {
                 reader.dispose();
             }
         }
+    }
+
+    /** Hides the transparent colour of a PNG from ImageIO, which fails on some before Java 17. */
+    private static byte[] withoutTransparency(byte[] file, PictureInfo info) {
+        if (info.transparencyAt == 0) {
+            return file;
+        }
+        byte[] hidden = file.clone();
+        hidden[info.transparencyAt] = 'x'; // an unknown chunk, which readers pass over
+        return hidden;
     }
 
     void checkSize(long width, long height) throws ImageDecodeException {

@@ -34,6 +34,7 @@ final class PictureInfo {
     int bitDepth;
     int[] transparentColour = {};
     int paletteSize;
+    int transparencyAt;
 
     // JPEG only: four components are inks, which Adobe may have stored as YCCK.
     int components;
@@ -104,6 +105,7 @@ final class PictureInfo {
             int type = file.getInt();
             ByteBuffer chunk = slice(file, length);
             if (type == 0x74524E53 && (colourType == 0 || colourType == 2)) { // tRNS
+                transparencyAt = file.position() - length - 4;
                 transparentColour = new int[colourType == 0 ? 1 : 3];
                 for (int i = 0; i < transparentColour.length; i++) {
                     transparentColour[i] = chunk.getShort() & 0xffff;

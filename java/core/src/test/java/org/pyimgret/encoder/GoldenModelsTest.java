@@ -12,10 +12,12 @@ import org.nd4j.shade.jackson.databind.ObjectMapper;
 
 import java.io.File;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -105,15 +107,16 @@ final class GoldenModelsTest {
         }
     }
 
-    /** Runs tests/golden/PlainDl4j.java in a JVM that has no class of ours. */
+    /** Runs plain.PlainDl4j in a JVM that has no other class of ours. */
     private float[][] runPlain(String model, ModelDescription about, Path input, int count)
             throws IOException, InterruptedException {
         Path output = folder.resolve("embeddings");
         String shape = about.layout + "," + about.height + "," + about.width + "," + about.channels;
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(List.of("-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", foreignJars()));
-        command.add(GOLDEN.resolve("PlainDl4j.java").toString());
+        command.addAll(
+                List.of("-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", foreignClasses()));
+        command.add("plain.PlainDl4j");
         command.addAll(List.of(zip(model).toString(), about.codeLayer.asText(), shape));
         command.addAll(List.of(input.toString(), output.toString()));
         Path log = folder.resolve("log");
@@ -129,14 +132,19 @@ final class GoldenModelsTest {
         return Embeddings.normalise(codes, count, about.embeddingSize);
     }
 
-    private static String foreignJars() {
+    private String foreignClasses() throws IOException {
+        Path copy = folder.resolve("plain").resolve("PlainDl4j.class");
+        Files.createDirectories(copy.getParent());
+        try (InputStream in = getClass().getResourceAsStream("/plain/PlainDl4j.class")) {
+            Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
+        }
         String all = System.getProperty("java.class.path");
         String kept =
                 Arrays.stream(all.split(File.pathSeparator))
                         .filter(entry -> entry.endsWith(".jar") && !entry.contains("pyimgret-core"))
                         .collect(Collectors.joining(File.pathSeparator));
         assertTrue(kept.contains("deeplearning4j-nn"), kept);
-        return kept;
+        return folder + File.pathSeparator + kept;
     }
 
     private static String read(Path log) {

@@ -1,3 +1,5 @@
+package plain;
+
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.util.ModelSerializer;
@@ -13,8 +15,11 @@ import java.nio.file.Path;
  * Runs a saved model with Deeplearning4j alone: arguments are the zip, the code layer, the input's
  * layout, height, width and channels, a file of tensors, and the file for the codes.
  */
-final class PlainDl4j {
+public final class PlainDl4j {
 
+    private PlainDl4j() {}
+
+    /** Runs it. */
     public static void main(String[] arguments) throws Exception {
         String[] shape = arguments[2].split(",");
         INDArray input =
