@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "embed": Entry("pyimgret.commands.embed:embed", "Turn pictures into vectors."),
     "index": Entry("pyimgret.commands.index:index", "Put pictures into an index; look after it."),
     "search": Entry("pyimgret.commands.search:search", "Find the pictures nearest to one."),
+    "duplicates": Entry("pyimgret.commands.search:duplicates", "List near and exact duplicates."),
     "evaluate": Entry("pyimgret.commands.evaluate:evaluate", "Judge a model by known classes."),
     "serve": Entry("pyimgret.commands.serve:serve", "Search by image over HTTP, with a page."),
     "plot": Entry("pyimgret.commands.plot:plot", "Draw models, embeddings and matches."),

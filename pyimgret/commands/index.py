@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from pyimgret.commands import index_keep
 from pyimgret.commands.common import json_option, print_json
+from pyimgret.commands.index_common import INDEX, one_line, opened, progress_bar
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
     from pyimgret.index.sync import SyncReport
 
-INDEX = click.option(
-    "--index", "directory", required=True, metavar="DIR", type=click.Path(path_type=Path),
-    help="The directory of the index.",
-)  # fmt: skip
 _FAILURES_SHOWN = 20
 
 
@@ -83,7 +77,7 @@ def sync(
     It may be stopped at any time; the next run goes on from there.
     """
     names = (verbose or dry_run) and not as_json
-    with opened(directory, model) as target, _progress() as progress:
+    with opened(directory, model) as target, progress_bar() as progress:
         report = target.sync(
             folder,
             prefix=prefix,
@@ -111,56 +105,13 @@ def delete(directory: Path, keys: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"deleted {deleted}; the index holds {left} pictures.")
 
 
-@index.command()
-@INDEX
-@json_option
-def info(directory: Path, as_json: bool) -> None:
-    """Show what the index holds and what was built for it."""
-    with opened(directory) as target:
-        facts = target.info()
-    if as_json:
-        print_json(facts)
-        return
-    for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' '):<16} {_readable(value)}")
-
-
-@contextmanager
-def opened(directory: Path, model: str | None = None) -> Iterator[Index]:
-    """Open an index; make it when there is none and a model is given."""
-    from pyimgret.index import Index
-
-    encoder = None if model is None else _load_encoder(model)
-    exists = (directory / "index.sqlite").exists()
-    if not exists and encoder is not None:
-        made = Index.create(directory, encoder)
-    else:
-        made = Index.open(directory, encoder)
-    with made:
-        yield made
-
-
-def as_filter(where: str | None) -> str | dict[str, Any] | None:
-    """Return a filter from the command line: JSON when it begins with a brace, else text."""
-    if where is None or not where.lstrip().startswith("{"):
-        return where
-    document: dict[str, Any] = json.loads(where)
-    return document
-
-
-def _load_encoder(model: str) -> Any:
-    import importlib
-
-    return importlib.import_module("pyimgret.encoder").Encoder.load(model)
-
-
 def _add_path(target: Index, path: str, prefix: str, strict: bool) -> SyncReport:
     """Add a folder, or one file."""
     from pyimgret.index import key_from_path
     from pyimgret.index.sync import SyncReport
 
     if Path(path).is_dir():
-        with _progress() as progress:
+        with progress_bar() as progress:
             return target.sync(path, prefix=prefix, strict=strict, delete=False, progress=progress)
     key = prefix + key_from_path(os.fsencode(path))
     done = target.add([path], keys=[key], replace=True, strict=strict)
@@ -179,7 +130,7 @@ def _print_report(report: SyncReport, count: int, as_json: bool) -> None:
     facts = {n: c for n, c in report.to_dict().items() if n != "failed" and (c or n == "added")}
     click.echo(", ".join(f"{name} {number:,}" for name, number in facts.items()) + ".")
     for failure in report.failed[:_FAILURES_SHOWN]:
-        click.echo(f"not added: {_one_line(failure.key)}: {failure.reason}", err=True)
+        click.echo(f"not added: {one_line(failure.key)}: {failure.reason}", err=True)
     if len(report.failed) > _FAILURES_SHOWN:
         click.echo(f"… and {len(report.failed) - _FAILURES_SHOWN:,} more (see --json).", err=True)
     click.echo(f"The index holds {count:,} pictures.")
@@ -187,38 +138,8 @@ def _print_report(report: SyncReport, count: int, as_json: bool) -> None:
 
 def _print_change(kind: str, key: str) -> None:
     if kind != "fail":
-        click.echo(f"{kind} {_one_line(key)}")
+        click.echo(f"{kind} {one_line(key)}")
 
 
-def _one_line(key: str) -> str:
-    r"""Return a key so that it fits on one line of a terminal.
-
-    Examples
-    --------
-    >>> _one_line("new\nline.png")
-    'new\\nline.png'
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in key)
-
-
-def _readable(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {_readable(item)}" for name, item in value.items()) or "none"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Give a function that draws a bar with rate and time left, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit=" image", file=sys.stderr, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
+for _command in index_keep.COMMANDS:
+    index.add_command(_command)

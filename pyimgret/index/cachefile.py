@@ -11,16 +11,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyimgret.index.arrays import Array, Numbers
 from pyimgret.index.keys import new_uuid
 from pyimgret.index.locks import try_lock
-from pyimgret.index.types import Array, Numbers
 
 if TYPE_CHECKING:
     from pyimgret.index.scan import Part
@@ -118,6 +118,16 @@ class CacheFile:
         found = self.directory.glob(f"{self.layout.name}-*.bin")
         return sorted(path for path in found if path.name not in known)
 
+    def uuid(self) -> str | None:
+        """Return the identity of the index the files belong to."""
+        header = self._read_header()
+        return str(header["uuid"]) if header else None
+
+    def files(self) -> list[Path]:
+        """Return the data files that the header names."""
+        header = self._read_header()
+        return list(self._paths(header["generation"]).values()) if header else []
+
     def is_damaged(self) -> bool:
         """Tell whether there are files that do not hold what their header says."""
         if not self.header_path.exists():
@@ -210,10 +220,3 @@ class CacheFile:
         word = next(width for width in (8, 4, 2, 1) if size % width == 0)
         words = rows.reshape(-1).view(f"<u{word}")
         return int(words.sum(dtype=np.uint64))
-
-
-def cache_files(directory: Path) -> Iterator[Path]:
-    """Yield everything in the folder of the caches."""
-    folder = directory / "cache"
-    if folder.is_dir():
-        yield from sorted(folder.iterdir())

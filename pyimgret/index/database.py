@@ -15,6 +15,21 @@ from pyimgret.index import schema
 FILE = "index.sqlite"
 
 
+Identity = tuple[int, int, int]
+"""The process, and device and inode of the database's file."""
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that knows which file it was opened on."""
+
+    identity: Identity | None = None
+
+
+def identity_of(connection: sqlite3.Connection) -> Identity | None:
+    """Return what tells two databases apart that were at the same place, one after another."""
+    return connection.identity if isinstance(connection, _Connection) else None
+
+
 class Database:
     """The database of an index, for any number of threads and processes.
 
@@ -34,7 +49,7 @@ class Database:
         self.timeout = timeout
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
-        self._identity: tuple[int, int, int] | None = None
+        self._identity: Identity | None = None
         self._immutable = False
 
     @contextlib.contextmanager
@@ -93,7 +108,7 @@ class Database:
             if identity != self._identity:
                 self._forget(identity)
             connection = self._idle.pop() if self._idle else None
-        connection = connection or self._connect()
+        connection = connection or self._connect(identity)
         healthy = True
         try:
             yield connection
@@ -103,9 +118,7 @@ class Database:
         finally:
             self._take_back(connection, identity if healthy else None)
 
-    def _take_back(
-        self, connection: sqlite3.Connection, identity: tuple[int, int, int] | None
-    ) -> None:
+    def _take_back(self, connection: sqlite3.Connection, identity: Identity | None) -> None:
         """Keep a connection for the next borrower, or close it when it serves no more."""
         with self._lock:
             if identity is not None and identity == self._identity:
@@ -113,7 +126,7 @@ class Database:
                 return
         connection.close()
 
-    def _current(self) -> tuple[int, int, int]:
+    def _current(self) -> Identity:
         """Return what must be the same for a connection to be of use again."""
         try:
             status = self.path.stat()
@@ -124,7 +137,7 @@ class Database:
             ) from None
         return (os.getpid(), status.st_dev, status.st_ino)
 
-    def _forget(self, identity: tuple[int, int, int]) -> None:
+    def _forget(self, identity: Identity) -> None:
         """Drop the connections of another file; leave a parent process's alone."""
         same_process = self._identity is not None and self._identity[0] == identity[0]
         if same_process:
@@ -135,7 +148,7 @@ class Database:
         self._idle = []
         self._identity = identity
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, identity: Identity) -> sqlite3.Connection:
         """Open a connection; a published copy is opened without any locking."""
         published = self._is_published()
         mode = "mode=ro&immutable=1" if published else "mode=rw"
@@ -145,7 +158,9 @@ class Database:
             isolation_level=None,
             check_same_thread=False,
             timeout=self.timeout,
+            factory=_Connection,
         )
+        connection.identity = identity
         try:
             self._prepare(connection)
         except BaseException:

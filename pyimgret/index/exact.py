@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pyimgret.index.types import Floats, Numbers
+from pyimgret.index.arrays import Floats, Numbers
 
 Found: TypeAlias = tuple[Numbers, Floats]
 """Numbers of items and their scores, best first."""

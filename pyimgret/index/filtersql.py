@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pyimgret.index.arrays import Numbers
 from pyimgret.index.filters import And, Compare, Contains, Exists, Filter, In, Not, Or, Value
-from pyimgret.index.types import Numbers
 
 Statement = tuple[str, list[Any]]
 

@@ -8,6 +8,7 @@ compared in float32.
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Mapping
@@ -17,10 +18,10 @@ import numpy as np
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import items
+from pyimgret.index.arrays import Array, Floats, Numbers
 from pyimgret.index.cachefile import Layout
 from pyimgret.index.exact import Found, k_best, kth_greatest
 from pyimgret.index.scan import Part, RowCache
-from pyimgret.index.types import Array, Floats, Numbers
 
 _MIN_BITS = 256
 _SAMPLE = 20_000
@@ -43,17 +44,28 @@ class HammingScan:
         self._directory = directory
         words = -(-max(_MIN_BITS, dimension) // 64)
         self._layout = Layout("binary", {"bits": ("<u8", words)})
-        planes = np.random.default_rng(0).standard_normal((dimension, 64 * words))
-        self._planes = planes.astype(np.float32)
+        self._dimension = dimension
         self._centre: Floats | None = None
         self._rows: RowCache | None = None
 
+    @functools.cached_property
+    def _planes(self) -> Floats:
+        """Return the normals of the planes, the same in every process, (d, bits)."""
+        shape = (self._dimension, 64 * self._layout.columns["bits"][1])
+        planes: Floats = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        return planes
+
     def build(self, connection: sqlite3.Connection) -> None:
         """Take the centre of the vectors; the codes are made anew by the next search."""
-        centre = _mean_of_sample(connection, self._planes.shape[0])
+        centre = _mean_of_sample(connection, self._dimension)
         connection.execute(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, json.dumps(centre.tolist()))
         )
+
+    def is_built(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether a centre was taken."""
+        row = connection.execute("SELECT 1 FROM meta WHERE name = ?", (_META,)).fetchone()
+        return row is not None
 
     def rows(self, connection: sqlite3.Connection) -> RowCache:
         """Return the codes that belong to the centre now in the database."""
@@ -64,7 +76,7 @@ class HammingScan:
             )
         centre = np.array(json.loads(row[0]), dtype=np.float32)
         if self._rows is None or self._centre is None or (centre != self._centre).any():
-            tag = f"binary-{items.crc(centre.tobytes()):08x}"
+            tag = f"binary-{items.crc(centre.tobytes() + self._planes.tobytes()):08x}"
             self._centre = centre
             self._rows = RowCache(self._directory, Layout(tag, self._layout.columns), self._encode)
         return self._rows

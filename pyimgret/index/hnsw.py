@@ -23,11 +23,12 @@ import numpy as np
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import items
+from pyimgret.index.arrays import Floats, Numbers
 from pyimgret.index.cachefile import Layout
+from pyimgret.index.database import identity_of
 from pyimgret.index.exact import Found, merge
 from pyimgret.index.keys import new_uuid
 from pyimgret.index.scan import RowCache, StaleSnapshotError, search_parts
-from pyimgret.index.types import Floats, Numbers
 
 _HEADER = "hnsw.json"
 _FORMAT = 1
@@ -71,19 +72,20 @@ class Graph:
 
     def __init__(self, directory: Path, dimension: int) -> None:
         self.folder = directory / "cache"
+        self.header_path = self.folder / _HEADER
         self.dimension = dimension
         self._lock = threading.Lock()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[object, ...] | None = None
         self._loaded: _Loaded | None = None
 
     def exists(self) -> bool:
         """Tell whether a graph was built."""
-        return (self.folder / _HEADER).exists()
+        return self.header_path.exists()
 
     def header(self) -> GraphHeader | None:
         """Return what is known about the graph; None when there is none or it is broken."""
         try:
-            document = json.loads((self.folder / _HEADER).read_text())
+            document = json.loads(self.header_path.read_text())
             return GraphHeader(**document) if document.get("format") == _FORMAT else None
         except (OSError, ValueError, TypeError, AttributeError):
             return None
@@ -124,7 +126,7 @@ class Graph:
 
     def discard(self) -> None:
         """Delete the graph."""
-        for path in (self.folder / _HEADER, *self.folder.glob("hnsw-*.bin")):
+        for path in (self.header_path, *self.folder.glob("hnsw-*.bin")):
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -150,15 +152,15 @@ class Graph:
         last = int(numbers[-1]) if len(numbers) else 0
         try:
             self.folder.mkdir(exist_ok=True)
-            import_faiss().write_index(graph, os.fspath(self._paths(generation)[0]))
-            self._paths(generation)[1].write_bytes(numbers.tobytes())
+            import_faiss().write_index(graph, os.fspath(self.paths(generation)[0]))
+            self.paths(generation)[1].write_bytes(numbers.tobytes())
             header = GraphHeader(
                 _FORMAT, uuid, generation, birth, len(numbers), last, connectivity, expansion,
                 self._sum(generation),
             )  # fmt: skip
             temporary = self.folder / f"hnsw.{os.getpid()}.tmp"
             temporary.write_text(json.dumps(asdict(header)))
-            temporary.replace(self.folder / _HEADER)
+            temporary.replace(self.header_path)
         except (OSError, RuntimeError) as error:
             self._remove_all_but("")
             raise IndexStoreError(f"The graph could not be written: {error}.") from error
@@ -167,17 +169,17 @@ class Graph:
 
     def _remove_all_but(self, generation: str) -> None:
         for old in self.folder.glob("hnsw-*.bin"):
-            if old not in self._paths(generation):
+            if old not in self.paths(generation):
                 with contextlib.suppress(OSError):
                     old.unlink()
 
     def _current(self, connection: sqlite3.Connection) -> _Loaded | None:
         """Return the graph, opened anew when another one was built."""
         try:
-            status = (self.folder / _HEADER).stat()
+            status = self.header_path.stat()
         except OSError:
             return None
-        stamp = (status.st_ino, status.st_mtime_ns)
+        stamp = (status.st_ino, status.st_mtime_ns, identity_of(connection))
         with self._lock:
             if stamp != self._stamp:
                 self._loaded = self._open(connection)
@@ -200,7 +202,7 @@ class Graph:
             self.discard()
             return None
         faiss = import_faiss()
-        path, numbers_path = self._paths(header.generation)
+        path, numbers_path = self.paths(header.generation)
         graph = faiss.read_index(os.fspath(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
         numbers = np.fromfile(numbers_path, dtype="<i8")
         layout = Layout("tail", {"vectors": ("<f4", self.dimension)})
@@ -210,7 +212,7 @@ class Graph:
         )  # fmt: skip
         return _Loaded(header, graph, numbers, tail)
 
-    def _paths(self, generation: str) -> tuple[Path, Path]:
+    def paths(self, generation: str) -> tuple[Path, Path]:
         """Return where the graph and the numbers of its nodes are."""
         return (
             self.folder / f"hnsw-{generation}-graph.bin",
@@ -219,7 +221,7 @@ class Graph:
 
     def _sum(self, generation: str) -> int:
         """Return the sum over both files; -1 when one cannot be read."""
-        sums = [_file_sum(path) for path in self._paths(generation)]
+        sums = [_file_sum(path) for path in self.paths(generation)]
         return -1 if -1 in sums else sum(sums) % 2**64
 
 

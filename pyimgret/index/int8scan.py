@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from pyimgret.index import items
+from pyimgret.index.arrays import Array, Floats, Numbers
 from pyimgret.index.cachefile import Layout
 from pyimgret.index.exact import Found, k_best, kth_greatest
 from pyimgret.index.scan import Part, RowCache, positions_of
-from pyimgret.index.types import Array, Floats, Numbers
 
 _BLOCK = 4096
 _SLACK = 1e-6

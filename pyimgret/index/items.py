@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyimgret.exceptions import IndexStoreError, KeyNotFoundError
+from pyimgret.index.arrays import Floats
 from pyimgret.index.keys import new_ids
-from pyimgret.index.types import Floats
 
 _PAGE = 8192
 _VARIABLES = 30_000
@@ -218,6 +218,16 @@ def describe(
         )
         for number, key, identifier, metadata in rows:
             found[number] = (key, identifier, {} if metadata == "{}" else json.loads(metadata))
+    return found
+
+
+def checksums(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[str | None]:
+    """Return the checksums of the files of these numbers; None where there was no file."""
+    found: list[str | None] = []
+    for part in _parts(numbers):
+        marks = ",".join("?" * len(part))
+        rows = connection.execute(f"SELECT checksum FROM items WHERE number IN ({marks})", part)
+        found += [row[0] for row in rows]
     return found
 
 

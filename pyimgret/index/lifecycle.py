@@ -12,10 +12,10 @@ from typing import Any, cast
 
 from pyimgret import __version__
 from pyimgret.exceptions import IndexStoreError, ModelMismatchError
+from pyimgret.index.arrays import EncoderLike
 from pyimgret.index.database import FILE, Database, initialise, translated
 from pyimgret.index.keys import key_from_path, new_uuid
 from pyimgret.index.schema import FORMAT
-from pyimgret.index.types import EncoderLike
 
 MODEL = "model.zip"
 

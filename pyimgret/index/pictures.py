@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError
+from pyimgret.index.arrays import Array, EncoderLike, Floats
 from pyimgret.index.items import Source, Thumbnail
-from pyimgret.index.types import Array, EncoderLike, Floats
 from pyimgret.index.vectors import normalised
 
 T = TypeVar("T")

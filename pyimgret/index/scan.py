@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from pyimgret.index import items
+from pyimgret.index.arrays import Array, Floats, Numbers
 from pyimgret.index.cachefile import CacheFile, Layout
+from pyimgret.index.database import identity_of
 from pyimgret.index.exact import Found, merge, search_batch
-from pyimgret.index.types import Array, Floats, Numbers
 
 _FLUSH_ROWS = 16_384
 """So many rows in memory are moved to the file."""
@@ -85,6 +86,10 @@ class Part:
         return Part(self.numbers[keep], columns, _NONE)
 
 
+_EMPTY: tuple[object, int, list[Part]] = (None, -1, [])
+"""The state of a cache that knows nothing: the database's identity, revision, parts."""
+
+
 class RowCache:
     """Columns of all vectors, in step with the database.
 
@@ -108,7 +113,7 @@ class RowCache:
         self._encode = encode
         self._after = after or 0
         self._lock = threading.Lock()
-        self._state: tuple[int, list[Part]] = (-1, [])
+        self._state = _EMPTY
 
     def snapshot(self, connection: sqlite3.Connection) -> list[Part]:
         """Return the rows as the connection's transaction sees them.
@@ -122,31 +127,38 @@ class RowCache:
         row = connection.execute("SELECT revision, log_start FROM state").fetchone()
         revision, log_start = int(row[0]), int(row[1])
         state = self._state
-        if revision == state[0]:
-            return state[1]
+        if (identity_of(connection), revision) == state[:2]:
+            return state[2]
         with self._lock:
             return self._catch_up(connection, revision, log_start)
+
+    @property
+    def layout(self) -> Layout:
+        """Name and columns."""
+        return self._layout
 
     def flush(self, connection: sqlite3.Connection) -> bool:
         """Write the rows that are only in memory to the file; False where that is impossible."""
         self.snapshot(connection)
         with self._lock:
-            revision, parts = self._state
+            identity, revision, parts = self._state
             parts = self._flushed(connection, parts, revision)
-            self._state = (revision, parts)
+            self._state = (identity, revision, parts)
             return all(part.mapped for part in parts)
 
     def forget(self, *, files: bool = False) -> None:
         """Drop everything (the files too, when told); the next snapshot begins anew."""
         with self._lock:
-            self._state = (-1, [])
+            self._state = _EMPTY
             if files and self._file:
                 self._file.discard()
 
     def _catch_up(
         self, connection: sqlite3.Connection, revision: int, log_start: int
     ) -> list[Part]:
-        known, parts = self._state
+        identity = identity_of(connection)
+        state = self._state if self._state[0] == identity else _EMPTY
+        known, parts = state[1:]
         if revision < known:
             raise StaleSnapshotError
         if known < log_start:
@@ -155,7 +167,7 @@ class RowCache:
             parts = _buried(connection, parts, known)
         parts = self._extended(connection, parts, revision)
         overtaken = self._file is not None and self._file.overtaken
-        self._state = (-1 if overtaken else revision, [] if overtaken else parts)
+        self._state = _EMPTY if overtaken else (identity, revision, parts)
         return parts
 
     def _load(self, connection: sqlite3.Connection, revision: int, log_start: int) -> list[Part]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import items
+from pyimgret.index.arrays import Floats, Numbers
 from pyimgret.index.building import Method
 from pyimgret.index.cachefile import Layout
 from pyimgret.index.database import Database
@@ -22,7 +23,6 @@ from pyimgret.index.hnsw import Graph
 from pyimgret.index.int8scan import Int8Scan
 from pyimgret.index.matches import Match, Matches
 from pyimgret.index.scan import RowCache, StaleSnapshotError, search_parts
-from pyimgret.index.types import Floats, Numbers
 
 _RETRIES = 20
 
@@ -66,6 +66,13 @@ class Searcher:
                 found = self._find(connection, queries, k, where, unwanted, method)
                 return _described(connection, found, min_score)
         raise IndexStoreError(f"{self.database.path} changes too fast to be read.")
+
+    def columns(self, connection: sqlite3.Connection) -> dict[str, Mapping[str, tuple[str, int]]]:
+        """Return the columns of the caches that may lie in files, by name."""
+        caches = [self.rows, self.int8.rows]
+        if self.hamming.is_built(connection):
+            caches.append(self.hamming.rows(connection))
+        return {cache.layout.name: cache.layout.columns for cache in caches}
 
     def forget(self, *, files: bool = False) -> None:
         """Drop what is held in memory, and the files of the caches when told."""

@@ -6,27 +6,27 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 import numpy as np
 
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import Adder, as_list
-from pyimgret.index.building import Kind, Method, build, check_method, recall_check
+from pyimgret.index.arrays import EncoderLike, Floats
+from pyimgret.index.building import Method, check_method
 from pyimgret.index.database import Database
 from pyimgret.index.filters import Where, parse
 from pyimgret.index.items import Item, Thumbnail
+from pyimgret.index.maintenance import Maintenance
 from pyimgret.index.matches import Matches
 from pyimgret.index.pictures import Report, prepare
 from pyimgret.index.searching import Searcher
-from pyimgret.index.sync import Sync, SyncOptions, SyncReport
-from pyimgret.index.types import EncoderLike, Floats
 from pyimgret.index.vectors import is_vectors, normalised
 
 _PAGE = 10_000
 
 
-class Index:
+class Index(Maintenance):
     """A directory of pictures that can be searched by example.
 
     Make one with `Index.create`, open one with `Index.open`. Any number of processes and
@@ -197,47 +197,6 @@ class Index:
         """
         Adder(self, replace=True, strict=True).update(key, image_or_vector, metadata)
 
-    def sync(
-        self, folder: str | bytes | os.PathLike[str], **options: Unpack[SyncOptions]
-    ) -> SyncReport:
-        """Bring the index in step with a folder and all folders below it.
-
-        New pictures are added, changed ones encoded again, moved ones (same content, another
-        name) renamed, vanished ones deleted. What was committed stays, whenever the process
-        is stopped; the next sync goes on from there. A picture that cannot be read is
-        reported; it is tried again when the file has changed.
-
-        Parameters
-        ----------
-        folder : path
-        prefix : str
-            In front of the keys, which are the paths below the folder.
-        delete : bool
-            Delete what has vanished (the default).
-        dry_run : bool
-            Only report what would be done.
-        strict : bool
-            Raise at the first picture that cannot be read.
-        thumbnails : bool
-            Keep a small copy of each picture (the default).
-        metadata : callable, optional
-            From the key of a picture to its metadata; by default ``{"folder": …}``, the
-            folder's name below the one that is kept in step.
-        progress : callable, optional
-            Called with the number of pictures done and of those to do.
-        on_change : callable, optional
-            Called with what was done ("add", "update", "move", "touch", "delete", "fail")
-            and the key.
-
-        Raises
-        ------
-        IndexStoreError
-            When there is no such folder, or it is kept under another prefix.
-        ImageDecodeError
-            With ``strict``.
-        """
-        return Sync(self, folder, **options).run()
-
     def delete(self, keys: str | Iterable[str]) -> int:
         """Delete pictures, all or none, and return how many.
 
@@ -351,38 +310,6 @@ class Index:
             exclude=as_list(exclude),
             method=method,
         )
-
-    def build(self, kind: Kind = "hnsw", **options: Any) -> dict[str, Any]:
-        """Build what makes searching a large index faster, or smaller.
-
-        Parameters
-        ----------
-        kind : {"hnsw", "int8", "binary", "exact"}
-            The graph; the int8 codes; the binary codes; the memory-mapped vectors. Only the
-            graph and the binary codes need building; the others come by themselves.
-        connectivity, construction, expansion : int
-            Of the graph: edges a node (M, 16), width while building (128), width while
-            searching (128). More of them: better recall, slower.
-        progress : callable, optional
-            Called with the number of vectors done and of all.
-        """
-        return build(self, kind, **options)
-
-    def recall_check(
-        self, *, method: Method = "hnsw", k: int = 10, queries: int = 100, seed: int = 0
-    ) -> dict[str, Any]:
-        """Measure how many of the true k nearest a method finds, with pictures of the index.
-
-        Returns
-        -------
-        dict
-            ``{"method", "k", "queries", "recall"}``.
-        """
-        return recall_check(self, method=method, k=k, queries=queries, seed=seed)
-
-    def info(self) -> dict[str, Any]:
-        """Return the facts about the index: counts, model, revision, folders, files."""
-        return lifecycle.info(self.directory, self.database)
 
     def close(self) -> None:
         """Close the files; the index may be used again afterwards."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyimgret.exceptions import DimensionMismatchError
-from pyimgret.index.types import Floats
+from pyimgret.index.arrays import Floats
 
 
 def is_vectors(value: Any) -> bool:

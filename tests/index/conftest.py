@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from index_fakes import FakeEncoder
+from index_fakes import FakeEncoder, unit
 
 from pyimgret.index import Index
-
-
-def unit(n: int, d: int, seed: int = 0) -> np.ndarray:
-    rows = np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.fixture

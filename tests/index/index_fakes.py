@@ -33,3 +33,9 @@ class FakeEncoder:
 
     def save(self, path) -> None:
         Path(path).write_bytes(b"fake model")
+
+
+def unit(n: int, d: int, seed: int = 0) -> np.ndarray:
+    """Return random vectors of length 1, (n, d)."""
+    rows = np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -114,3 +114,43 @@ def test_wrong_usage_and_clear_errors(run, pictures):
     no_picture = pictures.parent / "text.png"
     no_picture.write_text("hello")
     assert run("search", "--index", "idx", "text.png", code=1).stderr.startswith("pyimgret: ")
+
+
+def test_the_keeping_of_an_index(filled, tmp_path):
+    for kind in ("hnsw", "int8", "binary", "exact"):
+        built = filled("index", "build", "--index", "idx", "--kind", kind, "--recall", "--json")
+        assert json.loads(built.stdout)["recall_at_10"] == 1.0
+    checked = filled("index", "check", "--index", "idx", "--json")
+    assert json.loads(checked.stdout)["ok"] is True
+    assert "copy" in filled("index", "publish", "--index", "idx", "copy").stdout
+    found = filled("search", "--index", "copy", "--key", "cats/a.png", "--json")
+    assert len(json.loads(found.stdout)["matches"]) == 4
+    filled("index", "compact", "--index", "idx")
+    filled("index", "export", "--index", "idx", "all.parquet")
+    filled("index", "import", "--index", "two", "--model", "ae.zip", "all.parquet")
+    assert json.loads(filled("index", "info", "--index", "two", "--json").stdout)["count"] == 4
+    groups = filled("duplicates", "--index", "idx", "--threshold", "0.99", "--json")
+    assert json.loads(groups.stdout) == {"groups": []}
+    assert "0 groups" in filled("duplicates", "--index", "idx", "--threshold", "0.999").stdout
+
+
+def test_filters_on_the_command_line(filled):
+    for where in ("folder == 'cats'", '{"folder": "cats"}'):
+        found = filled(
+            "search", "--index", "idx", "--key", "cats/a.png", "--where", where, "--json"
+        )
+        keys = [match["key"] for match in json.loads(found.stdout)["matches"]]
+        assert keys == ["cats/a.png", "cats/b.png"]
+    bad = filled("search", "--index", "idx", "--key", "cats/a.png", "--where", "folder", code=1)
+    assert "Expected a comparison" in bad.stderr
+
+
+def test_a_damaged_index_ends_with_status_1(filled, tmp_path):
+    import sqlite3
+
+    connection = sqlite3.connect(tmp_path / "idx" / "index.sqlite")
+    connection.execute("UPDATE vectors SET vector = zeroblob(64) WHERE number = 1")
+    connection.commit()
+    connection.close()
+    result = filled("index", "check", "--index", "idx", code=1)
+    assert "damaged: the vector of" in result.stdout

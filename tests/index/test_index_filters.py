@@ -8,7 +8,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from conftest import unit
+from index_fakes import unit
 
 from pyimgret.index import Index
 from pyimgret.index.filters import (

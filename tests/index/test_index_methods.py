@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import unit
+from index_fakes import unit
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import Index, hamming, scan

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import unit
+from index_fakes import unit
 
 from pyimgret.index import Index, scan
 from pyimgret.index.exact import search_batch, top_k

@@ -7,8 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import unit
-from index_fakes import FakeEncoder
+from index_fakes import FakeEncoder, unit
 from PIL import Image
 
 from pyimgret.exceptions import (

@@ -1,0 +1,169 @@
+"""``pyimgret index info | check | build | publish | compact | export | import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import click
+
+from pyimgret.commands.common import json_option, print_json
+from pyimgret.commands.index_common import INDEX, opened, progress_bar
+
+
+@click.command()
+@INDEX
+@json_option
+def info(directory: Path, as_json: bool) -> None:
+    """Show what the index holds and what was built for it."""
+    with opened(directory) as target:
+        facts = target.info()
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):<16} {_readable(value)}")
+
+
+@click.command()
+@INDEX
+@click.option("--no-model", is_flag=True, help="Do not load the model to compare it.")
+@click.option("--repair", is_flag=True, help="Delete caches that are damaged or orphaned.")
+@json_option
+@click.pass_context
+def check(
+    context: click.Context, directory: Path, no_model: bool, repair: bool, as_json: bool
+) -> None:
+    """Examine database, vectors, model and caches; status 1 when something is damaged."""
+    with opened(directory) as target:
+        report = target.check(load_model=not no_model, repair=repair)
+    if as_json:
+        print_json({"ok": report.ok, "problems": report.problems, "leftovers": report.leftovers})
+    else:
+        for problem in report.problems:
+            click.echo(f"damaged: {problem}")
+        for name in report.leftovers:
+            click.echo(f"{'deleted' if repair else 'of no use'}: {name}")
+        click.echo("The index is sound." if not report.problems else "The index is damaged.")
+    if report.problems:
+        context.exit(1)
+
+
+@click.command()
+@INDEX
+@click.option(
+    "--kind", default="hnsw", show_default=True,
+    type=click.Choice(["hnsw", "int8", "binary", "exact"]), help="What to build.",
+)  # fmt: skip
+@click.option("--connectivity", default=16, show_default=True, type=click.IntRange(4, 128))
+@click.option("--construction", default=128, show_default=True, type=click.IntRange(8, 4096))
+@click.option("--expansion", default=128, show_default=True, type=click.IntRange(8, 4096))
+@click.option("--recall", is_flag=True, help="Measure recall@10 afterwards.")
+@json_option
+def build(
+    directory: Path,
+    kind: str,
+    connectivity: int,
+    construction: int,
+    expansion: int,
+    recall: bool,
+    as_json: bool,
+) -> None:
+    """Build what makes a large index faster or smaller; searches use the graph by themselves.
+
+    hnsw is a graph for approximate search, with CONNECTIVITY edges a picture, a width of
+    CONSTRUCTION while building and EXPANSION while searching. int8 needs a quarter of the
+    memory and stays exact. binary compares by Hamming distance and checks the best.
+    """
+    from pyimgret.index.building import Kind
+
+    with opened(directory) as target, progress_bar() as progress:
+        done = target.build(
+            cast(Kind, kind),
+            connectivity=connectivity,
+            construction=construction,
+            expansion=expansion,
+            progress=progress,
+        )
+        if recall:
+            done |= {"recall_at_10": target.recall_check(method=cast(Kind, kind))["recall"]}
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"built {kind} over {done['count']:,} pictures.")
+        if recall:
+            click.echo(f"recall@10 against exact search: {done['recall_at_10']:.4f}")
+
+
+@click.command()
+@INDEX
+@click.argument("target", type=click.Path(file_okay=False, path_type=Path))
+@json_option
+def publish(directory: Path, target: Path, as_json: bool) -> None:
+    """Make a read-only copy in TARGET, to be served or opened by a JVM.
+
+    Never copy a live index by hand: its newest changes are in a log beside the database.
+    """
+    with opened(directory) as source:
+        made = source.publish(target)
+        count = len(source)
+    if as_json:
+        print_json({"directory": str(made), "count": count})
+    else:
+        click.echo(f"published {count:,} pictures to {made}.")
+
+
+@click.command()
+@INDEX
+@json_option
+def compact(directory: Path, as_json: bool) -> None:
+    """Give the space of deleted pictures back; a graph has to be built again."""
+    with opened(directory) as target:
+        before, after = target.compact()
+    if as_json:
+        print_json({"bytes_before": before, "bytes_after": after})
+    else:
+        click.echo(f"{before:,} bytes before, {after:,} after.")
+
+
+@click.command()
+@INDEX
+@click.argument("target", type=click.Path(path_type=Path), required=False)
+@json_option
+def export(directory: Path, target: Path | None, as_json: bool) -> None:
+    """Write all pictures to TARGET: .parquet, or .npy with .jsonl beside it."""
+    if target is None:
+        raise click.UsageError("Give the file to write.")
+    with opened(directory) as source:
+        count = source.export(target)
+    if as_json:
+        print_json({"exported": count, "target": str(target)})
+    else:
+        click.echo(f"exported {count:,} pictures to {target}.")
+
+
+@click.command("import")
+@INDEX
+@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@click.option("--replace", is_flag=True, help="Replace pictures whose keys are there already.")
+@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def import_(directory: Path, model: str | None, replace: bool, source: Path, as_json: bool) -> None:
+    """Add what a .parquet or .npy file holds."""
+    with opened(directory, model) as target:
+        count = target.import_from(source, replace=replace)
+        total = len(target)
+    if as_json:
+        print_json({"imported": count, "count": total})
+    else:
+        click.echo(f"imported {count:,}; the index holds {total:,} pictures.")
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_readable(item)}" for name, item in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+COMMANDS = (info, check, build, publish, compact, export, import_)
+"""In the order of the help."""

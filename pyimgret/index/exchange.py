@@ -1,0 +1,225 @@
+"""Export to Parquet or NumPy, and import from them, a page at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pyimgret.exceptions import DimensionMismatchError, IndexStoreError, ModelMismatchError
+from pyimgret.index import items
+from pyimgret.index.adding import Adder
+from pyimgret.index.arrays import Floats
+from pyimgret.index.items import Record, Source
+from pyimgret.index.vectors import normalised
+
+if TYPE_CHECKING:
+    from pyimgret.index.store import Index
+
+_PAGE = 8192
+
+
+class Row(NamedTuple):
+    """One picture as it is exchanged; ``metadata`` is JSON text."""
+
+    key: str
+    id: str | None
+    metadata: str
+    path: bytes | None
+    size: int | None
+    mtime_ns: int | None
+    checksum: str | None
+
+
+def export(index: Index, target: str | os.PathLike[str]) -> int:
+    """Write an index to a file; see `Index.export`."""
+    path = Path(target)
+    writers = {".parquet": _write_parquet, ".npy": _write_numpy}
+    if path.suffix not in writers:
+        raise ValueError(f"{path.name}: the name must end in .parquet or .npy.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with index.database.read() as connection:
+            count = writers[path.suffix](index, connection, temporary, path)
+        temporary.replace(path)
+    except OSError as error:
+        raise IndexStoreError(f"Cannot write {path}: {error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def import_from(index: Index, source: str | os.PathLike[str], *, replace: bool = False) -> int:
+    """Add what a file holds; see `Index.import_from`."""
+    path = Path(source)
+    readers = {".parquet": _read_parquet, ".npy": _read_numpy}
+    if path.suffix not in readers:
+        raise ValueError(f"{path.name}: the name must end in .parquet or .npy.")
+    adder, count = Adder(index, replace=replace), 0
+    for rows, vectors in readers[path.suffix](index, path):
+        unit = normalised(vectors, index.dimension)
+        adder.write([_record(row, vector) for row, vector in zip(rows, unit, strict=True)])
+        count += len(rows)
+    return count
+
+
+def _record(row: Row, vector: Floats) -> Record:
+    source = None
+    if row.path is not None and row.size is not None and row.mtime_ns is not None:
+        source = Source(row.path, row.size, row.mtime_ns, row.checksum or "")
+    text = items.to_json(json.loads(row.metadata))
+    return Record(items.check_key(row.key), vector, text, source, id=row.id)
+
+
+def _pages(connection: sqlite3.Connection) -> Iterator[tuple[list[Row], Floats]]:
+    """Yield all of an index, so many at a time."""
+    for numbers, vectors in items.pages(connection, after=0, size=_PAGE):
+        rows = connection.execute(
+            "SELECT key, id, metadata, path, size, mtime_ns, checksum FROM items "
+            "WHERE number BETWEEN ? AND ? ORDER BY number",
+            (numbers[0], numbers[-1]),
+        ).fetchall()
+        yield [Row(*row) for row in rows], vectors
+
+
+def _facts(index: Index) -> dict[str, str]:
+    return {"dimension": str(index.dimension), "model_checksum": index.model_checksum}
+
+
+def _check_facts(index: Index, facts: dict[str, str], path: Path) -> None:
+    """Refuse vectors of another model."""
+    checksum = facts.get("model_checksum", index.model_checksum)
+    if checksum != index.model_checksum:
+        raise ModelMismatchError(
+            f"{path} holds vectors of the model {checksum[:12] or '(none)'}, the index of "
+            f"{index.model_checksum[:12] or '(none)'}; they cannot be compared."
+        )
+
+
+def _write_parquet(index: Index, connection: sqlite3.Connection, temporary: Path, _: Path) -> int:
+    import_pyarrow()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [("key", pa.string()), ("id", pa.string()), ("metadata", pa.string()),
+         ("path", pa.binary()), ("size", pa.int64()), ("mtime_ns", pa.int64()),
+         ("checksum", pa.string()), ("vector", pa.list_(pa.float32(), index.dimension))],
+        metadata={f"pyimgret.{name}": value for name, value in _facts(index).items()},
+    )  # fmt: skip
+    count = 0
+    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for rows, vectors in _pages(connection):
+            columns = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), schema)]  # noqa: B905
+            flat = pa.array(vectors.ravel())
+            columns.append(pa.FixedSizeListArray.from_arrays(flat, index.dimension))
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            count += len(rows)
+    return count
+
+
+def _read_parquet(index: Index, path: Path) -> Iterator[tuple[list[Row], Floats]]:
+    pa = import_pyarrow()
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            stored = file.schema_arrow.metadata or {}
+            facts = {n.decode().removeprefix("pyimgret."): v.decode() for n, v in stored.items()}
+            _check_facts(index, facts, path)
+            for batch in file.iter_batches(_PAGE):
+                yield _rows_of(batch), _vectors_of(batch, index.dimension)
+    except pa.ArrowInvalid as error:
+        raise IndexStoreError(f"{path} is no Parquet file that can be read: {error}") from error
+
+
+def _rows_of(batch: Any) -> list[Row]:
+    """Return the rows of a batch; only ``key`` and ``vector`` must be there."""
+    names, count = set(batch.schema.names), batch.num_rows
+    if not {"key", "vector"} <= names:
+        raise IndexStoreError("The Parquet file needs the columns 'key' and 'vector'.")
+    default = {"metadata": ["{}"] * count}
+    columns = [
+        batch.column(name).to_pylist() if name in names else default.get(name, [None] * count)
+        for name in Row._fields
+    ]
+    return [
+        Row(*values)._replace(metadata=values[2] or "{}") for values in zip(*columns, strict=True)
+    ]
+
+
+def _vectors_of(batch: Any, dimension: int) -> Floats:
+    flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
+    if len(flat) != batch.num_rows * dimension:
+        raise DimensionMismatchError(
+            f"The vectors have {len(flat) / max(batch.num_rows, 1):g} numbers; the index holds "
+            f"vectors of {dimension}."
+        )
+    vectors: Floats = np.asarray(flat, dtype=np.float32).reshape(-1, dimension)
+    return vectors
+
+
+def _write_numpy(index: Index, connection: sqlite3.Connection, temporary: Path, path: Path) -> int:
+    """Write the vectors, and beside them a line of JSON for each."""
+    count = int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
+    header = {"descr": "<f4", "fortran_order": False, "shape": (count, index.dimension)}
+    lines = path.with_suffix(".jsonl")
+    with temporary.open("wb") as vectors_file, lines.open("w", encoding="utf-8") as rows_file:
+        np.lib.format.write_array_header_1_0(vectors_file, header)
+        rows_file.write(json.dumps({"pyimgret": _facts(index)}) + "\n")
+        for rows, vectors in _pages(connection):
+            vectors_file.write(vectors.tobytes())
+            rows_file.writelines(_line(row) for row in rows)
+    return count
+
+
+def _line(row: Row) -> str:
+    document = {"key": row.key, "id": row.id, "metadata": json.loads(row.metadata)}
+    return json.dumps(document, ensure_ascii=False) + "\n"
+
+
+def _read_numpy(index: Index, path: Path) -> Iterator[tuple[list[Row], Floats]]:
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise IndexStoreError(f"{path} is no .npy file that can be read: {error}") from error
+    if vectors.ndim != 2 or vectors.shape[1] != index.dimension:
+        raise DimensionMismatchError(
+            f"{path} has the shape {vectors.shape}; the index holds vectors of {index.dimension}."
+        )
+    rows = _lines(index, path.with_suffix(".jsonl"), len(vectors))
+    for start in range(0, len(vectors), _PAGE):
+        block = np.asarray(vectors[start : start + _PAGE], dtype=np.float32)
+        yield list(islice(rows, len(block))), block
+
+
+def _lines(index: Index, path: Path, count: int) -> Iterator[Row]:
+    """Yield the keys beside the vectors; without the file, their numbers."""
+    if not path.exists():
+        yield from (Row(str(n), None, "{}", None, None, None, None) for n in range(count))
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            document = json.loads(line)
+            if "pyimgret" in document:
+                _check_facts(index, document["pyimgret"], path)
+                continue
+            text = json.dumps(document.get("metadata") or {}, ensure_ascii=False)
+            yield Row(document["key"], document.get("id"), text, None, None, None, None)
+
+
+def import_pyarrow() -> Any:
+    """Return the module pyarrow, or raise what to install."""
+    try:
+        import pyarrow
+    except ImportError:
+        raise IndexStoreError(
+            "Parquet needs the package pyarrow: pip install 'pyimgret[index]'."
+        ) from None
+    return pyarrow

@@ -1,0 +1,248 @@
+"""The index beside its peers: ``python -m tests.benchmarks.index [--only NAME] [--json]``.
+
+Every figure is the median of 5 rounds; a peer is measured in the same round as ours, in
+turn, so that a busy machine disturbs both alike. ``ratio`` is ours divided by the peer's
+time (below 1 is faster).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyimgret.index import Index
+
+ROUNDS = 5
+
+
+def rows(n: int, d: int, *, clusters: int = 0, seed: int = 0) -> np.ndarray:
+    """Return vectors of length 1, in clusters when told."""
+    rng = np.random.default_rng(seed)
+    made = rng.standard_normal((n, d), dtype=np.float32)
+    if clusters:
+        centres = np.random.default_rng(99).standard_normal((clusters, d), dtype=np.float32)
+        made = centres[rng.integers(0, clusters, n)] + np.float32(0.6) * made
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def filled(directory: Path, vectors: np.ndarray) -> Index:
+    """Return a new index of these vectors."""
+    index = Index.create(directory, dimension=vectors.shape[1])
+    index.add(vectors, keys=[str(n) for n in range(len(vectors))])
+    return index
+
+
+def milliseconds(action: Callable[[Any], object], queries: Any) -> float:
+    """Return the median time of one call."""
+    times = []
+    for query in queries:
+        start = time.perf_counter()
+        action(query)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def compared(actions: dict[str, Callable[[Any], object]], queries: Any) -> dict[str, float]:
+    """Return the median of 5 rounds for each action, in turn in every round."""
+    for action in actions.values():
+        for query in queries[:5]:
+            action(query)
+    rounds = [{n: milliseconds(a, queries) for n, a in actions.items()} for _ in range(ROUNDS)]
+    return {name: statistics.median(one[name] for one in rounds) for name in actions}
+
+
+def exact(directory: Path) -> dict[str, Any]:
+    """Exact top 10 of one query beside faiss ``IndexFlatIP``, 2 threads."""
+    import faiss
+
+    faiss.omp_set_num_threads(2)
+    result = {}
+    for n, d, count in ((60_000, 30, 200), (300_000, 128, 30)):
+        vectors = rows(n, d)
+        index = filled(directory / f"exact-{n}", vectors)
+        peer = faiss.IndexFlatIP(d)
+        peer.add(vectors)
+        queries = rows(count, d, seed=1)
+        truth = [index.search(query, 10).keys for query in queries[:20]]
+        found = [[str(i) for i in peer.search(query[None], 10)[1][0]] for query in queries[:20]]
+        times = compared(
+            {
+                "ours": lambda q, index=index: index.search(q, 10),
+                "int8": lambda q, index=index: index.search(q, 10, method="int8"),
+                "faiss": lambda q, peer=peer: peer.search(q[None], 10),
+            },
+            queries,
+        )
+        same = sum(a == b for a, b in zip(truth, found, strict=True))
+        result[f"{n}x{d}"] = {
+            **{f"{name}_ms": value for name, value in times.items()},
+            "ratio": times["ours"] / times["faiss"],
+            "same_answers_of_20": same,
+        }
+    return result
+
+
+def hnsw(directory: Path) -> dict[str, Any]:
+    """HNSW on clustered vectors: ours (faiss), and three libraries at recall@10 >= .99."""
+    n, d = 300_000, 128
+    vectors, queries = rows(n, d, clusters=1000), rows(200, d, clusters=1000, seed=1)
+    truth = np.argpartition(-(queries @ vectors.T), 10, axis=1)[:, :10]
+    index = filled(directory / "hnsw", vectors)
+    start = time.perf_counter()
+    index.build("hnsw", construction=64)
+    seconds = time.perf_counter() - start
+    actions = {"ours": lambda q: [int(key) for key in index.search(q, 10, method="hnsw").keys]}
+    report = {"ours": {"build_s": seconds, "expansion": 128}}
+    for name, (search, widen, built) in _libraries(vectors).items():
+        for width in (32, 48, 64, 96, 128, 192, 256):
+            widen(width)
+            if _recall(search, queries, truth) >= 0.99:
+                break
+        report[name] = {"build_s": built, "expansion": width}
+        actions[name] = search
+    times = compared(actions, queries)
+    for name, action in actions.items():
+        report[name] |= {"ms": times[name], "recall_at_10": _recall(action, queries, truth)}
+    fastest = min(times[name] for name in times if name != "ours")
+    return {**report, "ratio_to_fastest": times["ours"] / fastest}
+
+
+def _recall(search: Callable[[Any], Any], queries: np.ndarray, truth: np.ndarray) -> float:
+    found = (len(set(search(q)) & set(t.tolist())) for q, t in zip(queries, truth, strict=True))
+    return float(np.mean([hits / 10 for hits in found]))
+
+
+def _libraries(vectors: np.ndarray) -> dict[str, tuple[Any, Any, float]]:
+    """Return a search, a setter of its width and the build time, for each library."""
+    import faiss
+    import hnswlib
+    import usearch.index
+
+    n, d = vectors.shape
+    made: dict[str, tuple[Any, Any, float]] = {}
+    start = time.perf_counter()
+    flat = faiss.IndexHNSWFlat(d, 16, faiss.METRIC_INNER_PRODUCT)
+    flat.hnsw.efConstruction = 64
+    flat.add(vectors)
+    made["faiss"] = (
+        lambda q: flat.search(q[None], 10)[1][0].tolist(),
+        lambda width: setattr(flat.hnsw, "efSearch", width),
+        time.perf_counter() - start,
+    )
+    start = time.perf_counter()
+    hl = hnswlib.Index("ip", d)
+    hl.init_index(n, M=16, ef_construction=64)
+    hl.set_num_threads(2)
+    hl.add_items(vectors)
+    made["hnswlib"] = (
+        lambda q: hl.knn_query(q, 10, num_threads=1)[0][0].tolist(),
+        hl.set_ef,
+        time.perf_counter() - start,
+    )
+    start = time.perf_counter()
+    us = usearch.index.Index(ndim=d, metric="ip", dtype="f32", connectivity=16, expansion_add=64)
+    us.add(np.arange(n), vectors, threads=2)
+    made["usearch"] = (
+        lambda q: us.search(q, 10, threads=1).keys.tolist(),
+        lambda width: setattr(us, "expansion_search", width),
+        time.perf_counter() - start,
+    )
+    return made
+
+
+_OPENING = """
+import json, os, sys, time
+start = time.perf_counter()
+import numpy as np
+from pyimgret.index import Index
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+before, loaded = resident(), time.perf_counter()
+index = Index.open(sys.argv[1])
+query = np.ones(index.dimension, dtype=np.float32)
+index.search(query, 10, method=sys.argv[2])
+print(json.dumps({"first_answer_s": time.perf_counter() - loaded, "with_imports_s":
+    time.perf_counter() - start, "resident_mb": (resident() - before) / 1e6}))
+"""
+
+
+def opening(directory: Path) -> dict[str, Any]:
+    """Open 1,000,000 x 128: time to the first answer and resident memory, fresh processes."""
+    index = Index.create(directory / "million", dimension=128)
+    for part in range(10):
+        vectors = rows(100_000, 128, seed=part)
+        index.add(vectors, keys=[f"{part}-{n}" for n in range(len(vectors))])
+    index.build("exact")
+    index.build("int8")
+    index.close()
+    result: dict[str, Any] = {"vectors_mb": 1_000_000 * 128 * 4 / 1e6}
+    for method in ("exact", "int8"):
+        command = [sys.executable, "-c", _OPENING, str(index.directory), method]
+        runs = [
+            json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+            for _ in range(ROUNDS)
+        ]
+        result[method] = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    return result
+
+
+def adding(directory: Path) -> dict[str, Any]:
+    """Add 100,000 vectors of 128 in batches of 1,000, committed each; delete one."""
+    rates, deletes = [], []
+    vectors = rows(100_000, 128)
+    for number in range(ROUNDS):
+        index = Index.create(directory / f"adding-{number}", dimension=128)
+        start = time.perf_counter()
+        for first in range(0, len(vectors), 1000):
+            keys = [str(n) for n in range(first, first + 1000)]
+            index.add(vectors[first : first + 1000], keys=keys)
+        rates.append(len(vectors) / (time.perf_counter() - start))
+        index.search(vectors[0])
+        start = time.perf_counter()
+        index.delete("500")
+        index.search(vectors[0])
+        deletes.append(1000 * (time.perf_counter() - start))
+    return {
+        "vectors_a_second": statistics.median(rates),
+        "delete_and_next_search_ms": statistics.median(deletes),
+    }
+
+
+PARTS = {"exact": exact, "hnsw": hnsw, "opening": opening, "adding": adding}
+
+
+def main() -> None:
+    """Run the parts that are asked for and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="Run one part.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
+    arguments = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    result = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, part in PARTS.items():
+            if arguments.only in (None, name):
+                result[name] = part(Path(folder))
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+        return
+    for name, figures in result.items():
+        print(f"{name}: {PARTS[name].__doc__}")
+        for key, value in figures.items():
+            print(f"  {key}: {value}")
+
+
+if __name__ == "__main__":
+    main()
