@@ -78,5 +78,5 @@ def encode(
     }  # fmt: skip
     if part_rows is not None:
         job["part_rows"] = part_rows
-    end = submit("SparkEncoder", job, options, threads=options.executor_cores, progress=progress)
+    end = submit("SparkEncoder", job, options, progress=progress)
     return EncodingReport(end["images"], end["embeddings"], end["broken"], end["seconds"])

@@ -71,7 +71,7 @@ class SparkOptions:
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}.")
 
-    def settings(self, threads: int) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return Spark's settings; those in `conf` win."""
         java = (
             f"-Dorg.bytedeco.javacpp.maxbytes={self.off_heap}m "
@@ -87,7 +87,8 @@ class SparkOptions:
             "spark.executor.cores": str(self.executor_cores),
             "spark.executor.extraJavaOptions": java,
             "spark.driver.extraJavaOptions": java,
-            "spark.executorEnv.OMP_NUM_THREADS": str(threads),
+            # Each core runs a task of its own, whose mathematics needs no more threads.
+            "spark.executorEnv.OMP_NUM_THREADS": "1",
             "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
             # NB: what a round broadcasts is freed only when the driver collects garbage.
             "spark.cleaner.periodicGC.interval": "1min",
@@ -104,7 +105,6 @@ def submit(
     job: dict[str, Any],
     options: SparkOptions,
     *,
-    threads: int,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Run a job to its end and return the last thing it said.
@@ -122,7 +122,7 @@ def submit(
         document = Path(folder) / "job.json"
         document.write_text(json.dumps(job), encoding="utf-8")
         log = Path(folder) / "spark.log"
-        command = _command(main, document, options, threads)
+        command = _command(main, document, options)
         last: dict[str, Any] = {}
         with log.open("wb") as errors:
             for last in _lines(command, _environment(options), errors):
@@ -158,7 +158,7 @@ def _lines(
         process.stdout.close()
 
 
-def _command(main: str, document: Path, options: SparkOptions, threads: int) -> list[str]:
+def _command(main: str, document: Path, options: SparkOptions) -> list[str]:
     application, jars = spark_jars()
     scheme = "local:" if options.jars == "local" else ""
     command = [
@@ -166,7 +166,7 @@ def _command(main: str, document: Path, options: SparkOptions, threads: int) -> 
         "--master", options.master, "--class", f"org.pyimgret.spark.{main}",
         "--jars", ",".join(f"{scheme}{jar}" for jar in jars),
     ]  # fmt: skip
-    for name, value in options.settings(threads).items():
+    for name, value in options.settings().items():
         command += ["--conf", f"{name}={value}"]
     return [*command, f"{scheme}{application}", str(document)]
 

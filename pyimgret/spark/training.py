@@ -92,7 +92,7 @@ def train(
             }  # fmt: skip
         history = _History(progress)
         limited = options if options.max_cores else _limited(options, workers)
-        end = submit("SparkTrainer", job, limited, threads=1, progress=history)
+        end = submit("SparkTrainer", job, limited, progress=history)
         model._adopt(
             JavaNetwork.restore(folder / "network.zip"), shape, preprocessor, model._code_layer()
         )

@@ -108,6 +108,11 @@ public final class ImageEncoder implements AutoCloseable {
                 ModelFile file = ModelFile.open(model);
                 // NB: the file may have been replaced in between; what was opened counts.
                 description = ModelDescription.parse(file.metadata());
+                if (description.preprocessor == null) {
+                    throw new ModelFormatException(
+                            "the model was trained on vectors: it has no preprocessing for"
+                                    + " pictures.");
+                }
                 EmbeddingNetwork network = EmbeddingNetwork.of(file.network(), description);
                 return new ImageEncoder(description, network, threads, batchSize);
             } catch (ModelFormatException e) {

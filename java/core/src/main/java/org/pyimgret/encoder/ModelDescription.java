@@ -24,7 +24,10 @@ final class ModelDescription {
     final int width;
     final int channels;
     final int embeddingSize;
+
+    /** Null for a model that was trained on vectors. */
     final ImagePreprocessor preprocessor;
+
 
     private ModelDescription(JsonNode json) throws ModelFormatException {
         checkVersion(json);
@@ -102,8 +105,7 @@ final class ModelDescription {
 
     private ImagePreprocessor preprocessor(JsonNode json) throws ModelFormatException {
         if (json.isNull() || json.isMissingNode()) {
-            throw new ModelFormatException(
-                    "the model was trained on vectors: it has no preprocessing for pictures.");
+            return null;
         }
         ImagePreprocessor found = ImagePreprocessor.of(json);
         boolean fits =

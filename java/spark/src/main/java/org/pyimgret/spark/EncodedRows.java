@@ -1,6 +1,7 @@
 package org.pyimgret.spark;
 
 import org.apache.spark.util.LongAccumulator;
+import org.pyimgret.encoder.TensorEncoder;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -12,7 +13,7 @@ import java.util.NoSuchElementException;
 /** Rows become embeddings, a batch at a time: no more than one batch is in memory. */
 final class EncodedRows implements Iterator<Embedding> {
 
-    private final Embedder embedder;
+    private final TensorEncoder encoder;
     private final Records records;
     private final Iterator<Records.Outcome> rows;
     private final int batchSize;
@@ -21,13 +22,13 @@ final class EncodedRows implements Iterator<Embedding> {
     private final Deque<Embedding> ready = new ArrayDeque<>();
 
     EncodedRows(
-            Embedder embedder,
+            TensorEncoder encoder,
             Records records,
             Iterator<Records.Outcome> rows,
             int batchSize,
             boolean strict,
             LongAccumulator done) {
-        this.embedder = embedder;
+        this.encoder = encoder;
         this.records = records;
         this.rows = rows;
         this.batchSize = batchSize;
@@ -72,11 +73,11 @@ final class EncodedRows implements Iterator<Embedding> {
     private void embed(List<Records.Outcome> good) {
         List<float[]> values = new ArrayList<>(good.size());
         good.forEach(outcome -> values.add(outcome.values()));
-        List<float[]> vectors = embedder.embed(values);
+        float[][] vectors = encoder.encode(values);
         for (int i = 0; i < good.size(); i++) {
             int row = good.get(i).row();
-            if (finite(vectors.get(i))) {
-                ready.add(Embedding.of(records.key(row), vectors.get(i)));
+            if (finite(vectors[i])) {
+                ready.add(Embedding.of(records.key(row), vectors[i]));
             } else {
                 refuse(row, "the network's answer is not finite: the values are NaN or too large");
             }

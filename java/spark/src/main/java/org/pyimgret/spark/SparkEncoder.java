@@ -12,6 +12,7 @@ import org.apache.spark.sql.SparkSession;
 import org.apache.spark.util.LongAccumulator;
 import org.datavec.spark.util.SerializableHadoopConfig;
 import org.nd4j.shade.jackson.databind.JsonNode;
+import org.pyimgret.encoder.TensorEncoder;
 import org.pyimgret.nn.Json;
 
 import java.io.IOException;
@@ -72,14 +73,14 @@ public final class SparkEncoder {
     private void run() throws Exception {
         byte[] model = Files.readAllBytes(Paths.get(Settings.required(job, "model").asText()));
         // NB: refused here, before it travels, if it is not a model or could run code.
-        Embedder embedder = Embedder.of(model);
+        TensorEncoder encoder = Embedder.of(model);
         Records records = Records.of(Settings.required(job, "input"), spark.hadoopConfiguration());
-        if (records.size() != embedder.inputSize()) {
+        if (records.size() != encoder.inputSize()) {
             throw new IllegalArgumentException(
                     "the rows hold "
                             + records.size()
                             + " values, but the model takes "
-                            + embedder.inputSize());
+                            + encoder.inputSize());
         }
         LongAccumulator done = spark.sc().longAccumulator("done");
         int partRows = partRows(records.count());
@@ -113,10 +114,10 @@ public final class SparkEncoder {
                         first -> {
                             Records data = records.value();
                             int rows = Math.min(partRows, data.count() - first);
-                            Embedder embedder = Embedder.of(model.value());
+                            TensorEncoder encoder = Embedder.of(model.value());
                             Iterator<Records.Outcome> values =
                                     data.read(hadoop.value().getConfiguration(), first, rows);
-                            return new EncodedRows(embedder, data, values, batchSize, strict, done);
+                            return new EncodedRows(encoder, data, values, batchSize, strict, done);
                         });
     }
 
