@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "duplicates": Entry("pyimgret.commands.search:duplicates", "List near and exact duplicates."),
     "evaluate": Entry("pyimgret.commands.evaluate:evaluate", "Judge a model by known classes."),
     "serve": Entry("pyimgret.commands.serve:serve", "Search by image over HTTP, with a page."),
+    "classify": Entry("pyimgret.commands.classify:classify", "Name what is on photos."),
     "plot": Entry("pyimgret.commands.plot:plot", "Draw models, embeddings and matches."),
     "spark": Entry("pyimgret.commands.spark:spark", "Train and encode on Apache Spark."),
     "doctor": Entry(

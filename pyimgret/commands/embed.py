@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.commands.common import json_option, print_json
+from pyimgret.commands.common import json_option, print_json, progress
 from pyimgret.commands.sources import Pictures, open_pictures, source_options
 
 if TYPE_CHECKING:
@@ -24,11 +25,44 @@ def encode_all(
     keys: list[str] = []
     labels: list[Any] = []
     vectors = [np.empty((0, encoder.embedding_size), np.float32)]
-    for batch in pictures.batches(encoder.preprocessor):
-        keys += batch.keys
-        labels += batch.labels
-        vectors.append(encoder.encode(batch.pixels))
+    for batch_keys, batch_labels, embeddings in _batches(encoder, pictures):
+        keys += batch_keys
+        labels += batch_labels
+        vectors.append(embeddings)
     return keys, labels, np.concatenate(vectors)
+
+
+def _batches(encoder: Any, pictures: Pictures) -> Iterator[tuple[list[str], list[Any], Any]]:
+    import numpy as np
+
+    if isinstance(pictures.images, np.ndarray) or encoder.preprocessor is None:
+        for batch in pictures.batches(encoder.preprocessor):
+            yield batch.keys, batch.labels, encoder.encode(batch.pixels)
+        return
+    yield from _streamed(encoder, pictures)
+
+
+def _streamed(encoder: Any, pictures: Pictures) -> Iterator[tuple[list[str], list[Any], Any]]:
+    """Encode files while the next ones are decoded by threads."""
+    import numpy as np
+
+    from pyimgret.datasets import Broken
+    from pyimgret.exceptions import ImageDecodeError
+    from pyimgret.index.pictures import Prepared, encode_stream
+
+    files: Any = pictures.images
+    pictures.skipped = list(files.broken)
+    tasks = progress(files.files, description="encoding", total=len(files))
+    loaded = encode_stream(tasks, lambda f: Prepared(encoder.preprocessor(f.path)), encoder)
+    for outcomes in loaded:
+        good = [outcome for outcome in outcomes if outcome.vector is not None]
+        bad = [Broken(o.task.key, o.reason) for o in outcomes if o.vector is None]
+        if bad and files.strict:
+            raise ImageDecodeError(f"{bad[0].key}: {bad[0].reason}")
+        pictures.skipped += bad
+        if good:
+            vectors = np.stack([o.vector for o in good if o.vector is not None])
+            yield [o.task.key for o in good], [o.task.label for o in good], vectors
 
 
 @click.command()

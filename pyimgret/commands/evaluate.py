@@ -9,6 +9,7 @@ import click
 
 from pyimgret.commands.common import json_option, print_json, table
 from pyimgret.commands.embed import encode_all
+from pyimgret.commands.pretrained import Choice, pretrained_options
 from pyimgret.commands.sources import Pictures, open_pictures, source_options
 
 if TYPE_CHECKING:
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@click.option("--model", type=click.Path(path_type=Path), metavar="FILE")
+@pretrained_options
+@click.option(
+    "--augment-database",
+    "augment",
+    type=click.IntRange(0),
+    default=0,
+    metavar="K",
+    help="Replace each vector by the mean of itself and its K nearest, and each query likewise.",
+)
 @source_options
 @click.option(
     "--labels",
@@ -45,8 +55,9 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="A picture that cannot be read ends the run.")
 @json_option
 def evaluate(
-    model: Path, digits: bool, images: Path | None, idx: Path | None, labels: Path | None,
-    queries: int | None, seed: int, per_class: bool, strict: bool, as_json: bool,
+    model: Path | None, augment: int, digits: bool, images: Path | None, idx: Path | None,
+    labels: Path | None, queries: int | None, seed: int, per_class: bool, strict: bool,
+    as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     r"""Judge a model by pictures whose classes are known.
 
@@ -55,15 +66,19 @@ def evaluate(
 
     \b
     pyimgret evaluate --model ae.zip --images DIR
+    pyimgret evaluate --pretrained mobilenet_v2 --images DIR --flip --augment-database 10
     pyimgret evaluate --model ae.zip --idx IMAGES --labels LABELS --queries 2000 --json
     """
-    from pyimgret.encoder import Encoder
-
+    choice = Choice.take(options)
+    if model is None and choice.pretrained is None:
+        raise click.UsageError("which network? Give --model FILE, or --pretrained mobilenet_v2.")
     if idx is not None and labels is None:
         raise click.UsageError("--idx needs --labels FILE: which class is each image?")
     pictures = open_pictures(digits, images, idx, labels=labels, strict=strict)
-    keys, names, vectors = encode_all(Encoder.load(model), pictures)
-    report = _judge(pictures, keys, names, vectors, queries, seed)
+    keys, names, vectors = encode_all(choice.encoder(model), pictures)
+    if choice.whiten:
+        vectors = _whitened(vectors, choice.whiten)
+    report = _judge(pictures, keys, names, vectors, queries, seed, augment)
     pictures.report_skipped()
     if as_json:
         document: dict[str, Any] = report.to_dict()
@@ -80,11 +95,13 @@ def _judge(
     vectors: npt.NDArray[np.float32],
     queries: int | None,
     seed: int,
+    augment: int,
 ) -> RetrievalReport:
     import numpy as np
 
     from pyimgret.datasets import Broken
     from pyimgret.evaluation import retrieval_report
+    from pyimgret.improvements import augment_database, expand_queries
 
     classed = np.array([name != "" for name in names], dtype=bool)
     reason = "it is in no class folder."
@@ -93,14 +110,24 @@ def _judge(
     ]
     labels, vectors = np.array([n for n in names if n != ""]), vectors[classed]
     if queries is None:
-        return retrieval_report(vectors, labels)
+        return retrieval_report(augment_database(vectors, augment), labels)
     if queries >= len(vectors):
         raise ValueError(f"--queries {queries} of {len(vectors)} pictures leaves no database.")
     order = np.random.default_rng(seed).permutation(len(vectors))
     asked, kept = np.sort(order[:queries]), np.sort(order[queries:])
+    database = augment_database(vectors[kept], augment)
+    query_vectors = expand_queries(vectors[asked], vectors[kept], augment)
     return retrieval_report(
-        vectors[kept], labels[kept], queries=vectors[asked], query_labels=labels[asked]
+        database, labels[kept], queries=query_vectors, query_labels=labels[asked]
     )
+
+
+def _whitened(vectors: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """Whiten by what the collection itself tells; its labels are not used."""
+    from pyimgret.improvements import whitening
+
+    W, b = whitening(vectors, size)
+    return vectors @ W + b
 
 
 def _text(report: RetrievalReport, per_class: bool) -> str:

@@ -11,6 +11,7 @@ import click
 from pyimgret.commands import index_keep
 from pyimgret.commands.common import json_option, print_json
 from pyimgret.commands.index_common import INDEX, one_line, opened, progress_bar
+from pyimgret.commands.pretrained import Choice, pretrained_options
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
@@ -27,6 +28,7 @@ def index() -> None:
 @index.command()
 @INDEX
 @click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@pretrained_options
 @click.option("--prefix", default="", help="Put this in front of the keys.")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True))
@@ -38,6 +40,7 @@ def add(
     strict: bool,
     paths: tuple[str, ...],
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Add pictures: files, or folders with all that is below them.
 
@@ -47,7 +50,7 @@ def add(
     from pyimgret.index.sync import SyncReport
 
     total = SyncReport()
-    with opened(directory, model) as target:
+    with opened(directory, model, Choice.take(options), paths) as target:
         for path in paths:
             _merge(total, _add_path(target, path, prefix, strict))
         _print_report(total, len(target), as_json)
@@ -56,6 +59,7 @@ def add(
 @index.command()
 @INDEX
 @click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@pretrained_options
 @click.option("--prefix", default="", help="Put this in front of the keys.")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
@@ -71,13 +75,15 @@ def sync(
     verbose: bool,
     folder: str,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Bring the index in step with a folder: add, update, rename, delete.
 
     It may be stopped at any time; the next run goes on from there.
     """
     names = (verbose or dry_run) and not as_json
-    with opened(directory, model) as target, progress_bar() as progress:
+    choice = Choice.take(options)
+    with opened(directory, model, choice, (folder,)) as target, progress_bar() as progress:
         report = target.sync(
             folder,
             prefix=prefix,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyimgret.commands.pretrained import Choice
+
 if TYPE_CHECKING:
     from pyimgret.index import Index
 
@@ -18,21 +20,50 @@ INDEX = click.option(
     "--index", "directory", required=True, metavar="DIR", type=click.Path(path_type=Path),
     help="The directory of the index.",
 )  # fmt: skip
+_SAMPLE = 5000
 
 
 @contextmanager
-def opened(directory: Path, model: str | None = None) -> Iterator[Index]:
+def opened(
+    directory: Path,
+    model: str | None = None,
+    choice: Choice | None = None,
+    paths: tuple[str, ...] = (),
+) -> Iterator[Index]:
     """Open an index; make it when there is none and a model is given."""
     from pyimgret.index import Index
 
-    encoder = None if model is None else _load_encoder(model)
     exists = (directory / "index.sqlite").exists()
+    encoder = None
+    if model is not None or choice is not None:
+        encoder = (choice or Choice.none()).encoder(model)
+    if exists and choice is not None and choice.whiten:
+        raise click.UsageError("--whiten is for a new index; this one keeps its own model.")
     if not exists and encoder is not None:
+        if choice is not None and choice.whiten:
+            encoder = choice.whitened(encoder, _sample(encoder, paths))
         made = Index.create(directory, encoder)
     else:
         made = Index.open(directory, encoder)
     with made:
         yield made
+
+
+def _sample(encoder: Any, paths: tuple[str, ...]) -> Any:
+    """Return embeddings of up to 5,000 of the pictures, drawn by a fixed seed."""
+    import numpy as np
+
+    from pyimgret.commands.embed import encode_all
+    from pyimgret.commands.sources import Pictures
+    from pyimgret.datasets import ImageFiles, ImageFolder
+
+    files = [
+        file.path
+        for path in paths
+        for file in (ImageFolder(path) if Path(path).is_dir() else ImageFiles([path])).files
+    ]
+    order = np.random.default_rng(0).permutation(len(files))[:_SAMPLE]
+    return encode_all(encoder, Pictures(ImageFiles([files[i] for i in sorted(order)])))[2]
 
 
 def as_filter(where: str | None) -> str | dict[str, Any] | None:
@@ -41,12 +72,6 @@ def as_filter(where: str | None) -> str | dict[str, Any] | None:
         return where
     document: dict[str, Any] = json.loads(where)
     return document
-
-
-def _load_encoder(model: str) -> Any:
-    import importlib
-
-    return importlib.import_module("pyimgret.encoder").Encoder.load(model)
 
 
 def one_line(key: str) -> str:

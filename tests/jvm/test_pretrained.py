@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 import pyimgret
 from pyimgret import Encoder
 from pyimgret._mobilenet import MOBILENET_V2
 from pyimgret._weights import find_weights
+from pyimgret.cli import main
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.pretrained import mobilenet_v2
 from tests.pictures import made_pictures
@@ -119,3 +123,47 @@ def test_a_whole_folder_of_weights_can_be_named(tmp_path, monkeypatch) -> None:
     (tmp_path / source.name).symlink_to(source)
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(tmp_path))
     assert find_weights(MOBILENET_V2.published) == tmp_path / source.name
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number, picture in enumerate(made_pictures(6, side=64, seed=5)):
+        place = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place)
+    (tmp_path / "photos" / "a" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    return tmp_path / "photos"
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_photos_are_indexed_and_found_in_one_line(folder, tmp_path) -> None:
+    out = run("index", "add", "--index", tmp_path / "idx", "--pretrained", "mobilenet_v2", folder)
+    assert "added 6" in out
+    found = run("search", "--index", tmp_path / "idx", folder / "a" / "0.png", "-k", 1, "--json")
+    assert json.loads(found)["matches"][0]["key"] == "a/0.png"
+
+
+def test_evaluate_takes_each_improvement(folder) -> None:
+    plain = ["evaluate", "--images", folder, "--pretrained", "mobilenet_v2", "--json"]
+    for more in ([], ["--flip", "--whiten", 3, "--augment-database", 1], ["--pooling", "gem"]):
+        report = json.loads(run(*plain, *more))
+        assert report["n_queries"] == 6
+        assert [entry["key"] for entry in report["skipped"]] == ["a/broken.jpg"]
+
+
+def test_classify_names_five_classes(folder) -> None:
+    [document] = json.loads(run("classify", "--json", folder / "a" / "0.png"))
+    assert len(document["classes"]) == 5
+
+
+def test_options_of_the_network_need_the_network(folder, tmp_path) -> None:
+    result = CliRunner().invoke(
+        main, ["index", "add", "--index", str(tmp_path / "i"), "--flip", str(folder)]
+    )
+    assert result.exit_code == 2
+    assert "belong to --pretrained" in result.output
