@@ -107,6 +107,11 @@ final class Batches implements AutoCloseable {
         return single && full > 1 ? full - 1 : full;
     }
 
+    /** Most rows of a batch. */
+    int rows() {
+        return batchSize;
+    }
+
     /** Begins making a batch; at most two may be in use at a time. */
     Future<Batch> request(long epoch, int index) {
         return ahead.submit(

@@ -1,11 +1,13 @@
 package org.pyimgret.nn;
 
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Future;
 import org.bytedeco.javacpp.DoublePointer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.dataset.DataSet;
 import org.nd4j.shade.jackson.databind.JsonNode;
+import org.pyimgret.nn.engine.Learner;
 
 /**
  * Trains a network, one call an epoch.
@@ -26,17 +28,20 @@ public final class Trainer implements AutoCloseable {
     private final MultiLayerNetwork network;
     private final Batches batches;
     private final long seed;
+    private final boolean stock;
+    private Optional<Learner> learner;
 
     /**
      * Prepares training.
      *
      * @param network what learns
      * @param settings {@code images, targets, batch_size, seed, shuffle}, optionally {@code
-     *     corruption}
+     *     corruption}, and {@code stock}: true keeps to {@code network.fit}
      */
     public Trainer(MultiLayerNetwork network, JsonNode settings) {
         this.network = network;
         this.seed = Json.required(settings, "seed").asLong();
+        this.stock = settings.path("stock").asBoolean(false);
         Images images = new Images(Json.required(settings, "images"));
         this.batches =
                 new Batches(
@@ -68,6 +73,9 @@ public final class Trainer implements AutoCloseable {
      *     this call)
      */
     public Map<String, Object> epoch(long epoch, int first, long control) {
+        if (learner == null) {
+            learner = stock ? Optional.empty() : Learner.of(network, batches.rows());
+        }
         DoublePointer block = org.pyimgret.bridge.Memory.doubles(control, BLOCK);
         double sum = 0;
         int done = first;
@@ -77,10 +85,8 @@ public final class Trainer implements AutoCloseable {
         while (done < count) {
             Batches.Batch batch = Batches.await(next);
             next = done + 1 < count ? batches.request(epoch, done + 1) : null;
-            Chance.seedNd4j(Chance.mix(Chance.mix(seed, epoch), done));
-            network.fit(batch.features, batch.labels);
+            double score = learn(batch, epoch, done);
             done++;
-            double score = network.score();
             block.put(ITERATIONS, done);
             block.put(SCORE, score);
             sum += score;
@@ -97,6 +103,16 @@ public final class Trainer implements AutoCloseable {
             Batches.await(next);
         }
         return Map.of("status", status, "iterations", done, "loss", done > first ? sum / (done - first) : 0.0);
+    }
+
+    /** One iteration, on our own engine where it knows all of the network. */
+    private double learn(Batches.Batch batch, long epoch, int iteration) {
+        if (learner.isPresent()) {
+            return learner.get().fit(batch.features, batch.labels);
+        }
+        Chance.seedNd4j(Chance.mix(Chance.mix(seed, epoch), iteration));
+        network.fit(batch.features, batch.labels);
+        return network.score();
     }
 
     /**
@@ -117,6 +133,9 @@ public final class Trainer implements AutoCloseable {
 
     @Override
     public void close() {
+        if (learner != null) {
+            learner.ifPresent(Learner::close);
+        }
         batches.close();
     }
 }

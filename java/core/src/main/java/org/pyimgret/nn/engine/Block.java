@@ -1,0 +1,65 @@
+package org.pyimgret.nn.engine;
+
+import org.deeplearning4j.nn.conf.layers.BatchNormalization;
+
+/**
+ * One step of a network: weights, then perhaps normalisation, with an activation after each.
+ *
+ * <p>Places are offsets into the network's vector of parameters, -1 for what a block does not have.
+ * The weights lie there as Deeplearning4j has them: all inputs of the first unit, then of the next.
+ */
+final class Block {
+
+    final int inputs;
+    final int outputs;
+    int weights;
+    int bias = -1;
+    Squash inner = Squash.IDENTITY;
+    int scale = -1;
+    double epsilon;
+    double decay;
+    Squash outer = Squash.IDENTITY;
+    boolean softmax;
+    double l1;
+    double l2;
+
+    Block(int inputs, int outputs) {
+        this.inputs = inputs;
+        this.outputs = outputs;
+    }
+
+    boolean normalised() {
+        return scale >= 0;
+    }
+
+    void normalise(BatchNormalization settings, int place) {
+        scale = place;
+        epsilon = settings.getEps();
+        decay = settings.getDecay();
+    }
+
+    /** Says whether an activation can follow what the block has. */
+    void squash(Squash activation) {
+        if (normalised()) {
+            outer = activation;
+        } else {
+            inner = activation;
+        }
+    }
+
+    Squash last() {
+        return normalised() ? outer : inner;
+    }
+
+    int shift() {
+        return scale + outputs;
+    }
+
+    int mean() {
+        return scale + 2 * outputs;
+    }
+
+    int variance() {
+        return scale + 3 * outputs;
+    }
+}

@@ -1,0 +1,143 @@
+package org.pyimgret.nn.engine;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
+import org.bytedeco.openblas.global.openblas;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * Threads that run the same task, each on its share, and wait for each other in between.
+ *
+ * <p>The caller is the first of them. While a task runs, BLAS itself uses one thread: the shares are
+ * the parallelism, and no call waits for threads of its own.
+ */
+final class Crew implements AutoCloseable {
+
+    private static final int SPINS = 2000;
+    private static final long PAUSE = 20_000;
+
+    final int size;
+    private final Thread[] workers;
+    private final AtomicInteger arrived = new AtomicInteger();
+    private final AtomicInteger finished = new AtomicInteger();
+    private volatile int generation;
+    private volatile int round;
+    private volatile IntConsumer task;
+    private volatile Throwable failure;
+    private volatile boolean closed;
+
+    Crew(int size) {
+        this.size = size;
+        workers = new Thread[size - 1];
+        for (int i = 0; i < workers.length; i++) {
+            int number = i + 1;
+            workers[i] = new Thread(() -> work(number), "pyimgret-crew-" + number);
+            workers[i].setDaemon(true);
+            workers[i].start();
+        }
+    }
+
+    /** As many as the mathematics may use. */
+    static Crew ofAllThreads() {
+        return new Crew(Math.max(1, Nd4j.getEnvironment().maxThreads()));
+    }
+
+    /** Runs a task on every thread, and returns when all have ended. */
+    void run(IntConsumer work) {
+        int threads = openblas.blas_get_num_threads();
+        openblas.blas_set_num_threads(1);
+        try {
+            failure = null;
+            arrived.set(0);
+            finished.set(0);
+            task = work;
+            round++;
+            for (Thread worker : workers) {
+                LockSupport.unpark(worker);
+            }
+            attempt(0);
+            pauseUntilAll(finished);
+        } finally {
+            openblas.blas_set_num_threads(threads);
+        }
+        if (failure != null) {
+            throw new IllegalStateException("the computation failed: " + failure, failure);
+        }
+    }
+
+    /** Waits until every thread has come here. */
+    void await() {
+        int here = generation;
+        if (arrived.incrementAndGet() == size) {
+            arrived.set(0);
+            generation = here + 1;
+            return;
+        }
+        for (int i = 0; generation == here; i++) {
+            if (failure != null) {
+                throw new IllegalStateException("another thread failed");
+            }
+            pause(i);
+        }
+    }
+
+    private void pauseUntilAll(AtomicInteger count) {
+        for (int i = 0; count.get() < size; i++) {
+            pause(i);
+        }
+    }
+
+    /** Spins for some microseconds, then leaves the core to others. */
+    private static void pause(int tries) {
+        if (tries < SPINS) {
+            Thread.onSpinWait();
+        } else if (tries < 2 * SPINS) {
+            Thread.yield();
+        } else {
+            LockSupport.parkNanos(PAUSE);
+        }
+    }
+
+    private void attempt(int number) {
+        try {
+            task.accept(number);
+        } catch (RuntimeException | Error e) {
+            if (failure == null) {
+                failure = e;
+            }
+        } finally {
+            finished.incrementAndGet();
+        }
+    }
+
+    private void work(int number) {
+        int seen = 0;
+        while (!closed) {
+            if (round == seen) {
+                LockSupport.park(this);
+            } else {
+                seen = round;
+                attempt(number);
+            }
+        }
+    }
+
+    /** The first of a thread's columns; ends of shares are multiples of 16, a cache line. */
+    int from(int thread, int columns) {
+        int lines = (columns + 15) / 16;
+        return Math.min(columns, lines * thread / size * 16);
+    }
+
+    int to(int thread, int columns) {
+        return from(thread + 1, columns);
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        for (Thread worker : workers) {
+            LockSupport.unpark(worker);
+        }
+    }
+}

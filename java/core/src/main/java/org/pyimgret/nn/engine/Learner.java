@@ -1,0 +1,171 @@
+package org.pyimgret.nn.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.conf.layers.BaseOutputLayer;
+import org.deeplearning4j.nn.conf.layers.OutputLayer;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * Trains a stack of dense layers, an iteration at a time, in place of {@code network.fit}.
+ *
+ * <p>Every thread owns a share of each layer's units: their products, normalisation, activation,
+ * gradients and steps. The threads meet twice a layer, once in each direction. Nothing is computed
+ * twice and nothing is allocated while it runs.
+ */
+public final class Learner implements AutoCloseable {
+
+    private final MultiLayerNetwork network;
+    private final List<Block> blocks;
+    private final Crew crew = Crew.ofAllThreads();
+    private final Matrix parameters;
+    private final Updates updates;
+    private final List<Stage> stages = new ArrayList<>();
+    private final Matrix[][] gradients;
+    private final Matrix[] storage = new Matrix[2];
+    private final Matrix[] signals;
+    private final Loss loss;
+    private Matrix input;
+    private int rows;
+
+    private Learner(MultiLayerNetwork network, List<Block> blocks, Objective objective, float factor, int capacity) {
+        this.network = network;
+        this.blocks = blocks;
+        parameters = Matrix.view(network.params(), crew.size);
+        updates = new Updates(network, parameters, crew.size);
+        int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(0);
+        gradients = new Matrix[crew.size][2];
+        allocateGradients();
+        signals = new Matrix[blocks.size()];
+        for (int i = 0; i < storage.length; i++) {
+            storage[i] = Matrix.allocate(capacity, widest, crew.size);
+        }
+        for (int k = 0; k < signals.length; k++) {
+            stages.add(new Stage(blocks.get(k), parameters, capacity, crew.size));
+            signals[k] = storage[k % 2].as(blocks.get(k).outputs);
+        }
+        loss = new Loss(objective, blocks.get(signals.length - 1), factor, crew.size);
+    }
+
+    private void allocateGradients() {
+        for (int t = 0; t < crew.size; t++) {
+            int most = 0;
+            for (Block b : blocks) {
+                most = Math.max(most, (crew.to(t, b.outputs) - crew.from(t, b.outputs)) * b.inputs);
+            }
+            gradients[t][0] = Matrix.allocate(1, most, crew.size);
+            gradients[t][1] = Matrix.allocate(1, most, crew.size);
+        }
+    }
+
+    /**
+     * Makes a learner for a network, if its layers, loss and updaters are ones that it knows.
+     *
+     * @param network what is to learn
+     * @param capacity most rows of a batch
+     * @return the learner, to be closed, or nothing: {@code network.fit} is to be used
+     */
+    public static Optional<Learner> of(MultiLayerNetwork network, int capacity) {
+        boolean plain = network.getListeners().isEmpty() && network.conf().isMiniBatch();
+        Layer last = network.getLayer(network.getnLayers() - 1);
+        if (!plain || last.conf().getLayer().getClass() != OutputLayer.class) {
+            return Optional.empty();
+        }
+        Optional<List<Block>> blocks = Plan.of(network, 0, network.getnLayers() - 1);
+        if (blocks.isEmpty() || !Updates.know(network)) {
+            return Optional.empty();
+        }
+        BaseOutputLayer output = (BaseOutputLayer) last.conf().getLayer();
+        List<Block> all = blocks.get();
+        return Objective.of(output, all.get(all.size() - 1))
+                .map(o -> new Learner(network, all, o, Objective.factor(output), capacity));
+    }
+
+    /**
+     * Trains on a batch.
+     *
+     * @param features [rows, inputs], row after row
+     * @param targets [rows, outputs], row after row
+     * @return the mean loss over the rows, as of before the step
+     */
+    public double fit(INDArray features, INDArray targets) {
+        rows = (int) features.size(0);
+        input = see(features);
+        loss.begin(see(targets), rows);
+        updates.begin(network.getIterationCount(), network.getEpochCount());
+        crew.run(this::iterate);
+        double score = loss.mean() + updates.penalty();
+        network.setScore(score);
+        count(network.getIterationCount() + 1);
+        return score;
+    }
+
+    private Matrix see(INDArray array) {
+        long address = array.data().address() + array.offset() * Float.BYTES;
+        return Matrix.view(address, array.length(), (int) array.size(1), crew.size);
+    }
+
+    /** As Deeplearning4j counts: in the network, and in every layer. */
+    private void count(int iteration) {
+        network.setIterationCount(iteration);
+        for (Layer layer : network.getLayers()) {
+            layer.setIterationCount(iteration);
+        }
+    }
+
+    private void iterate(int t) {
+        int last = stages.size() - 1;
+        for (int k = 0; k <= last; k++) {
+            Block block = blocks.get(k);
+            Matrix x = k == 0 ? input : stages.get(k - 1).result();
+            boolean raw = k == last;
+            stages.get(k).forward(t, x, rows, crew.from(t, block.outputs), crew.to(t, block.outputs), raw);
+            crew.await();
+        }
+        loss.compute(t, stages.get(last).result(), signals[last], crew);
+        for (int k = last; k >= 0; k--) {
+            backward(t, k, k == last);
+        }
+        step(t, 0);
+    }
+
+    private void backward(int t, int k, boolean raw) {
+        Block block = blocks.get(k);
+        int from = crew.from(t, block.outputs);
+        int to = crew.to(t, block.outputs);
+        stages.get(k).backward(t, signals[k], rows, from, to, raw);
+        Matrix x = k == 0 ? input : stages.get(k - 1).result();
+        Gemm.weights(t, signals[k], x, gradients[t][k % 2], 1f / rows, rows, from, to);
+        crew.await();
+        if (k < stages.size() - 1) {
+            // Only now has every thread sent its signals through the weights above.
+            step(t, k + 1);
+        }
+        if (k > 0) {
+            int inputs = block.inputs;
+            Gemm.backward(
+                    t, signals[k], parameters, block.weights, signals[k - 1], rows, crew.from(t, inputs), crew.to(t, inputs));
+        }
+    }
+
+    private void step(int t, int k) {
+        int outputs = blocks.get(k).outputs;
+        stages.get(k).step(t, updates, gradients[t][k % 2], crew.from(t, outputs), crew.to(t, outputs));
+    }
+
+    @Override
+    public void close() {
+        crew.close();
+        stages.forEach(Stage::close);
+        for (Matrix matrix : storage) {
+            matrix.close();
+        }
+        for (Matrix[] pair : gradients) {
+            pair[0].close();
+            pair[1].close();
+        }
+    }
+}
