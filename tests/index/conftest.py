@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 from index_fakes import FakeEncoder, unit
 
@@ -22,3 +25,15 @@ def index(tmp_path, vectors):
     made.add(vectors, keys=[f"v{i}" for i in range(len(vectors))])
     yield made
     made.close()
+
+
+@pytest.fixture
+def open_folder():
+    """Return a folder that other users may enter (pytest closes its own to them)."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        for path in [folder, *folder.rglob("*")]:
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o755)

@@ -82,17 +82,15 @@ except IndexStoreError as error:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
-def test_a_read_only_folder_serves_a_copy_and_names_the_remedy_for_a_live_index(full, tmp_path):
-    target = full.publish(tmp_path / "copy")
+def test_a_read_only_folder_serves_a_copy_and_names_the_remedy_for_a_live_index(full, open_folder):
+    target = full.publish(open_folder / "copy")
     shutil.rmtree(target / "cache")
     expected = full.search(np.ones(8, dtype=np.float32), 3).keys
     full.close()
-    folders = [target, full.directory]
+    folders = [target, shutil.copytree(full.directory, open_folder / "live")]
     for folder in folders:
         folder.chmod(0o555)
         (folder / "index.sqlite").chmod(0o444)
-    for folder in [tmp_path, *list(tmp_path.parents)[:2]]:
-        folder.chmod(0o755)
     command = [sys.executable, "-c", _READ_ONLY, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
