@@ -153,6 +153,24 @@ def test_embeddings_go_into_an_index(tmp_path: Path) -> None:
         assert next(iter(best)).key == "p/1"
 
 
+def test_the_import_command_takes_the_folder(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e", 9, told=9)
+    Index.create(tmp_path / "index", dimension=4).close()
+    arguments = ["index", "import", "--index", str(tmp_path / "index"), str(tmp_path / "e")]
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"imported": 9, "count": 9}
+
+
+def test_pictures_keep_their_folder_as_metadata(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e", 9, told=9)
+    told = {"embeddings": 9, "kind": "pictures"}
+    (tmp_path / "e" / SUMMARY).write_text(json.dumps(told))
+    with Index.create(tmp_path / "index", dimension=4) as index:
+        spark.import_embeddings(index, tmp_path / "e")
+        assert index.get("3").metadata == {"folder": ""}
+
+
 def test_a_missing_file_is_noticed(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=10)
     with (

@@ -146,10 +146,10 @@ def export(directory: Path, target: Path | None, as_json: bool) -> None:
 @INDEX
 @click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
 @click.option("--replace", is_flag=True, help="Replace pictures whose keys are there already.")
-@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
 @json_option
 def import_(directory: Path, model: str | None, replace: bool, source: Path, as_json: bool) -> None:
-    """Add what a .parquet or .npy file holds."""
+    """Add what a .parquet or .npy file holds, or a folder of 'pyimgret spark embed'."""
     with opened(directory, model) as target:
         count = target.import_from(source, replace=replace)
         total = len(target)

@@ -58,6 +58,10 @@ def export(index: Index, target: str | os.PathLike[str]) -> int:
 def import_from(index: Index, source: str | os.PathLike[str], *, replace: bool = False) -> int:
     """Add what a file holds; see `Index.import_from`."""
     path = Path(source)
+    if path.is_dir():
+        from pyimgret.spark.parquet import import_embeddings
+
+        return import_embeddings(index, path, replace=replace)
     readers = {".parquet": _read_parquet, ".npy": _read_numpy}
     if path.suffix not in readers:
         raise ValueError(f"{path.name}: the name must end in .parquet or .npy.")

@@ -148,7 +148,8 @@ class Maintenance:
         """Add what `export` wrote, or any such file, and return how many.
 
         A Parquet file needs the columns ``key`` and ``vector``. A ``.npy`` file without
-        ``.jsonl`` beside it gets its row numbers for keys.
+        ``.jsonl`` beside it gets its row numbers for keys. A folder is what
+        ``pyimgret spark embed`` wrote.
 
         Raises
         ------

@@ -82,7 +82,8 @@ def import_embeddings(
 
     Parameters
     ----------
-    index : Index or MilvusIndex
+    index : Index
+        Or whatever has the same ``add``, such as a collection in Milvus.
     folder : path
         What `encode` wrote.
     prefix : str
@@ -107,7 +108,11 @@ def import_embeddings(
         )
     count = 0
     for keys, vectors in read_embeddings(folder, batch_size=batch_size):
-        index.add(vectors, keys=[prefix + key for key in keys], replace=replace)
+        # As a sync of the same folder would have it.
+        folders = [{"folder": key.rpartition("/")[0]} for key in keys]
+        metadata = folders if told.get("kind") == "pictures" else None
+        names = [prefix + key for key in keys]
+        index.add(vectors, keys=names, metadata=metadata, replace=replace)
         count += len(keys)
     if count != told["embeddings"]:
         raise IndexStoreError(
