@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 CODE_SIZE: Final = 30
 QUERIES: Final = 1000
 SEED: Final = 2006
-RECIPE: Final[dict[str, Any]] = {"code_size": CODE_SIZE, "random_state": SEED}
+RECIPE: Final[dict[str, Any]] = {
+    "hidden_sizes": (500, 250),
+    "code_size": CODE_SIZE,
+    "random_state": SEED,
+}
 """Settings of the autoencoder; all others are its defaults."""
 
 
