@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import ModelFormatError
+from pyimgret.networks._files import write_atomically
 from pyimgret.networks._input import NetworkInput
-from pyimgret.networks.persistence import write_atomically
+from pyimgret.networks._java import JavaNetwork
 
 
-def fingerprint(settings: dict[str, Any], data: NetworkInput) -> str:
+def fingerprint(settings: dict[str, Any], *data: NetworkInput | NDArray[Any] | None) -> str:
     """Return a checksum of what a run's outcome follows from: settings and data."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    digest.update(np.ascontiguousarray(data.values).data)
-    if data.table is not None:
-        digest.update(data.table.tobytes())
+    for part in data:
+        table = part.table if isinstance(part, NetworkInput) else None
+        for values in (part.values if isinstance(part, NetworkInput) else part, table):
+            if values is not None:
+                digest.update(str((values.dtype, values.shape)).encode())
+                digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 
@@ -84,3 +89,58 @@ class Checkpoints:
     def _path(self, stage: str) -> Path:
         assert self._folder is not None
         return self._folder / f"{stage}.npz"
+
+
+@dataclass
+class Progress:
+    """How far training has come.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that are done.
+    best, waited : float, int
+        The least validation loss, and the epochs since.
+    best_parameters : ndarray or None
+        The weights that gave it, when training may end early.
+    """
+
+    epoch: int
+    history: dict[str, list[float]]
+    best: float
+    waited: int
+    best_parameters: NDArray[np.float32] | None
+
+
+class TrainingCheckpoint:
+    """The state of training by backpropagation, as one stage of a run.
+
+    Parameters, the updater's state and the count of iterations come back bit for bit. Order,
+    corruption and dropout follow from the seed, the epoch and the iteration, so they need no
+    state of their own.
+    """
+
+    def __init__(self, store: Checkpoints, stage: str = "training") -> None:
+        self._store = store
+        self._stage = stage
+
+    def save(self, network: JavaNetwork, progress: Progress) -> None:
+        """Keep the state after an epoch."""
+        arrays = network.training_state()
+        if progress.best_parameters is not None:
+            arrays["best_parameters"] = progress.best_parameters
+        notes = {
+            "epoch": progress.epoch, "history": progress.history, "best": progress.best,
+            "waited": progress.waited,
+        }  # fmt: skip
+        self._store.write(self._stage, arrays, notes)
+
+    def restore(self, network: JavaNetwork) -> Progress | None:
+        """Bring a network to where the run was; None when it has not begun."""
+        found = self._store.read(self._stage)
+        if found is None:
+            return None
+        arrays, notes = found
+        best = arrays.pop("best_parameters", None)
+        network.set_training_state(arrays)
+        return Progress(notes["epoch"], notes["history"], notes["best"], notes["waited"], best)

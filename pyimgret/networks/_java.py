@@ -66,6 +66,29 @@ class JavaNetwork(JavaObject):
             raise DimensionMismatchError(f"got {values.shape} parameters, expected ({count},).")
         self._call("setParameters", values.ctypes.data, keep=values)
 
+    def training_state(self) -> dict[str, NDArray[Any]]:
+        """Return parameters, the updater's state and the count of iterations: copies."""
+        length = bridge().call("updaterStateLength", self.handle)
+        updater = np.empty(length, dtype=np.float32)
+        if length:
+            bridge().call("getUpdaterState", self.handle, updater.ctypes.data, keep=updater)
+        iteration = np.array(bridge().call("iterationCount", self.handle))
+        return {"parameters": self.parameters, "updater": updater, "iteration": iteration}
+
+    def set_training_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go back to what `training_state` returned."""
+        self.parameters = state["parameters"]
+        updater = np.ascontiguousarray(state["updater"], dtype=np.float32)
+        length = bridge().call("updaterStateLength", self.handle)
+        if updater.shape != (length,):
+            raise DimensionMismatchError(
+                f"got {updater.shape} numbers of the updater's state, expected ({length},)."
+            )
+        bridge().call(
+            "setUpdaterState", self.handle, updater.ctypes.data, int(state["iteration"]), 0,
+            keep=updater,
+        )  # fmt: skip
+
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of one parameter, such as ``0_W``."""
         for layer in self.describe()["layers"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import TrainingError
+from pyimgret.networks._checkpoints import Progress, TrainingCheckpoint
 from pyimgret.networks._input import NetworkInput
 from pyimgret.networks._java import JavaNetwork, JavaTrainer
 
@@ -109,8 +111,10 @@ def train(
     targets: Targets,
     settings: TrainingSettings,
     validation: tuple[NetworkInput, Targets] | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
+    history: History | None = None,
 ) -> History:
-    """Train a network and return what happened.
+    """Train a network and return what happened, in ``history`` when it is given.
 
     Raises
     ------
@@ -119,13 +123,14 @@ def train(
     KeyboardInterrupt
         After Ctrl-C; the network is as the last whole iteration left it.
     """
-    history = History()
-    with make_trainer(network, data, targets, settings) as trainer:
-        if validation is None:
-            _Loop(network, trainer, None, settings, history).run()
-            return history
-        with make_trainer(network, *validation, settings, validation=True) as judge:
-            _Loop(network, trainer, judge, settings, history).run()
+    with contextlib.ExitStack() as stack:
+        trainer = stack.enter_context(make_trainer(network, data, targets, settings))
+        judge = None
+        if validation is not None:
+            judge = make_trainer(network, *validation, settings, validation=True)
+            stack.enter_context(judge)
+        history = history if history is not None else History()
+        _Loop(network, trainer, judge, settings, checkpoint, history).run()
     return history
 
 
@@ -138,27 +143,52 @@ class _Loop:
         trainer: JavaTrainer,
         judge: JavaTrainer | None,
         settings: TrainingSettings,
+        checkpoint: TrainingCheckpoint | None,
         history: History,
     ) -> None:
         self._network = network
         self._trainer = trainer
         self._judge = judge
         self._settings = settings
-        self._history = history
+        self._checkpoint = checkpoint
+        self.history = history
         self._best = math.inf
         self._best_parameters: NDArray[np.float32] | None = None
         self._waited = 0
 
     def run(self) -> None:
         iterations = self._trainer.iterations
+        first = self._resume()
         with progress_bar(self._settings.epochs * iterations, self._settings.verbose) as bar:
-            for epoch in range(self._settings.epochs):
+            bar.update(first * iterations)
+            for epoch in range(first, self._settings.epochs):
                 self._epoch(epoch, bar, epoch * iterations)
                 bar.set_postfix(self._last())
-                if self._judge is not None and self._has_waited_enough():
+                if self._ends(epoch + 1):
                     break
         if self._best_parameters is not None:
             self._network.parameters = self._best_parameters
+
+    def _resume(self) -> int:
+        """Take up a run that was interrupted; return the epochs that are done."""
+        done = self._checkpoint.restore(self._network) if self._checkpoint else None
+        if done is None:
+            return 0
+        vars(self.history).update(done.history)
+        self._best, self._waited = done.best, done.waited
+        self._best_parameters = done.best_parameters
+        ended = self._settings.patience is not None and self._waited >= self._settings.patience
+        return self._settings.epochs if ended else done.epoch
+
+    def _ends(self, epochs: int) -> bool:
+        """Judge the epoch, keep a checkpoint, and say whether training is over."""
+        over = self._judge is not None and self._has_waited_enough()
+        if self._checkpoint is not None:
+            progress = Progress(
+                epochs, self.history.to_dict(), self._best, self._waited, self._best_parameters
+            )
+            self._checkpoint.save(self._network, progress)
+        return over
 
     def _epoch(self, epoch: int, bar: Any, offset: int) -> None:
         start = time.perf_counter()
@@ -170,17 +200,17 @@ class _Loop:
             raise TrainingError(_divergence(epoch, result["iterations"]))
         if interrupted:
             raise KeyboardInterrupt
-        self._history.loss.append(float(result["loss"]))
+        self.history.loss.append(float(result["loss"]))
         if self._judge is not None:
-            self._history.val_loss.append(self._judge.loss())
-        self._history.seconds.append(time.perf_counter() - start)
+            self.history.val_loss.append(self._judge.loss())
+        self.history.seconds.append(time.perf_counter() - start)
 
     def _last(self) -> dict[str, str]:
-        return {k: f"{v[-1]:.4f}" for k, v in self._history.to_dict().items() if k != "seconds"}
+        return {k: f"{v[-1]:.4f}" for k, v in self.history.to_dict().items() if k != "seconds"}
 
     def _has_waited_enough(self) -> bool:
         """Keep the best parameters; say whether patience has ended."""
-        loss = self._history.val_loss[-1]
+        loss = self.history.val_loss[-1]
         if loss < self._best:
             self._best, self._waited = loss, 0
             if self._settings.patience is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +35,8 @@ class Autoencoder(TrainableModel):
         error, for anything; "auto" chooses by the data.
     l2 : float
         Penalty on the weights.
-    updater, learning_rate, schedule, batch_size, epochs, patience, preprocessing, \
-random_state, verbose
+    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, \
+preprocessing, random_state, verbose
         As for `Network`.
 
     References
@@ -65,6 +66,7 @@ random_state, verbose
         batch_size: int = 128,
         epochs: int = 30,
         patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         preprocessing: Preprocessor | None = None,
         random_state: int | None = None,
         verbose: bool | None = None,
@@ -81,6 +83,7 @@ random_state, verbose
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.checkpoint = checkpoint
         self.preprocessing = preprocessing
         self.random_state = random_state
         self.verbose = verbose
@@ -149,7 +152,8 @@ class DenoisingAutoencoder(Autoencoder):
     zoom : float
         Most part of its size that it grows or shrinks by.
     hidden_sizes, code_size, activation, batch_normalization, output, l2, updater, \
-learning_rate, schedule, batch_size, epochs, patience, preprocessing, random_state, verbose
+learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, random_state, \
+verbose
         As for `Autoencoder`.
 
     References
@@ -183,6 +187,7 @@ learning_rate, schedule, batch_size, epochs, patience, preprocessing, random_sta
         batch_size: int = 128,
         epochs: int = 30,
         patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         preprocessing: Preprocessor | None = None,
         random_state: int | None = None,
         verbose: bool | None = None,
@@ -191,7 +196,7 @@ learning_rate, schedule, batch_size, epochs, patience, preprocessing, random_sta
             hidden_sizes, code_size, activation, batch_normalization=batch_normalization,
             output=output, l2=l2, updater=updater, learning_rate=learning_rate,
             schedule=schedule, batch_size=batch_size, epochs=epochs, patience=patience,
-            preprocessing=preprocessing, random_state=random_state, verbose=verbose,
+            checkpoint=checkpoint, preprocessing=preprocessing, random_state=random_state, verbose=verbose,
         )  # fmt: skip
         self.masking = masking
         self.noise = noise

@@ -11,13 +11,12 @@ import numpy as np
 
 from pyimgret.exceptions import NotFittedError
 from pyimgret.layers import Layer
-from pyimgret.networks._checkpoints import Checkpoints, fingerprint
+from pyimgret.networks._checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
 from pyimgret.networks._estimator import seed_of
-from pyimgret.networks._fine_tuning import fine_tune
 from pyimgret.networks._input import InputShape, NetworkInput, as_input, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._pretraining import pretrain
-from pyimgret.networks._training import Targets
+from pyimgret.networks._training import Targets, train
 from pyimgret.networks.autoencoder import Autoencoder
 from pyimgret.networks.base import Images
 from pyimgret.networks.network import TrainableModel
@@ -179,14 +178,15 @@ class DeepAutoencoder(TrainableModel):
                 "fine_tune starts from pretrained weights; call pretrain(X) first."
             )
         data, validation = self._prepare(X, X_val)
-        checkpoints = self._checkpoints(data, fine_tuning=True)
+        kept = TrainingCheckpoint(self._checkpoints(data, fine_tuning=True), "fine_tuning")
         if self.pretraining == "rbm":
             self._unroll(data)
         else:
             self._build(data)
             self.history_ = {}
         settings = self._training(self._seed)
-        history = fine_tune(self._network, data, settings, checkpoints, validation)
+        judged = None if validation is None else (validation, Targets())
+        history = train(self._network, data, Targets(), settings, judged, kept)
         self.history_ |= history.to_dict()
         return self
 

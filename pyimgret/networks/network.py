@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.layers import Layer
+from pyimgret.networks._checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import InputShape, NetworkInput, as_input, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._schedules import table
-from pyimgret.networks._training import Targets, TrainingSettings, train
+from pyimgret.networks._training import History, Targets, TrainingSettings, train
 from pyimgret.networks.base import Images, Model
 from pyimgret.preprocessing import Preprocessor
 
@@ -49,6 +52,9 @@ class TrainableModel(Model):
     random_state: int | None
     verbose: bool | None
 
+    #: A folder that keeps the run, for the kinds that have the setting.
+    checkpoint: str | os.PathLike[str] | None = None
+
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         raise NotImplementedError
 
@@ -62,7 +68,12 @@ class TrainableModel(Model):
         return None
 
     def fit(
-        self, X: Images, y: object = None, *, X_val: Images = None, y_val: object = None
+        self,
+        X: Images,
+        y: object = None,
+        *,
+        X_val: Images = None,
+        y_val: object = None,
     ) -> Self:
         """Train the network.
 
@@ -84,7 +95,11 @@ class TrainableModel(Model):
         ValueError
             For settings or data that make no sense.
         TrainingError
-            When the loss is no longer finite.
+            When the loss is no longer finite; the last checkpoint stays.
+        ModelFormatError
+            When ``checkpoint`` belongs to a run with other settings or data.
+        KeyboardInterrupt
+            After Ctrl-C; the model is usable, as of the last whole iteration.
         """
         self._check_settings()
         preprocessor = self.preprocessing or preprocessor_for(X)
@@ -92,11 +107,16 @@ class TrainableModel(Model):
         targets = self._targets(y, len(data), first=True)
         validation = self._validation(X_val, y_val, preprocessor, data.shape)
         seed = seed_of(self.random_state)
-        network = JavaNetwork.create(self._settings(data, targets, seed))
+        settings = self._settings(data, targets, seed)
+        training = self._training(seed)
+        kept = self._kept(settings, training, (data, targets), validation)
+        network = JavaNetwork.create(settings)
         self._adopt(network, data.shape, preprocessor, self._code_layer())
-        self.history_ = {}
-        history = train(network, data, targets, self._training(seed), validation)
-        self.history_ = history.to_dict()
+        history = History()
+        try:
+            train(network, data, targets, training, validation, kept, history)
+        finally:
+            self.history_ = history.to_dict()
         return self
 
     def _check_settings(self) -> None:
@@ -108,6 +128,10 @@ class TrainableModel(Model):
         if self.updater not in UPDATERS:
             raise ValueError(
                 f"unknown updater {self.updater!r}; known: {', '.join(sorted(UPDATERS))}."
+            )
+        if self.checkpoint is not None and self.random_state is None:
+            raise ValueError(
+                "checkpoint needs a random_state: a run that goes on must draw what it would have."
             )
 
     def _settings(self, data: NetworkInput, targets: Targets, seed: int) -> dict[str, Any]:
@@ -127,6 +151,24 @@ class TrainableModel(Model):
             batch_size=self.batch_size, epochs=self.epochs, seed=seed, patience=self.patience,
             corruption=self._corruption(), verbose=self.verbose,
         )  # fmt: skip
+
+    def _kept(
+        self,
+        settings: dict[str, Any],
+        training: TrainingSettings,
+        data: tuple[NetworkInput, Targets],
+        validation: tuple[NetworkInput, Targets] | None,
+    ) -> TrainingCheckpoint | None:
+        """Return where the run is kept."""
+        if self.checkpoint is None:
+            return None
+        decisive = settings | {"training": vars(training) | {"verbose": None}}
+        arrays = [
+            p if isinstance(p, NetworkInput) else p.values for p in (*data, *(validation or ()))
+        ]
+        return TrainingCheckpoint(
+            Checkpoints(Path(self.checkpoint), fingerprint(decisive, *arrays))
+        )
 
     def _targets(self, y: object, count: int, *, first: bool) -> Targets:
         """Return what is to be answered; ``first`` when it is what training learns from."""
@@ -167,6 +209,10 @@ class Network(TrainableModel):
     patience : int or None
         Ends training after so many epochs without a better validation loss, and goes back to
         the best.
+    checkpoint : path or None
+        A folder that keeps the state after every epoch: a run that was killed goes on from
+        there when it is started again with the same settings and data, and ends with the same
+        bits as one that was not (on the same machine with as many threads).
     preprocessing : Preprocessor or None
         How pictures become input; uint8 arrays imply their own.
     random_state : int or None
@@ -199,6 +245,7 @@ class Network(TrainableModel):
         batch_size: int = 128,
         epochs: int = 10,
         patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         preprocessing: Preprocessor | None = None,
         random_state: int | None = None,
         verbose: bool | None = None,
@@ -212,6 +259,7 @@ class Network(TrainableModel):
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.checkpoint = checkpoint
         self.preprocessing = preprocessing
         self.random_state = random_state
         self.verbose = verbose

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pyimgret
 from pyimgret import __version__
 from pyimgret._jvm import bridge
 from pyimgret.exceptions import ModelFormatError
+from pyimgret.networks._files import write_atomically
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape
 from pyimgret.networks._java import JavaNetwork
@@ -72,37 +72,6 @@ def _write(model: Model, target: Path) -> None:
     model.java_network.write(target)
     with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(METADATA, json.dumps(describe(model), indent=1))
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """Call ``write(temporary)``, then put the result in the place of ``path``.
-
-    Raises
-    ------
-    OSError
-        When the folder is missing or cannot be written; ``path`` is then as it was.
-    """
-    folder = path.parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"The folder {folder} does not exist; make it first.")
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}-", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        # NB: mkstemp's file is the user's alone; a model is as readable as any new file.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def read_metadata(path: Path) -> dict[str, Any] | None:
