@@ -1,0 +1,211 @@
+"""How the JVM starts, or says why it does not."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+import pytest
+from running import run
+
+FAILS = """
+from pyimgret.exceptions import JvmStartError
+from pyimgret._jvm import bridge
+try:
+    bridge().start()
+except JvmStartError as error:
+    print(str(error))
+else:
+    raise SystemExit("the JVM started")
+"""
+
+
+def test_importing_starts_nothing_and_loads_nothing_heavy() -> None:
+    script = """
+    import sys, threading
+    import pyimgret, pyimgret.cli, pyimgret.exceptions, pyimgret.preprocessing, pyimgret.datasets
+    from pyimgret import Preprocessor, configure
+    heavy = {"jnius", "pydl4j", "sklearn", "matplotlib", "pandas", "scipy"} & sys.modules.keys()
+    print(sorted(heavy), threading.active_count())
+    """
+    assert run(script) == "[] 1"
+
+
+def test_the_models_load_no_heavy_package_before_they_need_it() -> None:
+    script = """
+    import sys
+    from pyimgret import PCA, Autoencoder, Encoder, Index, load
+    print(sorted({"jnius", "pydl4j", "sklearn", "matplotlib", "pandas"} & sys.modules.keys()))
+    """
+    assert run(script) == "[]"
+
+
+def test_a_second_start_does_nothing() -> None:
+    script = """
+    import threading
+    from pyimgret._jvm import bridge
+    bridge().start()
+    before = threading.active_count(), bridge().call("openHandles")
+    bridge().start()
+    print(before == (threading.active_count(), bridge().call("openHandles")))
+    """
+    assert run(script) == "True"
+
+
+def test_settings_after_the_start_are_refused_with_the_remedy() -> None:
+    script = """
+    import pyimgret
+    from pyimgret._jvm import bridge
+    from pyimgret.exceptions import JvmStartError
+    pyimgret.configure(heap=700, threads=1)
+    bridge().start()
+    pyimgret.configure(heap=700)
+    try:
+        pyimgret.configure(heap=800)
+    except JvmStartError as error:
+        print(error)
+    """
+    message = run(script)
+    assert "before the first call that needs Java" in message
+    assert "heap cannot be changed" in message
+
+
+def test_variables_set_memory_and_threads() -> None:
+    script = """
+    import json
+    from pyimgret._jvm import bridge
+    info = json.loads(bridge().call("info"))
+    print(info["heap_max_bytes"] >> 20, info["off_heap_max_bytes"] >> 20, info["threads"])
+    """
+    out = run(script, PYIMGRET_HEAP="512", PYIMGRET_OFF_HEAP="1024", PYIMGRET_THREADS="1")
+    assert out == "512 1024 1"
+
+
+def test_a_variable_that_makes_no_sense_is_named() -> None:
+    assert "PYIMGRET_HEAP='much'" in run(FAILS, PYIMGRET_HEAP="much")
+
+
+def test_an_unknown_flag_is_shown_with_all_the_others() -> None:
+    message = run(FAILS, PYIMGRET_JVM_OPTIONS="-XX:+NoSuchFlag")
+    assert "could not start" in message
+    assert "-XX:+NoSuchFlag" in message
+    assert "apt-get install" in message
+
+
+def test_too_little_memory_is_a_start_error() -> None:
+    assert "could not start" in run(FAILS, PYIMGRET_JVM_OPTIONS="-Xmx1k")
+
+
+def test_no_jdk_names_the_command_that_installs_one(tmp_path: Path) -> None:
+    nowhere = str(tmp_path)
+    message = run(FAILS, JAVA_HOME=nowhere, JDK_HOME=None, JRE_HOME=None, PATH=nowhere)
+    for command in ("apt-get install", "dnf install", "brew install", "winget install"):
+        assert command in message
+
+
+def test_a_missing_jar_is_said(tmp_path: Path) -> None:
+    (tmp_path / "other.jar").write_bytes(b"")
+    message = run(FAILS, PYIMGRET_JARS=str(tmp_path))
+    assert "org/pyimgret/bridge" in message or "org.pyimgret.bridge" in message
+
+
+def test_an_empty_folder_of_jars_is_said(tmp_path: Path) -> None:
+    assert "holds no jars" in run(FAILS, PYIMGRET_JARS=str(tmp_path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users and modes of POSIX")
+def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path, jars: Path) -> None:
+    # NB: root writes wherever it likes, so the child becomes nobody, who must reach the jars.
+    for folder in [tmp_path, tmp_path.parent, tmp_path.parent.parent]:
+        folder.chmod(0o755)
+    home, shared = tmp_path / "home", tmp_path / "jars"
+    shared.mkdir()
+    for jar in jars.glob("*.jar"):
+        os.link(jar, shared / jar.name)
+    home.mkdir()
+    home.chmod(0o555)
+    script = """
+    import os
+    from pyimgret._jvm import bridge
+    if os.getuid() == 0:
+        os.setgid(65534); os.setuid(65534)
+    print(bridge().call("openHandles"))
+    """
+    out = run(
+        script, HOME=str(home), PYIMGRET_JARS=str(shared), PYIMGRET_CACHE=None, XDG_CACHE_HOME=None
+    )
+    assert out == "0"
+    assert not list(home.iterdir())
+
+
+def test_a_forked_child_is_told_at_once() -> None:
+    script = """
+    import os, time, warnings
+    from pyimgret._jvm import bridge
+    from pyimgret.exceptions import JvmStartError
+    warnings.simplefilter("ignore")
+    bridge().start()
+    child = os.fork()
+    if child == 0:
+        begin = time.monotonic()
+        try:
+            bridge().call("openHandles")
+        except JvmStartError as error:
+            os._exit(0 if "spawn" in str(error) and time.monotonic() - begin < 1 else 3)
+        os._exit(4)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), bridge().call("openHandles"))
+    """
+    assert run(script) == "0 0"
+
+
+def test_spawned_workers_have_a_jvm_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(
+        "import numpy as np\n"
+        "from pyimgret import PCA\n"
+        "def work(seed):\n"
+        "    X = np.random.default_rng(0).random((20, 10), dtype=np.float32)\n"
+        "    return PCA(2, random_state=0).fit(X).encode(X).tolist()\n"
+    )
+    script = """
+    import multiprocessing, sys
+    sys.path.insert(0, sys.argv[1])
+    import work
+    if __name__ == "__main__":
+        mine = work.work(0)
+        with multiprocessing.get_context("spawn").Pool(2) as pool:
+            print(pool.map(work.work, [0, 1]) == [mine, mine])
+    """
+    file = tmp_path / "main.py"
+    file.write_text(textwrap.dedent(script))
+    runner = f"import runpy, sys; sys.argv = [{str(file)!r}, {str(tmp_path)!r}]; "
+    assert run(runner + f"runpy.run_path({str(file)!r}, run_name='__main__')") == "True"
+
+
+@pytest.mark.parametrize("wrong", ["matrix product", "convolution"])
+def test_wrong_mathematics_is_caught_by_the_self_check(wrong: str) -> None:
+    script = """
+    import ctypes, sys
+    from pyimgret._jvm import bridge, selfcheck
+    from pyimgret.exceptions import JvmStartError
+
+    class Wrong:
+        # Answers as the Java side does, but for one number in the result.
+        def __init__(self, java): self.java = java
+        def multiply(self, a, b, out, m, k, n):
+            self.java.multiply(a, b, out, m, k, n)
+            if sys.argv[1] == "matrix product": self.spoil(out, m * n)
+        def convolve(self, image, kernel, out, h, w, size):
+            self.java.convolve(image, kernel, out, h, w, size)
+            if sys.argv[1] == "convolution": self.spoil(out, h * w)
+        def spoil(self, out, n):
+            (ctypes.c_float * n).from_address(out)[n // 2] += 0.01
+
+    try:
+        bridge()._room.call(lambda java: selfcheck.check(Wrong(java)))
+    except JvmStartError as error:
+        print(error)
+    """
+    message = run(script, wrong)
+    assert f"a {wrong} on ND4J is off by 0.01" in message
+    assert "OPENBLAS_CORETYPE" in message
