@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret._jvm.facade import FACADES
-from pyimgret._jvm.jars import install_hint, jar_folder
+from pyimgret._jvm.jars import jar_folder
+from pyimgret._jvm.maven import install_hint
 from pyimgret._jvm.room import Room
 from pyimgret._jvm.settings import current_settings
 from pyimgret.exceptions import JavaCallError, JvmStartError, ModelFormatError

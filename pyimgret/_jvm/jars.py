@@ -6,28 +6,26 @@ import hashlib
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+from pyimgret._jvm.maven import files_of, run_maven
 from pyimgret.exceptions import JvmStartError
 
-#: How each system calls its packages for a JDK and for Maven.
-INSTALL = {
-    "Debian, Ubuntu": "sudo apt-get install openjdk-17-jdk maven",
-    "Fedora": "sudo dnf install java-17-openjdk-devel maven",
-    "macOS": "brew install openjdk@17 maven",
-    "Windows": "winget install EclipseAdoptium.Temurin.17.JDK; choco install maven",
-}
-
-_ROOT = Path(__file__).resolve().parent.parent.parent
+#: SHA-256 of every jar that Maven may bring, ``sum  name`` a line.
+SUMS = Path(__file__).with_name("jars.sha256")
 
 
-def install_hint() -> str:
-    """Say how to install a JDK and Maven, for each system."""
-    return "\n".join(f"  {system}: {command}" for system, command in INSTALL.items())
+def project_root() -> Path:
+    """Return the folder with poms and sources of a clone, or with poms and jar of a wheel."""
+    here = Path(__file__).resolve().parent
+    for root in (here / "bundle", here.parent.parent):
+        if (root / "java" / "core" / "pom.xml").exists():
+            return root
+    raise JvmStartError(
+        f"The Java part of pyimgret is neither in {here / 'bundle'} nor beside the package; "
+        "install pyimgret anew."
+    )
 
 
 def cache_folder() -> Path:
@@ -84,7 +82,7 @@ def jar_folder() -> Path:
     Raises
     ------
     JvmStartError
-        When Maven is missing or fails.
+        When Maven is missing or fails, or a jar is not the one that was published.
     """
     chosen = os.environ.get("PYIMGRET_JARS")
     if chosen:
@@ -98,17 +96,11 @@ def jar_folder() -> Path:
     return folder
 
 
-def _sources() -> list[Path]:
-    if not (_ROOT / "java" / "core" / "pom.xml").exists():
-        raise JvmStartError(f"The Java sources are not beside the package ({_ROOT}).")
-    core = _ROOT / "java" / "core"
-    return [_ROOT / "pom.xml", core / "pom.xml", *sorted((core / "src" / "main").rglob("*.*"))]
-
-
 def _fingerprint() -> str:
+    root = project_root()
     digest = hashlib.sha256()
-    for path in _sources():
-        digest.update(str(path.relative_to(_ROOT)).encode())
+    for path in files_of(root):
+        digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -117,8 +109,11 @@ def _fill(folder: Path, target: str, extension: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
     try:
-        _run_maven(staging, target, extension)
+        run_maven(project_root(), target, extension, staging)
+        verify(staging)
         (staging / "complete").touch()
+        # NB: mkdtemp's folder is the user's alone; a cache may be shared.
+        staging.chmod(0o755)
         try:
             staging.rename(folder)
         except OSError:
@@ -129,65 +124,24 @@ def _fill(folder: Path, target: str, extension: str) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _run_maven(staging: Path, target: str, extension: str) -> None:
-    # NB: a copy of the sources, so that two processes never build in one folder.
-    build = staging / "build"
-    for source in _sources():
-        copy = build / source.relative_to(_ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
-    command = [
-        _maven(), "-B", "-q", "-pl", "java/core", "package", "dependency:copy-dependencies",
-        "-DskipTests", "-Dmaven.test.skip=true", "-DincludeScope=runtime",
-        f"-Dnd4j.platform={target}", f"-Dnd4j.extension={extension}",
-        f"-DoutputDirectory={staging}",
-    ]  # fmt: skip
-    _run(command, build, staging)
-    for jar in (build / "java" / "core" / "target").glob("pyimgret-core-*.jar"):
-        shutil.copyfile(jar, staging / jar.name)
-    shutil.rmtree(build)
+def verify(folder: Path) -> None:
+    """Hold every jar that was fetched against the sum that pyimgret knows.
 
-
-def _maven() -> str:
-    found = shutil.which("mvn")
-    if found:
-        return found
-    raise JvmStartError(
-        "Maven is not installed, and it is needed once to fetch Deeplearning4j. Install it:\n"
-        + install_hint()
-    )
-
-
-def _run(command: list[str], folder: Path, staging: Path) -> None:
-    start = time.monotonic()
-    live = sys.stderr.isatty()
-    print("pyimgret: fetching Deeplearning4j by Maven (once) ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
-        try:
-            while process.poll() is None:
-                time.sleep(0.2)
-                if live:
-                    print(f"\r{_progress(staging, start)}", end="", file=sys.stderr, flush=True)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        log.seek(0)
-        output = log.read()
-    print(f"{chr(13) if live else ''}{_progress(staging, start)}", file=sys.stderr, flush=True)
-    if process.returncode:
-        tail = "\n".join(line for line in output.splitlines() if "ERROR" in line)[:2000]
-        raise JvmStartError(
-            f"Maven could not fetch the jars (exit code {process.returncode}); it needs a JDK and, "
-            f"this once, the network:\n{tail or output[-2000:]}\nInstall a JDK and Maven:\n"
-            + install_hint()
-        )
-
-
-def _progress(staging: Path, start: float) -> str:
-    jars = list(staging.glob("*.jar"))
-    size = sum(jar.stat().st_size for jar in jars if jar.exists()) >> 20
-    return f"pyimgret: {len(jars)} jars, {size} MB, {time.monotonic() - start:.0f} s"
+    Raises
+    ------
+    JvmStartError
+        When one differs, or is none that pyimgret knows.
+    """
+    lines = (line.split() for line in SUMS.read_text().splitlines())
+    sums = {name: value for value, name in lines}
+    for jar in sorted(folder.glob("*.jar")):
+        if jar.name.startswith("pyimgret-"):
+            continue
+        got = hashlib.sha256(jar.read_bytes()).hexdigest()
+        if sums.get(jar.name) != got:
+            expected = sums.get(jar.name, "no such jar")
+            raise JvmStartError(
+                f"{jar.name} has the SHA-256 sum {got}, expected {expected}. Delete it from "
+                "Maven's local repository and try again; if that does not help, the mirror that Maven "
+                "uses serves something else than was published."
+            )

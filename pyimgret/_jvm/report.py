@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pyimgret._jvm.bridge import bridge
-from pyimgret._jvm.jars import cache_folder, install_hint, jar_folder, native_classifier
+from pyimgret._jvm.jars import cache_folder, jar_folder, native_classifier
+from pyimgret._jvm.maven import install_hint
 from pyimgret._jvm.settings import available_cores, current_settings
 from pyimgret.exceptions import PyimgretError
 
