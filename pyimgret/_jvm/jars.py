@@ -142,6 +142,6 @@ def verify(folder: Path) -> None:
             expected = sums.get(jar.name, "no such jar")
             raise JvmStartError(
                 f"{jar.name} has the SHA-256 sum {got}, expected {expected}. Delete it from "
-                "Maven's local repository and try again; if that does not help, the mirror that Maven "
-                "uses serves something else than was published."
+                "Maven's local repository and try again; if that does not help, the mirror that "
+                "Maven uses serves something else than was published."
             )

@@ -196,7 +196,8 @@ verbose
             hidden_sizes, code_size, activation, batch_normalization=batch_normalization,
             output=output, l2=l2, updater=updater, learning_rate=learning_rate,
             schedule=schedule, batch_size=batch_size, epochs=epochs, patience=patience,
-            checkpoint=checkpoint, preprocessing=preprocessing, random_state=random_state, verbose=verbose,
+            checkpoint=checkpoint, preprocessing=preprocessing, random_state=random_state,
+            verbose=verbose,
         )  # fmt: skip
         self.masking = masking
         self.noise = noise

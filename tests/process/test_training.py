@@ -16,8 +16,9 @@ import numpy as np
 from pyimgret import DenoisingAutoencoder
 X = (np.random.default_rng(0).random((1500, 12, 12)) * 255).astype(np.uint8)
 checkpoint, out = sys.argv[1:3]
-model = DenoisingAutoencoder((64, 32), 6, epochs=8, batch_size=32, random_state=0, verbose=False)
-model.fit(X, X_val=X[:200], checkpoint=checkpoint or None)
+settings = dict(epochs=8, batch_size=32, random_state=0, verbose=False)
+model = DenoisingAutoencoder((64, 32), 6, checkpoint=checkpoint or None, **settings)
+model.fit(X, X_val=X[:200])
 state = model.java_network.training_state()
 np.savez(out, **state, loss=model.history_["loss"], val_loss=model.history_["val_loss"])
 """
@@ -30,15 +31,16 @@ from pyimgret.layers import Dense, Dropout, Output
 X = np.random.default_rng(0).random((1500, 64), dtype=np.float32)
 checkpoint, out = sys.argv[1:3]
 layers = [Dense(64, activation="relu"), Dropout(0.4), Dense(8), Output(64, activation="sigmoid")]
-model = Network(layers, epochs=8, batch_size=16, random_state=1, verbose=False)
-model.fit(X, checkpoint=checkpoint or None)
+settings = dict(epochs=8, batch_size=16, random_state=1, verbose=False)
+model = Network(layers, checkpoint=checkpoint or None, **settings).fit(X)
 np.savez(out, **model.java_network.training_state(), loss=model.history_["loss"])
 """
 
 
-def kill_after(script: str, checkpoint: Path, changes: int, out: Path) -> None:
+def kill_after(script: str, folder: Path, changes: int, out: Path) -> None:
     """Kill a run with -9 after the checkpoint was written so often, wherever it then is."""
-    process = start(script, checkpoint, out)
+    process = start(script, folder, out)
+    checkpoint = folder / "training.npz"
     seen = {checkpoint.stat().st_mtime_ns} if checkpoint.exists() else set()
     deadline = time.monotonic() + 120
     wanted = len(seen) + changes
@@ -59,7 +61,7 @@ def kill_after(script: str, checkpoint: Path, changes: int, out: Path) -> None:
 def test_a_killed_run_that_goes_on_equals_one_that_was_not(script: str, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole.npz", tmp_path / "parts.npz"
     run(script, "", whole)
-    checkpoint = tmp_path / "run.npz"
+    checkpoint = tmp_path / "run"
     for changes in (2, 1):
         kill_after(script, checkpoint, changes, parts)
     run(script, checkpoint, parts)
@@ -116,21 +118,23 @@ def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
     from pyimgret import Autoencoder
     from pyimgret.exceptions import ModelFormatError
     X = np.random.default_rng(0).random((100, 30), dtype=np.float32)
-    settings = dict(hidden_sizes=(8,), code_size=2, epochs=2, verbose=False)
-    Autoencoder(**settings, random_state=0).fit(X, checkpoint=sys.argv[1])
+    settings = dict(
+        hidden_sizes=(8,), code_size=2, epochs=2, verbose=False, checkpoint=sys.argv[1]
+    )
+    Autoencoder(**settings, random_state=0).fit(X)
     for model, data in [(Autoencoder(**settings, random_state=1), X),
                         (Autoencoder(**settings, random_state=0), X[:99])]:
         try:
-            model.fit(data, checkpoint=sys.argv[1])
+            model.fit(data)
         except ModelFormatError as error:
             print("other settings or other data" in str(error))
-    open(sys.argv[1], "r+b").truncate(500)
+    open(sys.argv[1] + "/training.npz", "r+b").truncate(500)
     try:
-        Autoencoder(**settings, random_state=0).fit(X, checkpoint=sys.argv[1])
+        Autoencoder(**settings, random_state=0).fit(X)
     except ModelFormatError as error:
-        print("broken" in str(error) or "not a checkpoint" in str(error))
+        print("cannot be read" in str(error))
     """
-    assert run(script, tmp_path / "run.npz") == "True\nTrue\nTrue"
+    assert run(script, tmp_path / "run") == "True\nTrue\nTrue"
 
 
 SAVE = """
