@@ -72,6 +72,7 @@ def _options(master: str, cores: int) -> spark.SparkOptions:
     return spark.SparkOptions(
         master=master, executor_memory="1g", driver_memory="1g", off_heap=1024,
         max_cores=cores, jars="local",
+        conf={"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"},
     )  # fmt: skip
 
 
