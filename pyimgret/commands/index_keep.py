@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from pyimgret.commands.common import json_option, print_json
 from pyimgret.commands.index_common import INDEX, opened, progress_bar
+
+if TYPE_CHECKING:
+    from pyimgret.index import Index
 
 
 @click.command()
@@ -128,18 +131,32 @@ def compact(directory: Path, as_json: bool) -> None:
 
 @click.command()
 @INDEX
+@click.option("--milvus", metavar="URI", help="Fill a new collection there instead of a file.")
+@click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 @json_option
-def export(directory: Path, target: Path | None, as_json: bool) -> None:
-    """Write all pictures to TARGET: .parquet, or .npy with .jsonl beside it."""
-    if target is None:
-        raise click.UsageError("Give the file to write.")
+def export(
+    directory: Path, milvus: str | None, collection: str, target: Path | None, as_json: bool
+) -> None:
+    """Write all pictures to TARGET, .parquet or .npy with .jsonl beside it, or to Milvus."""
+    if (target is None) == (milvus is None):
+        raise click.UsageError("Give either the file to write, or --milvus.")
     with opened(directory) as source:
-        count = source.export(target)
+        if target is not None:
+            count = source.export(target)
+        else:
+            count = _to_milvus(source, str(milvus), collection)
     if as_json:
-        print_json({"exported": count, "target": str(target)})
+        print_json({"exported": count, "target": str(target or milvus)})
     else:
-        click.echo(f"exported {count:,} pictures to {target}.")
+        click.echo(f"exported {count:,} pictures to {target or milvus}.")
+
+
+def _to_milvus(source: Index, uri: str, collection: str) -> int:
+    from pyimgret.index.milvus import MilvusIndex
+
+    with MilvusIndex.load(source, uri, collection) as copy:
+        return len(copy)
 
 
 @click.command("import")
