@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def plot_history(
-    history: Mapping[str, Sequence[float]], *, title: str | None = None, log: bool = False
+    history: Mapping[str, Sequence[float]],
+    *,
+    what: str = "loss",
+    title: str | None = None,
+    log: bool = False,
 ) -> Figure:
     """Draw the loss of each epoch; a dot marks the best one of each curve.
 
@@ -24,6 +28,9 @@ def plot_history(
     ----------
     history : dict of name to sequence of float
         For instance ``{"loss": [...], "val_loss": [...]}``. Other entries are left out.
+    what : str
+        The curves are the entries whose names end so: "loss", or of a deep autoencoder's
+        machines "error" and "free_energy_gap".
     title : str, optional
     log : bool
         A logarithmic axis.
@@ -32,9 +39,11 @@ def plot_history(
     -------
     matplotlib.figure.Figure
     """
-    curves = {name: np.asarray(v, dtype=float) for name, v in history.items() if "loss" in name}
+    curves = {
+        name: np.asarray(v, dtype=float) for name, v in history.items() if name.endswith(what)
+    }
     if not any(curve.size for curve in curves.values()):
-        raise ValueError(f"the history {sorted(history)} holds no loss; fit the model first.")
+        raise ValueError(f"the history {sorted(history)} holds no {what}; fit the model first.")
     figure = look.new_figure(6.4, 3.8)
     axes = figure.subplots()
     for (name, curve), colour in zip(curves.items(), look.CLASS_COLOURS, strict=False):
@@ -45,7 +54,7 @@ def plot_history(
     axes.set_yscale("log" if log else "linear")
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("epoch", color=look.INK)
-    axes.set_ylabel("loss", color=look.INK)
+    axes.set_ylabel(what.replace("_", " "), color=look.INK)
     axes.legend(frameon=False, labelcolor=look.INK)
     if title:
         axes.set_title(title, fontsize=11, color=look.INK, loc="left", weight="bold")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pyimgret import _figures as look
 from pyimgret._charts import plot_confusion_matrix, plot_embedding, plot_history
+from pyimgret._noise_chart import plot_noise
 from pyimgret.exceptions import DimensionMismatchError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "plot_embedding",
     "plot_history",
     "plot_matches",
+    "plot_noise",
     "plot_reconstructions",
     "plot_weights",
 ]

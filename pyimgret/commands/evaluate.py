@@ -9,6 +9,7 @@ import click
 
 from pyimgret.commands.common import json_option, print_json, table
 from pyimgret.commands.embed import encode_all
+from pyimgret.commands.noise import evaluate_noise
 from pyimgret.commands.pretrained import Choice, pretrained_options
 from pyimgret.commands.sources import Pictures, open_pictures, source_options
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--model", "models", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
+              help="With --noise again and again.")  # fmt: skip
 @pretrained_options
 @click.option(
     "--augment-database",
@@ -51,13 +53,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of the drawing of queries.",
 )
+@click.option("--noise", is_flag=True, help="Compare models and raw pixels as noise grows.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="With --noise: the curves, .png, .svg or .pdf.")  # fmt: skip
 @click.option("--per-class", is_flag=True, help="Also the figures of each class.")
 @click.option("--strict", is_flag=True, help="A picture that cannot be read ends the run.")
 @json_option
 def evaluate(
-    model: Path | None, augment: int, digits: bool, images: Path | None, idx: Path | None,
-    labels: Path | None, queries: int | None, seed: int, per_class: bool, strict: bool,
-    as_json: bool, **options: Any,
+    models: tuple[Path, ...], augment: int, digits: bool, images: Path | None, idx: Path | None,
+    labels: Path | None, queries: int | None, seed: int, noise: bool, out: Path | None,
+    per_class: bool, strict: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     r"""Judge a model by pictures whose classes are known.
 
@@ -68,14 +73,20 @@ def evaluate(
     pyimgret evaluate --model ae.zip --images DIR
     pyimgret evaluate --pretrained mobilenet_v2 --images DIR --flip --augment-database 10
     pyimgret evaluate --model ae.zip --idx IMAGES --labels LABELS --queries 2000 --json
+    pyimgret evaluate --noise --model pca.zip --model ae.zip --digits --out noise.png
     """
     choice = Choice.take(options)
-    if model is None and choice.pretrained is None:
+    if not models and (noise or choice.pretrained is None):
         raise click.UsageError("which network? Give --model FILE, or --pretrained mobilenet_v2.")
     if idx is not None and labels is None:
         raise click.UsageError("--idx needs --labels FILE: which class is each image?")
     pictures = open_pictures(digits, images, idx, labels=labels, strict=strict)
-    keys, names, vectors = encode_all(choice.encoder(model), pictures)
+    if noise:
+        evaluate_noise(models, pictures, queries or 1000, seed, out, as_json)
+        return
+    if len(models) > 1 or out is not None:
+        raise click.UsageError("several --model, and --out, belong to --noise.")
+    keys, names, vectors = encode_all(choice.encoder(models[0] if models else None), pictures)
     if choice.whiten:
         vectors = _whitened(vectors, choice.whiten)
     report = _judge(pictures, keys, names, vectors, queries, seed, augment)

@@ -37,25 +37,40 @@ def plot() -> None:
 @_model
 @click.option("--count", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--scale", type=click.Choice(["tile", "global"]), default="tile", show_default=True)
+@click.option("--layer", type=click.IntRange(1), default=1, show_default=True,
+              help="Of dense layers: a higher one is seen through those below it.")  # fmt: skip
+@click.option("--checkpoint", type=click.Path(path_type=Path, exists=True), metavar="DIR",
+              help="Of a deep-autoencoder: its machines, as pretraining left them.")  # fmt: skip
 @_out
-def weights(models: tuple[Path, ...], count: int, scale: Any, out: Path, as_json: bool) -> None:
-    """Draw what the units of the first layer look for."""
+def weights(
+    models: tuple[Path, ...], count: int, scale: Any, layer: int, checkpoint: Path | None,
+    out: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Draw what the units of a layer look for."""
     from pyimgret import load
+    from pyimgret.commands.weights import layer_weights, machine_weights
     from pyimgret.visualization import plot_weights
 
-    W, shape = first_layer(load(_only(models)))
+    model = load(_only(models))
+    W, shape = first_layer(model)
+    if checkpoint is not None:
+        W = machine_weights(checkpoint, layer)
+    elif layer > 1:
+        W = layer_weights(model, layer)
     _save(plot_weights(W, shape=shape, n=count, scale=scale), out, as_json)
 
 
 @plot.command()
 @_model
+@click.option("--what", type=click.Choice(["loss", "error", "free_energy_gap"]), default="loss",
+              show_default=True, help="The last two are a deep-autoencoder's.")  # fmt: skip
 @_out
-def history(models: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def history(models: tuple[Path, ...], what: str, out: Path, as_json: bool) -> None:
     """Draw the loss of every epoch of training."""
     from pyimgret import load
     from pyimgret.visualization import plot_history
 
-    _save(plot_history(load(_only(models)).history_), out, as_json)
+    _save(plot_history(load(_only(models)).history_, what=what), out, as_json)
 
 
 @plot.command()
@@ -197,11 +212,15 @@ def _encoded(
     """Return classes (None where unknown) and embeddings of some of the pictures."""
     import numpy as np
 
+    from pyimgret import load
     from pyimgret.commands.embed import encode_all
     from pyimgret.encoder import Encoder
 
     pictures = open_pictures(digits, images, idx, labels=labels)
-    _, names, vectors = encode_all(Encoder.load(model), pictures)
+    loaded = load(model)
+    # A code of two numbers is a map itself; brought to length 1 it would be a circle.
+    encoder = loaded if loaded.embedding_size == 2 else Encoder(loaded)
+    _, names, vectors = encode_all(encoder, pictures)
     pictures.report_skipped()
     if not len(vectors):
         raise ValueError("no picture could be read.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MODELS = {
     "autoencoder": "pyimgret.networks:Autoencoder",
+    "deep-autoencoder": "pyimgret.networks:DeepAutoencoder",
     "denoising": "pyimgret.networks:DenoisingAutoencoder",
     "pca": "pyimgret.decomposition:PCA",
     "svd": "pyimgret.decomposition:SVD",
@@ -68,6 +69,10 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     help="Layers before the code, e.g. 1000,500,250.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Rounds through the pictures.")
+@click.option("--rbm-epochs", type=click.IntRange(1), help="Of pretraining a deep-autoencoder.")
+@click.option("--checkpoint", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Of a deep-autoencoder: keeps every epoch; the same command, given after a "
+              "kill, goes on from there.")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures a training step.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of the updater.")
 @click.option(

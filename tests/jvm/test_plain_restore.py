@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyimgret import PCA, SVD, Autoencoder, DenoisingAutoencoder, Encoder
+from pyimgret import PCA, SVD, Autoencoder, DeepAutoencoder, DenoisingAutoencoder, Encoder
 from pyimgret._jvm.jars import jar_folder
 from pyimgret.encoder import normalize
 
@@ -67,6 +67,7 @@ def restored_codes(model, X: np.ndarray, folder: Path) -> np.ndarray:
         SVD(10, random_state=0),
         Autoencoder((64,), 10, epochs=2, random_state=0, verbose=False),
         DenoisingAutoencoder((64, 32), 10, epochs=2, random_state=0, verbose=False),
+        DeepAutoencoder((64,), 10, rbm_epochs=1, epochs=2, random_state=0, verbose=False),
     ],
     ids=lambda model: type(model).__name__,
 )

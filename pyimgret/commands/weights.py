@@ -1,0 +1,44 @@
+"""The weights that ``pyimgret plot weights`` draws beyond the first layer's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def layer_weights(model: Any, layer: int) -> Any:
+    """Return what a dense layer's units look for in the picture: (pixels, units).
+
+    The weights of a higher layer are multiplied with those below it, which is how its units
+    see the picture as far as the layers between are linear.
+    """
+    network = model.java_network
+    seen, found = None, 0
+    for number, entry in enumerate(network.describe()["layers"]):
+        shape = entry["parameters"].get(f"{number}_W")
+        if shape is None or number > model.code_layer_:
+            continue
+        if len(shape) != 2:
+            raise click.UsageError("--layer looks through dense layers; this model has others.")
+        W = network.get(f"{number}_W")
+        seen, found = W if seen is None else seen @ W, found + 1
+        if found == layer:
+            return seen
+    raise click.UsageError(f"the model has {found} dense layers up to its code, not {layer}.")
+
+
+def machine_weights(folder: Path, layer: int) -> Any:
+    """Return the same of the machines in a deep autoencoder's checkpoint folder."""
+    import numpy as np
+
+    seen = None
+    for number in range(1, layer + 1):
+        path = folder / f"rbm_{number}.npz"
+        if not path.exists():
+            raise click.UsageError(f"{path} does not exist; was a machine {number} trained here?")
+        with np.load(path, allow_pickle=False) as file:
+            W = file["weights"].T
+        seen = W if seen is None else seen @ W
+    return seen
