@@ -1,6 +1,10 @@
 package org.pyimgret.nn;
 
 import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
@@ -16,6 +20,7 @@ import org.nd4j.linalg.api.memory.enums.SpillPolicy;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.bridge.Memory;
+import org.pyimgret.nn.engine.Inference;
 
 /** The output of one layer for many pictures, batch by batch, into the caller's memory. */
 public final class Activations {
@@ -46,6 +51,11 @@ public final class Activations {
      */
     public static void compute(
             MultiLayerNetwork network, Images images, int from, int to, int batchSize, long out, long width) {
+        Optional<Inference> engine = Inference.of(network, from, to);
+        if (engine.isPresent() && images.flat() && engine.get().width() == width) {
+            engine.get().run(readers(images), images.count(), out);
+            return;
+        }
         int capacity = (int) Math.max(1, Math.min(batchSize, images.count()));
         float[] row = new float[images.size()];
         float[] rows = new float[capacity * images.size()];
@@ -61,6 +71,12 @@ public final class Activations {
                 forward(network, x, from, to, out + start * width * Float.BYTES, width);
             }
         }
+    }
+
+    private static List<Inference.Source> readers(Images images) {
+        return IntStream.range(0, Inference.threads())
+                .mapToObj(t -> (Inference.Source) images.another()::readAll)
+                .collect(Collectors.toList());
     }
 
     /**

@@ -19,6 +19,7 @@ public final class Images {
     private final int width;
     private final int channels;
     private final int size;
+    private final JsonNode settings;
     private final String layout;
     private final FloatPointer floats;
     private final BytePointer bytes;
@@ -38,6 +39,7 @@ public final class Images {
 
     /** Sees pictures for a network that wants another layout, such as channels_last. */
     Images(JsonNode s, String layout) {
+        this.settings = s;
         this.layout = layout;
         count = Json.required(s, "count").asLong();
         height = Json.required(s, "height").asInt();
@@ -66,6 +68,29 @@ public final class Images {
      */
     public long count() {
         return count;
+    }
+
+    /** Sees the same pictures, for another thread: what is kept here has room for one. */
+    Images another() {
+        return new Images(settings, layout);
+    }
+
+    /** Says whether a row is one vector, in the order of its pixels. */
+    boolean flat() {
+        return layout.equals("dense");
+    }
+
+    /** Reads rows one after the other. */
+    void readAll(long first, int rows, float[] out) {
+        if (floats != null) {
+            floats.position(first * size).get(out, 0, rows * size);
+            return;
+        }
+        float[] row = new float[size];
+        for (int i = 0; i < rows; i++) {
+            read(first + i, row);
+            System.arraycopy(row, 0, out, i * size, size);
+        }
     }
 
     int height() {

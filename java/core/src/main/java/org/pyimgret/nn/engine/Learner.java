@@ -52,7 +52,7 @@ public final class Learner implements AutoCloseable {
 
     private void allocateGradients() {
         for (int t = 0; t < crew.size; t++) {
-            int most = 0;
+            int most = 1;
             for (Block b : blocks) {
                 most = Math.max(most, (crew.to(t, b.outputs) - crew.from(t, b.outputs)) * b.inputs);
             }

@@ -1,0 +1,110 @@
+package org.pyimgret.nn.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * Runs a stack of dense layers over many rows, in place of {@code network.output}.
+ *
+ * <p>Threads take pieces of rows and go through all layers alone, so that they never wait for each
+ * other, and what a layer gives is still in the cache when the next one reads it.
+ */
+public final class Inference {
+
+    /** Rows at a time: enough for BLAS to be at its best, few enough for the second-level cache. */
+    private static final int PIECE = 192;
+
+    private static Crew crew;
+
+    private final List<Block> blocks;
+    private final MultiLayerNetwork network;
+
+    /** Where rows come from. */
+    public interface Source {
+
+        /**
+         * Copies rows.
+         *
+         * @param first number of the first
+         * @param count how many
+         * @param out receives them, one after the other
+         */
+        void read(long first, int count, float[] out);
+    }
+
+    private Inference(MultiLayerNetwork network, List<Block> blocks) {
+        this.network = network;
+        this.blocks = blocks;
+    }
+
+    /**
+     * Makes a runner for layers of a network, if they are ones that it knows.
+     *
+     * @param network whose parameters are used
+     * @param from first layer
+     * @param to last layer
+     * @return the runner, or nothing: the layers' own methods are to be used
+     */
+    public static Optional<Inference> of(MultiLayerNetwork network, int from, int to) {
+        return Plan.of(network, from, to).map(blocks -> new Inference(network, blocks));
+    }
+
+    /**
+     * Says how wide the result is.
+     *
+     * @return values in a row of the last layer
+     */
+    public int width() {
+        return blocks.get(blocks.size() - 1).outputs;
+    }
+
+    /**
+     * Runs all rows.
+     *
+     * @param sources one for each thread, as {@link #threads} says
+     * @param rows how many rows
+     * @param out address of rows x {@link #width} float32
+     */
+    public void run(List<? extends Source> sources, long rows, long out) {
+        synchronized (Inference.class) {
+            Crew workers = crew();
+            int piece = (int) Math.max(1, Math.min(PIECE, (rows + workers.size - 1) / workers.size));
+            AtomicLong next = new AtomicLong();
+            List<Layers> layers = new ArrayList<>();
+            try {
+                for (int t = 0; t < workers.size; t++) {
+                    layers.add(new Layers(network, blocks, piece, out, rows));
+                }
+                workers.run(t -> layers.get(t).takeAll(sources.get(t), next, piece));
+            } finally {
+                layers.forEach(Layers::close);
+            }
+        }
+    }
+
+    /**
+     * Says how many threads run.
+     *
+     * @return as many as the mathematics may use
+     */
+    public static int threads() {
+        synchronized (Inference.class) {
+            return crew().size;
+        }
+    }
+
+    private static Crew crew() {
+        int wanted = Math.max(1, Nd4j.getEnvironment().maxThreads());
+        if (crew == null || crew.size != wanted) {
+            if (crew != null) {
+                crew.close();
+            }
+            crew = new Crew(wanted);
+        }
+        return crew;
+    }
+}

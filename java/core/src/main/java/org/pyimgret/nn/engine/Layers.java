@@ -1,0 +1,119 @@
+package org.pyimgret.nn.engine;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+
+/** What one thread needs to run rows through blocks: folded normalisations, and memory in between. */
+final class Layers implements AutoCloseable {
+
+    private final List<Block> blocks;
+    private final Matrix parameters;
+    private final Matrix result;
+    private final long rows;
+    private final List<float[]> factors = new ArrayList<>();
+    private final List<float[]> terms = new ArrayList<>();
+    private final Matrix[] between = new Matrix[2];
+    private final Matrix input;
+    private final float[] row;
+    private final float[] raw;
+
+    Layers(MultiLayerNetwork network, List<Block> blocks, int piece, long out, long rows) {
+        this.blocks = blocks;
+        this.rows = rows;
+        parameters = Matrix.view(network.params(), 1);
+        int inputs = blocks.get(0).inputs;
+        int outputs = blocks.get(blocks.size() - 1).outputs;
+        int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(1);
+        result = Matrix.view(out, rows * outputs, outputs, 1);
+        input = Matrix.allocate(piece, inputs, 1);
+        between[0] = Matrix.allocate(piece, widest, 1);
+        between[1] = Matrix.allocate(piece, widest, 1);
+        row = new float[widest];
+        raw = new float[piece * inputs];
+        blocks.forEach(this::fold);
+    }
+
+    /** What follows the products is one factor and one term, unless an activation lies between. */
+    private void fold(Block block) {
+        int n = block.outputs;
+        float[] factor = new float[n];
+        float[] term = new float[n];
+        Arrays.fill(factor, 1f);
+        if (block.normalised()) {
+            float[] mean = read(block.mean(), n);
+            float[] variance = read(block.variance(), n);
+            float[] scale = read(block.scale, n);
+            parameters.read(0, block.shift(), term, n);
+            for (int i = 0; i < n; i++) {
+                factor[i] = (float) (scale[i] / Math.sqrt(variance[i] + block.epsilon));
+                term[i] -= mean[i] * factor[i];
+            }
+        }
+        factors.add(factor);
+        terms.add(term);
+    }
+
+    private float[] read(int place, int n) {
+        float[] values = new float[n];
+        parameters.read(0, place, values, n);
+        return values;
+    }
+
+    /** Takes pieces until there are none left. */
+    void takeAll(Inference.Source source, AtomicLong next, int piece) {
+        for (long first = next.getAndAdd(piece); first < rows; first = next.getAndAdd(piece)) {
+            int count = (int) Math.min(piece, rows - first);
+            source.read(first, count, raw);
+            input.write(0, 0, raw, count * input.columns);
+            run(first, count);
+        }
+    }
+
+    private void run(long first, int count) {
+        Matrix x = input;
+        for (int k = 0; k < blocks.size(); k++) {
+            Block block = blocks.get(k);
+            boolean last = k == blocks.size() - 1;
+            Matrix out = between[k % 2].as(block.outputs);
+            Gemm.forward(0, x, parameters, block.weights, out, count, 0, block.outputs);
+            finish(k, out, count, last ? first : -1);
+            x = out;
+        }
+    }
+
+    /** Bias, normalisation and activations of all rows; those of the last block go to the caller. */
+    private void finish(int k, Matrix values, int count, long first) {
+        Block block = blocks.get(k);
+        int n = block.outputs;
+        float[] bias = block.bias >= 0 ? read(block.bias, n) : null;
+        for (int r = 0; r < count; r++) {
+            values.read(0, r * n, row, n);
+            if (bias != null) {
+                Loops.add(row, bias, n);
+            }
+            block.inner.apply(row, n);
+            if (block.normalised()) {
+                Loops.affine(row, factors.get(k), terms.get(k), n);
+                block.outer.apply(row, n);
+            }
+            if (block.softmax) {
+                Objective.softmax(row, n);
+            }
+            if (first < 0) {
+                values.write(0, r * n, row, n);
+            } else {
+                result.at(0, (first + r) * n).put(row, 0, n);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        input.close();
+        between[0].close();
+        between[1].close();
+    }
+}

@@ -1,0 +1,67 @@
+package org.pyimgret.nn.engine;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Collections;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.nn.Json;
+import org.pyimgret.nn.NetworkFactory;
+
+/** The short path of encoding against Deeplearning4j's own. */
+class InferenceTest {
+
+    private static final String SETTINGS =
+            "{'seed': 5, 'input': {'kind': 'dense', 'size': 30}, 'updater': {'type': 'adam'}, 'layers': ["
+                    + "{'type': 'Dense', 'n_out': 41, 'bias': false}, {'type': 'BatchNormalization'},"
+                    + "{'type': 'Activation', 'activation': 'relu'},"
+                    + "{'type': 'Dense', 'n_out': 7, 'activation': 'tanh'}, {'type': 'BatchNormalization'},"
+                    + "{'type': 'Dense', 'n_out': 17, 'activation': 'sigmoid'},"
+                    + "{'type': 'Output', 'n_out': 9, 'activation': 'softmax', 'loss': 'categorical_cross_entropy'}]}";
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 383, 1000})
+    void givesWhatEveryLayerGives(int rows) {
+        MultiLayerNetwork network = network();
+        INDArray x = Nd4j.rand(new long[] {rows, 30});
+        for (int to : new int[] {0, 1, 2, 4, 6}) {
+            INDArray expected = network.feedForwardToLayer(to, x, false).get(to + 1);
+            assertClose(expected, run(network, 0, to, x));
+        }
+        INDArray code = network.feedForwardToLayer(4, x, false).get(5);
+        assertClose(network.output(x, false), run(network, 5, 6, code));
+    }
+
+    private static INDArray run(MultiLayerNetwork network, int from, int to, INDArray input) {
+        Inference inference = Inference.of(network, from, to).orElseThrow();
+        float[] values = input.dup('c').data().asFloat();
+        int n = (int) input.size(1);
+        Inference.Source source = (first, count, out) -> System.arraycopy(values, (int) first * n, out, 0, count * n);
+        INDArray out = Nd4j.createUninitialized(new long[] {input.size(0), inference.width()}, 'c');
+        inference.run(Collections.nCopies(Inference.threads(), source), input.size(0), out.data().address());
+        return out;
+    }
+
+    @org.junit.jupiter.api.Test
+    void leavesAnIncompleteBlockToDeeplearning4j() {
+        assertFalse(Inference.of(network(), 1, 6).isPresent());
+    }
+
+    private static MultiLayerNetwork network() {
+        MultiLayerNetwork network = NetworkFactory.create(Json.parse(SETTINGS.replace('\'', '"')));
+        Nd4j.getRandom().setSeed(11);
+        for (int i = 0; i < 3; i++) {
+            network.fit(Nd4j.rand(new long[] {50, 30}), Nd4j.rand(new long[] {50, 9}));
+        }
+        return network;
+    }
+
+    private static void assertClose(INDArray expected, INDArray got) {
+        double worst = expected.sub(got).amaxNumber().doubleValue();
+        assertTrue(worst < 1e-5, "the largest difference is " + worst);
+    }
+}
