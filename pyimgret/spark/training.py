@@ -45,7 +45,8 @@ def train(
     Each worker trains on ``averaging_frequency`` batches of the model's ``batch_size``; then
     the parameters (and the updater's state) of all are averaged. With few batches between
     averagings this is nearly training with batches ``workers`` times as large. A model that
-    is fitted already goes on from its weights.
+    is fitted already goes on from its weights, and so does a `DeepAutoencoder` after
+    ``pretrain``, which is then fine-tuned.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def train(
         model._adopt(
             JavaNetwork.restore(folder / "network.zip"), shape, preprocessor, model._code_layer()
         )
-    model.history_ = history.lists
+    model.history_ = getattr(model, "history_", {}) | history.lists
     model.__dict__["spark_"] = end
     return model
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyimgret import spark
 from pyimgret.datasets import load_digits
 from pyimgret.networks import Autoencoder
+from pyimgret.networks.base import Model
 from tests.spark.cluster import Cluster
 
 EPOCHS = 6
@@ -43,7 +44,7 @@ def digits_model(batch_size: int) -> Autoencoder:
     )
 
 
-def error(model: Autoencoder, images: NDArray[np.uint8]) -> float:
+def error(model: Model, images: NDArray[np.uint8]) -> float:
     """Return the squared error of a picture's reconstruction, summed over its pixels."""
     difference = model.reconstruct(images) - images.astype(np.float32) / 255
     return float((difference**2).sum(axis=(1, 2)).mean())

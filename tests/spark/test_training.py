@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 import pyimgret
 from pyimgret import spark
 from pyimgret.exceptions import JavaCallError
-from pyimgret.networks import Autoencoder
+from pyimgret.layers import Convolution2D, Dense, Output
+from pyimgret.networks import Autoencoder, Network
+from pyimgret.networks.deep import DeepAutoencoder
 from pyimgret.preprocessing import Preprocessor
 from tests.spark.cluster import Cluster
 from tests.spark.conftest import EPOCHS, digits_model, error, on
@@ -63,6 +65,33 @@ def test_a_worker_killed_in_the_middle_costs_no_accuracy(
     assert (executors[0], executors[-1]) == (2, 1)
     assert len(executors) == EPOCHS
     assert error(model, all_digits) <= 1.1 * error(single, all_digits)
+
+
+def test_convolutions_learn_classes(
+    shuffled_digits: tuple[NDArray[np.uint8], NDArray[np.int64]], tmp_path: Path
+) -> None:
+    images, labels = shuffled_digits[0][:2000], shuffled_digits[1][:2000]
+    np.save(tmp_path / "x.npy", images)
+    network = Network(
+        [Convolution2D(8, 5, 2, activation="relu"), Dense(32, "relu"),
+         Output(10, "categorical_cross_entropy", "softmax")],
+        input="convolutional", epochs=4, batch_size=32, learning_rate=3e-3, random_state=1,
+    )  # fmt: skip
+    spark.train(network, spark.Arrays(tmp_path / "x.npy"), labels, options=on("local[2]"))
+    assert network.score(images, labels) > 0.8
+
+
+def test_a_pretrained_network_is_fine_tuned_from_its_weights(
+    all_digits: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    images = all_digits[::5]
+    np.save(tmp_path / "x.npy", images)
+    model = DeepAutoencoder((64,), 16, rbm_epochs=3, epochs=3, batch_size=32, random_state=1)
+    before = error(model.pretrain(images), images)
+    spark.train(model, spark.Arrays(tmp_path / "x.npy"), options=on("local[2]"))
+    assert error(model, images) < 0.8 * before
+    assert len(model.history_["loss"]) == 3
+    assert any(name.startswith("rbm_1_") for name in model.history_)
 
 
 def test_a_job_that_fails_says_why(digits_file: Path) -> None:

@@ -142,6 +142,7 @@ public final class SparkEncoder {
         Dataset<Row> all = session.read().parquet(output);
         long broken = all.where("broken = 'true'").count();
         Map<String, Object> end = new LinkedHashMap<>();
+        end.put("kind", Settings.text(job.get("input"), "kind", "array"));
         end.put("images", images);
         end.put("embeddings", all.where("broken = 'false'").count());
         end.put("broken", broken);
