@@ -24,6 +24,12 @@ CARRIED = (
 )
 
 
+def _spark(root: Path) -> list[Path]:
+    """List what builds the Spark part, which few need: at its first use, where it is used."""
+    sources = sorted((root / "java").glob("*/src/main/**/*.java"))
+    return [root / "java" / "spark" / "pom.xml", *sources]
+
+
 class WheelHook(BuildHookInterface):  # type: ignore[type-arg]
     """Builds the jar before a wheel is put together."""
 
@@ -34,6 +40,7 @@ class WheelHook(BuildHookInterface):  # type: ignore[type-arg]
         root = Path(self.root)
         jar = self._jar(root)
         carried = {str(root / name): f"{BUNDLE}/{name}" for name in CARRIED}
+        carried |= {str(path): f"{BUNDLE}/{path.relative_to(root)}" for path in _spark(root)}
         build_data["force_include"] |= carried | {str(jar): f"{BUNDLE}/{jar.name}"}
 
     def _jar(self, root: Path) -> Path:

@@ -50,9 +50,9 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, copy)
     ours = list(build.glob("*.jar"))
-    _run(
+    run(
         [
-            _maven(build), "-B", "-q", "-pl", "java/core", *([] if ours else ["package"]),
+            find_maven(build), "-B", "-q", "-pl", "java/core", *([] if ours else ["package"]),
             "dependency:copy-dependencies", "-Dmaven.test.skip=true", "-DincludeScope=runtime",
             f"-Dnd4j.platform={target}", f"-Dnd4j.extension={extension}",
             f"-DoutputDirectory={staging}",
@@ -78,8 +78,14 @@ def _wrapper(root: Path) -> list[Path]:
     return [root / name for name in names if (root / name).exists()]
 
 
-def _maven(build: Path) -> str:
-    """Return Maven, or the wrapper that fetches one."""
+def find_maven(build: Path) -> str:
+    """Return Maven, or the wrapper that fetches one.
+
+    Raises
+    ------
+    JvmStartError
+        When there is neither; the message tells how to install it.
+    """
     found = shutil.which("mvn")
     if found:
         return found
@@ -102,7 +108,14 @@ def _can_run_wrapper() -> bool:
     return bool(java and loads and shutil.which("sh") and shutil.which("unzip"))
 
 
-def _run(command: list[str], folder: Path, staging: Path) -> None:
+def run(command: list[str], folder: Path, staging: Path) -> None:
+    """Run Maven in a folder, with a line of progress; ``staging`` is where the jars go.
+
+    Raises
+    ------
+    JvmStartError
+        When it fails.
+    """
     start = time.monotonic()
     live = sys.stderr.isatty()
     print("pyimgret: fetching Deeplearning4j by Maven (once) ...", file=sys.stderr, flush=True)

@@ -7,11 +7,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pyimgret._jvm import jars
+from pyimgret._jvm import jars, maven
 from pyimgret.exceptions import JvmStartError
 
 #: Spark brings its own logging; a second binding would win or lose by chance.
-_NOT_SHIPPED = ("slf4j-", "junit", "opentest4j", "apiguardian")
+_NOT_SHIPPED = ("slf4j-",)
 _NAME = "pyimgret-spark-"
 
 
@@ -21,7 +21,7 @@ def spark_jars() -> tuple[Path, list[Path]]:
     Raises
     ------
     JvmStartError
-        When Maven is missing or fails.
+        When Maven is missing or fails, or a jar is not the one that was published.
     """
     target, extension = jars.native_classifier()
     folder = jars.cache_folder() / f"spark-{_fingerprint()}-{target}{extension}"
@@ -32,18 +32,20 @@ def spark_jars() -> tuple[Path, list[Path]]:
     return application, [j for j in found if j is not application]
 
 
-def _sources() -> list[Path]:
-    module = jars._ROOT / "java" / "spark"
+def _files(root: Path) -> list[Path]:
+    """List poms and sources of both modules, and the Maven wrapper."""
+    module = root / "java" / "spark"
     if not (module / "pom.xml").exists():
-        raise JvmStartError(f"The Java sources of the Spark part are not at {module}.")
+        raise JvmStartError(f"The Java part of pyimgret.spark is not at {module}.")
     own = [module / "pom.xml", *sorted((module / "src" / "main").rglob("*.*"))]
-    return [*jars._sources(), *own]
+    return [*(path for path in maven.files_of(root) if path.suffix != ".jar"), *own]
 
 
 def _fingerprint() -> str:
+    root = jars.project_root()
     digest = hashlib.sha256()
-    for path in _sources():
-        digest.update(str(path.relative_to(jars._ROOT)).encode())
+    for path in _files(root):
+        digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -53,7 +55,10 @@ def _fill(folder: Path, target: str, extension: str) -> None:
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
     try:
         _build(staging, target, extension)
+        jars.verify(staging)
         (staging / "complete").touch()
+        # NB: mkdtemp's folder is the user's alone; a cache may be shared.
+        staging.chmod(0o755)
         try:
             staging.rename(folder)
         except OSError:
@@ -65,18 +70,19 @@ def _fill(folder: Path, target: str, extension: str) -> None:
 
 
 def _build(staging: Path, target: str, extension: str) -> None:
+    root = jars.project_root()
     build = staging / "build"
-    for source in _sources():
-        copy = build / source.relative_to(jars._ROOT)
+    for source in _files(root):
+        copy = build / source.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
+        shutil.copy(source, copy)
     command = [
-        jars._maven(), "-B", "-q", "-Pspark", "-pl", "java/spark", "-am", "package",
-        "dependency:copy-dependencies", "-DskipTests", "-Dmaven.test.skip=true",
-        "-DincludeScope=runtime", f"-Dnd4j.platform={target}", f"-Dnd4j.extension={extension}",
+        maven.find_maven(build), "-B", "-q", "-Pspark", "-pl", "java/spark", "-am", "package",
+        "dependency:copy-dependencies", "-Dmaven.test.skip=true", "-DincludeScope=runtime",
+        f"-Dnd4j.platform={target}", f"-Dnd4j.extension={extension}",
         f"-DoutputDirectory={staging}",
     ]  # fmt: skip
-    jars._run(command, build, staging)
+    maven.run(command, build, staging)
     for jar in build.glob("java/*/target/pyimgret-*.jar"):
         shutil.copyfile(jar, staging / jar.name)
     shutil.rmtree(build)
