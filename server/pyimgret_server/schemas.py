@@ -16,10 +16,12 @@ from pydantic import (
     model_validator,
 )
 
+from pyimgret.index.items import to_json
+
 _ABSENT: Any = Field(default=None)
 """A field that may be left out, but is not null when it is there."""
 
-_NO_KEY: Any = Field(default=None, description="By default the item's id.")
+_NO_KEY: Any = Field(default=None, description="By default a new one.")
 
 _QUERIES: Final = ("image", "vector", "key")
 
@@ -46,11 +48,17 @@ def _storable(text: str) -> str:
     return text
 
 
+def _plain_json(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse NaN and infinity, which Python's JSON has and JSON has not."""
+    to_json(metadata)
+    return metadata
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, Field(min_length=1, max_length=4096)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Vector = Annotated[list[Number], Field(min_length=1, max_length=65_536)]
-Metadata = dict[Text, JsonValue]
+Metadata = Annotated[dict[Text, JsonValue], AfterValidator(_plain_json)]
 
 
 class _Strict(BaseModel):

@@ -1,0 +1,93 @@
+"""The OpenAPI document: complete, and kept (schemathesis asks what it allows, and what not)."""
+
+from __future__ import annotations
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    ignored_auth,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+from server_fakes import FakeEncoder, pictures
+
+from pyimgret.index import Index
+from pyimgret_server import Settings, create_app
+from pyimgret_server.keys import make_key
+
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    negative_data_rejection,
+    ignored_auth,
+    unsupported_method,
+    allow_header_conformance,
+)
+OPERATIONS = {
+    ("POST", "/v1/search"),
+    ("POST", "/v1/embed"),
+    ("POST", "/v1/explain"),
+    ("GET", "/v1/items"),
+    ("POST", "/v1/items"),
+    ("GET", "/v1/items/{id}"),
+    ("DELETE", "/v1/items/{id}"),
+    ("GET", "/v1/items/{id}/thumbnail"),
+    ("GET", "/v1/index"),
+    ("GET", "/v2/health/live"),
+    ("GET", "/v2/health/ready"),
+}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("openapi")
+    key = make_key(folder / "keys", "schemathesis")
+    index = Index.create(folder / "idx", FakeEncoder())
+    index.add(list(pictures(10)), keys=[f"a/{n}.png" for n in range(10)])
+    app = create_app(
+        index, Settings(writable=True, api_keys=folder / "keys"),
+        explainer=lambda *_: (0.5, pictures(1)[0] / 255, pictures(1)[0] / 255),
+    )  # fmt: skip
+    yield app, key
+    app.extensions["pyimgret"].close()
+
+
+@pytest.fixture(scope="module")
+def documented(service):
+    return schemathesis.openapi.from_wsgi("/openapi.json", service[0])
+
+
+schema = schemathesis.pytest.from_fixture("documented")
+
+
+@schema.parametrize()
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+def test_every_answer_conforms(case, service):
+    """Send what the document allows and what it forbids; look at each answer."""
+    case.headers["Authorization"] = f"Bearer {service[1]}"
+    case.call_and_validate(checks=CHECKS)
+
+
+def test_the_document_names_every_operation_and_its_errors(service):
+    document = service[0].test_client().get("/openapi.json").get_json()
+    assert document["openapi"].startswith("3.1")
+    found = {(m.upper(), path) for path, item in document["paths"].items() for m in item}
+    assert found == OPERATIONS
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            assert operation["summary"]
+            errors = {s: r for s, r in operation["responses"].items() if s >= "400"}
+            assert {"400", "429", "503"} <= set(errors), path
+            assert all("application/problem+json" in r["content"] for r in errors.values())
+    bodies = document["paths"]["/v1/search"]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"multipart/form-data", "application/json"}
