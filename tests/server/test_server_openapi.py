@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
@@ -46,6 +47,14 @@ OPERATIONS = {
     ("GET", "/v2/health/live"),
     ("GET", "/v2/health/ready"),
 }
+# NB: where nothing is sent, nothing can be wrong.
+NOTHING_TO_SEND = ("/v1/index", "/v2/health/live", "/v2/health/ready")
+QUESTIONS = [
+    pytest.param(method, path, mode, id=f"{method} {path} {mode.value}")
+    for method, path in sorted(OPERATIONS)
+    for mode in GenerationMode
+    if mode is GenerationMode.POSITIVE or path not in NOTHING_TO_SEND
+]
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +76,21 @@ def documented(service):
     return schemathesis.openapi.from_wsgi("/openapi.json", service[0])
 
 
-schema = schemathesis.pytest.from_fixture("documented")
+@pytest.mark.parametrize("examples", [25, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("method", "path", "mode"), QUESTIONS)
+def test_every_answer_conforms(service, documented, method, path, mode, examples):
+    """Send what the document allows, or what it forbids; look at each answer."""
 
+    @settings(
+        max_examples=examples, derandomize=examples < 100, deadline=None, database=None,
+        suppress_health_check=HealthCheck,
+    )  # fmt: skip
+    @given(documented[path][method].as_strategy(generation_mode=mode))
+    def ask(case):
+        case.headers["Authorization"] = f"Bearer {service[1]}"
+        case.call_and_validate(checks=CHECKS)
 
-@schema.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-def test_every_answer_conforms(case, service):
-    """Send what the document allows and what it forbids; look at each answer."""
-    case.headers["Authorization"] = f"Bearer {service[1]}"
-    case.call_and_validate(checks=CHECKS)
+    ask()
 
 
 def test_the_document_names_every_operation_and_its_errors(service):

@@ -1,0 +1,274 @@
+"""The web server: stopping, reloading, slow and vanishing clients, floods, a killed process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from server_fakes import pictures, png, served
+
+from pyimgret.index import Index
+from pyimgret_server.keys import make_key
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from server_fakes import FakeEncoder
+from pyimgret.index import lifecycle
+lifecycle.load_encoder = lambda directory, expected: FakeEncoder()
+from pyimgret.cli import main
+main(sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def live(make_app):
+    """Give the address of a running service."""
+    with served(make_app(max_upload=100_000)) as address:
+        yield address
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start ``pyimgret serve`` in processes, killed at the end at the latest."""
+    processes = []
+
+    def start(*arguments: str):
+        port = str(free_port())
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(Path(__file__).parent), "serve", "--port", port,
+             *arguments], stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        processes.append(process)
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                fetch(f"{address}/v2/health/ready")
+                return process, address
+            except OSError:
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.1)
+        raise TimeoutError
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+
+def fetch(url: str, body: object = None, method: str | None = None, **headers: str):
+    """Return status and document of an answer."""
+    data = None if body is None else json.dumps(body).encode()
+    if data is not None:
+        headers["Content-Type"] = "application/json"
+    request = urllib.request.Request(url, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def connect(address: str) -> socket.socket:
+    host, port = address.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def raw(address: str, request: bytes) -> bytes:
+    """Return what comes back for the bytes of a request, until the connection is closed."""
+    with connect(address) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        parts = []
+        while data := connection.recv(65536):
+            parts.append(data)
+        return b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * 32_900 + b" HTTP/1.1\r\n\r\n", b"431"),
+        (b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n", b"413"),
+        (b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b"400"),
+        (b"POST /v1/search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", b"501"),
+    ],
+)
+def test_what_is_no_proper_http_is_answered_with_a_problem(live, request_, status):
+    answer = raw(live, request_)
+    assert answer.split(b" ")[1] == status
+    assert b"application/problem+json" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == int(status)
+
+
+def test_slow_clients_take_no_thread_from_the_others(live):
+    slow = [connect(live) for _ in range(60)]
+    try:
+        for connection in slow:
+            connection.sendall(
+                b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n{"
+            )
+        began = time.monotonic()
+        for _ in range(5):
+            assert fetch(f"{live}/v1/search", {"key": "a/1.png"})[0] == 200
+        assert time.monotonic() - began < 5
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_dropped_connections_leave_nothing_behind(live, encoder):
+    body = json.dumps({"key": "a/1.png"}).encode()
+    head = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    threads = threading.active_count()
+    for number in range(150):
+        with connect(live) as connection:
+            content = b"Content-Length: %d\r\n\r\n" % (len(body) + (number % 2))
+            connection.sendall(head + content + body)
+    assert fetch(f"{live}/v1/search", {"key": "a/1.png"})[0] == 200
+    assert threading.active_count() <= threads
+
+
+def test_a_flood_is_shed_with_503_and_served_afterwards(make_app, encoder):
+    app = make_app(threads=2, queue_size=4, batch_size=4)
+    with served(app) as address:
+        encoder.gate.clear()
+        body = {"image": base64.b64encode(png(pictures(1)[0])).decode()}
+        with ThreadPoolExecutor(24) as pool:
+            asked = [pool.submit(fetch, f"{address}/v1/search", body) for _ in range(24)]
+            time.sleep(1.0)
+            encoder.gate.set()
+            statuses = [future.result()[0] for future in asked]
+        assert set(statuses) <= {200, 503}
+        assert statuses.count(503) >= 10
+        assert statuses.count(200) >= 2
+        assert fetch(f"{address}/v1/search", body)[0] == 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
+def test_sigterm_finishes_what_is_running_refuses_what_is_new_and_ends_with_0(start, index):
+    process, address = start("--index", str(index.directory))
+    with ThreadPoolExecutor(4) as pool:
+        body = {"vector": [1.0] * 16, "k": 5}
+        asked = [pool.submit(fetch, f"{address}/v1/search", body) for _ in range(20)]
+        asked[0].result()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        for future in asked:
+            error = future.exception()
+            assert isinstance(error, OSError) or future.result()[0] in (200, 503)
+    with pytest.raises(OSError, match="refused"):
+        fetch(f"{address}/v2/health/live")
+    log = process.stderr.read()
+    assert "Traceback" not in log
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert lines[-1]["message"] == "stopped"
+
+
+def test_a_running_request_is_finished_when_the_server_stops(make_app, encoder):
+    app = make_app()
+    with served(app) as address, ThreadPoolExecutor(1) as pool:
+        encoder.gate.clear()
+        image = base64.b64encode(png(pictures(1)[0])).decode()
+        running = pool.submit(fetch, f"{address}/v1/search", {"image": image})
+        engine = app.extensions["pyimgret"]._engine
+        until = time.monotonic() + 10
+        while not app.extensions["pyimgret"]._users.get(engine) and time.monotonic() < until:
+            time.sleep(0.01)
+        threading.Timer(0.3, encoder.gate.set).start()
+    assert running.result()[0] == 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_sighup_swaps_to_another_index_and_goes_back_when_it_does_not_load(start, tmp_path):
+    for name, count in (("one", 3), ("two", 5)):
+        with Index.create(tmp_path / name, dimension=4) as made:
+            made.add([[1.0, 0, 0, n] for n in range(count)])
+    link = tmp_path / "current"
+    link.symlink_to("one")
+    process, address = start("--index", str(link))
+
+    def swapped(target: str, count: int) -> bool:
+        link.unlink()
+        link.symlink_to(target)
+        process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            if fetch(f"{address}/v1/index")[1]["count"] == count:
+                return True
+            time.sleep(0.05)
+        return False
+
+    assert swapped("two", 5)
+    assert swapped("nowhere", 5)
+    time.sleep(0.5)
+    assert fetch(f"{address}/v1/search", {"vector": [1.0, 0, 0, 1]})[0] == 200
+
+
+def test_what_was_acknowledged_survives_kill_9(start, index, tmp_path):
+    key = make_key(tmp_path / "keys", "k")
+    arguments = ("--index", str(index.directory), "--writable", "--api-key-file",
+                 str(tmp_path / "keys"))  # fmt: skip
+    process, address = start(*arguments)
+    acknowledged, headers = [], {"Authorization": f"Bearer {key}"}
+
+    def write(writer: int) -> None:
+        for number in range(10_000):
+            body = {"vector": [1.0 + writer, *[float(number)] * 15], "key": f"{writer}/{number}"}
+            try:
+                status, _ = fetch(f"{address}/v1/items", body, **headers)
+            except OSError:
+                return
+            assert status == 201
+            acknowledged.append(body["key"])
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 30
+    while len(acknowledged) < 40 and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    assert len(acknowledged) >= 40
+    _, address = start(*arguments)
+    for name in acknowledged:
+        assert fetch(f"{address}/v1/items?key={name}")[0] == 200
+    assert fetch(f"{address}/v1/index")[1]["count"] >= 30 + len(acknowledged)
+
+
+def test_new_api_key_prints_the_key_once(tmp_path):
+    from click.testing import CliRunner
+
+    from pyimgret.cli import main
+
+    file = str(tmp_path / "keys")
+    done = CliRunner().invoke(main, ["serve", "--api-key-file", file, "--new-api-key", "me"])
+    assert done.exit_code == 0
+    assert done.stdout.strip() not in Path(file).read_text()
+    assert CliRunner().invoke(main, ["serve"]).exit_code == 2
+    assert CliRunner().invoke(main, ["serve", "--new-api-key", "me"]).exit_code == 2
+    nothing = CliRunner().invoke(main, ["serve", "--index", str(tmp_path / "none")])
+    assert (nothing.exit_code, "holds no index" in nothing.stderr) == (1, True)
