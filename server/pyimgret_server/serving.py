@@ -26,7 +26,7 @@ from pyimgret_server.problems import MEDIA_TYPE, ProblemError, busy
 from pyimgret_server.service import Service
 
 _log = logging.getLogger("pyimgret_server")
-_HEADERS_LIMIT = 32_768
+_HEADERS_LIMIT = 30_000
 _IDLE_SECONDS = 60
 _CONNECTIONS = 1_000
 _DRAIN_SECONDS = 30.0
