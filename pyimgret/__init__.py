@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pyimgret._jvm import JvmSettings as JvmSettings
     from pyimgret._jvm import configure as configure
+    from pyimgret._jvm import with_java as with_java
     from pyimgret.decomposition import PCA as PCA
     from pyimgret.decomposition import SVD as SVD
     from pyimgret.encoder import Encoder as Encoder
@@ -44,6 +45,7 @@ _HOMES = {
     "SVD": "decomposition",
     "configure": "_jvm",
     "load": "networks",
+    "with_java": "_jvm",
 }
 
 __all__ = sorted(_HOMES)

@@ -5,6 +5,15 @@ on one thread that the room owns. Java objects stay in Java; Python holds number
 """
 
 from pyimgret._jvm.bridge import JavaObject, bridge
+from pyimgret._jvm.raw import RawJava, with_java
 from pyimgret._jvm.settings import JvmSettings, configure, current_settings
 
-__all__ = ["JavaObject", "JvmSettings", "bridge", "configure", "current_settings"]
+__all__ = [
+    "JavaObject",
+    "JvmSettings",
+    "RawJava",
+    "bridge",
+    "configure",
+    "current_settings",
+    "with_java",
+]

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,30 @@ class Bridge:
         JavaCallError
             When the method throws.
         """
+        if self._room.inside:
+            return self._room.call(lambda java: self._invoke(java, method, arguments, keep))
         task = self._room.submit(lambda java: self._invoke(java, method, arguments, keep))
+        _wait_to_the_end(task.wait)
+        return task.result()
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Run a function on the room's thread, where calls go straight through.
+
+        Raises
+        ------
+        JavaCallError
+            When a Java method that it calls throws.
+        """
+
+        def guarded() -> Any:
+            try:
+                return function()
+            except Exception as error:
+                _raise(error, getattr(function, "__name__", "a function"))
+
+        if self._room.inside:
+            return guarded()
+        task = self._room.submit(lambda _java: guarded())
         _wait_to_the_end(task.wait)
         return task.result()
 
@@ -95,7 +118,7 @@ class Bridge:
         try:
             return getattr(java, method)(*arguments)
         except Exception as error:
-            raise _translated(error, method) from error
+            _raise(error, method)
 
     def _empty_garbage(self, java: Any) -> None:
         with self._garbage_lock:
@@ -111,6 +134,14 @@ def _wait_to_the_end(wait: Callable[[], bool]) -> None:
     except KeyboardInterrupt:
         wait()
         raise
+
+
+def _raise(error: Exception, method: str) -> NoReturn:
+    """Raise a Java exception as one of ours, and Python's own as it is."""
+    translated = _translated(error, method)
+    if translated is error:
+        raise error
+    raise translated from error
 
 
 def _translated(error: Exception, method: str) -> Exception:

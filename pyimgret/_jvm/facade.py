@@ -50,6 +50,7 @@ _GRAPH: dict[str, str] = {
     "getGraphParameter": f"(J{_STRING}J)V",
     "setGraphParameter": f"(J{_STRING}J)V",
     "graphOutputShape": f"(J{_STRING}{_STRING}){_STRING}",
+    "javaGraph": "(J)Lorg/deeplearning4j/nn/graph/ComputationGraph;",
     "activateGraph": f"(J{_STRING}{_STRING}IJJ)V",
 }
 

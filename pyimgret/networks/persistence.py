@@ -136,7 +136,9 @@ def load(
         return _load_plain(file, code_layer, preprocessing, shape)
     try:
         return _load_described(file, metadata)
-    except (KeyError, TypeError) as error:
+    except ModelFormatError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelFormatError(f"{file}: {METADATA} lacks or garbles {error}.") from error
 
 

@@ -142,6 +142,16 @@ public final class GraphBridge {
         graph(graph).activate(Json.parse(images), vertex, batchSize, out, width);
     }
 
+    /**
+     * Gives the network itself to those who script Deeplearning4j.
+     *
+     * @param graph handle
+     * @return the network
+     */
+    public static ComputationGraph javaGraph(long graph) {
+        return graph(graph).stored();
+    }
+
     private static GraphNetwork graph(long handle) {
         return Handles.get(handle, GraphNetwork.class);
     }
