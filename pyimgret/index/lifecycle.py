@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sqlite3
 import time
@@ -52,7 +51,9 @@ def as_encoder(encoder: Any) -> EncoderLike:
     """Return an encoder as it is, and a fitted model wrapped into one."""
     if hasattr(encoder, "encode_tensors") and hasattr(encoder, "model_checksum"):
         return cast(EncoderLike, encoder)
-    return cast(EncoderLike, importlib.import_module("pyimgret.encoder").Encoder(encoder))
+    from pyimgret.encoder import Encoder
+
+    return cast(EncoderLike, Encoder(encoder))
 
 
 def load_encoder(directory: Path, expected: str) -> EncoderLike:
@@ -63,7 +64,9 @@ def load_encoder(directory: Path, expected: str) -> EncoderLike:
             f"{directory} was made without a model: give vectors, or open it with "
             "Index.open(directory, encoder)."
         )
-    encoder = cast(EncoderLike, importlib.import_module("pyimgret.encoder").Encoder.load(path))
+    from pyimgret.encoder import Encoder
+
+    encoder = cast(EncoderLike, Encoder.load(path))
     check_model(encoder, expected)
     return encoder
 
