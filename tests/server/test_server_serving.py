@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -18,20 +18,10 @@ from pathlib import Path
 
 import pytest
 from server_fakes import pictures, png, served
+from server_process import Process
 
 from pyimgret.index import Index
 from pyimgret_server.keys import make_key
-
-_PROGRAM = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from server_fakes import FakeEncoder
-from pyimgret.index import lifecycle
-lifecycle.load_encoder = lambda directory, expected: FakeEncoder()
-from pyimgret.cli import main
-main(sys.argv[2:])
-"""
 
 
 @pytest.fixture
@@ -42,36 +32,10 @@ def live(make_app):
 
 
 @pytest.fixture
-def start(tmp_path):
+def start():
     """Start ``pyimgret serve`` in processes, killed at the end at the latest."""
-    processes = []
-
-    def start(*arguments: str):
-        port = str(free_port())
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(Path(__file__).parent), "serve", "--port", port,
-             *arguments], stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        processes.append(process)
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                fetch(f"{address}/v2/health/ready")
-                return process, address
-            except OSError:
-                assert process.poll() is None, process.stderr.read()
-                time.sleep(0.1)
-        raise TimeoutError
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+    with contextlib.ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(Process(*arguments, fake=True))
 
 
 def fetch(url: str, body: object = None, method: str | None = None, **headers: str):
@@ -168,7 +132,8 @@ def test_a_flood_is_shed_with_503_and_served_afterwards(make_app, encoder):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
 def test_sigterm_finishes_what_is_running_refuses_what_is_new_and_ends_with_0(start, index):
-    process, address = start("--index", str(index.directory))
+    server = start("--index", index.directory)
+    process, address = server.process, server.address
     with ThreadPoolExecutor(4) as pool:
         body = {"vector": [1.0] * 16, "k": 5}
         asked = [pool.submit(fetch, f"{address}/v1/search", body) for _ in range(20)]
@@ -180,7 +145,7 @@ def test_sigterm_finishes_what_is_running_refuses_what_is_new_and_ends_with_0(st
             assert isinstance(error, OSError) or future.result()[0] in (200, 503)
     with pytest.raises(OSError, match="refused"):
         fetch(f"{address}/v2/health/live")
-    log = process.stderr.read()
+    log = server.log()
     assert "Traceback" not in log
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert lines[-1]["message"] == "stopped"
@@ -207,7 +172,8 @@ def test_sighup_swaps_to_another_index_and_goes_back_when_it_does_not_load(start
             made.add([[1.0, 0, 0, n] for n in range(count)])
     link = tmp_path / "current"
     link.symlink_to("one")
-    process, address = start("--index", str(link))
+    server = start("--index", link)
+    process, address = server.process, server.address
 
     def swapped(target: str, count: int) -> bool:
         link.unlink()
@@ -228,9 +194,10 @@ def test_sighup_swaps_to_another_index_and_goes_back_when_it_does_not_load(start
 
 def test_what_was_acknowledged_survives_kill_9(start, index, tmp_path):
     key = make_key(tmp_path / "keys", "k")
-    arguments = ("--index", str(index.directory), "--writable", "--api-key-file",
-                 str(tmp_path / "keys"))  # fmt: skip
-    process, address = start(*arguments)
+    arguments = ("--index", index.directory, "--writable", "--api-key-file",
+                 tmp_path / "keys")  # fmt: skip
+    server = start(*arguments)
+    process, address = server.process, server.address
     acknowledged, headers = [], {"Authorization": f"Bearer {key}"}
 
     def write(writer: int) -> None:
@@ -253,7 +220,7 @@ def test_what_was_acknowledged_survives_kill_9(start, index, tmp_path):
     for thread in threads:
         thread.join()
     assert len(acknowledged) >= 40
-    _, address = start(*arguments)
+    address = start(*arguments).address
     for name in acknowledged:
         assert fetch(f"{address}/v1/items?key={name}")[0] == 200
     assert fetch(f"{address}/v1/index")[1]["count"] >= 30 + len(acknowledged)
