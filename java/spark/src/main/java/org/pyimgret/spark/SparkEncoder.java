@@ -42,7 +42,9 @@ import java.util.concurrent.Callable;
  */
 public final class SparkEncoder {
 
-    private static final int MAX_PARTS_A_CORE = 4;
+    private static final int PARTS_A_CORE = 4;
+    private static final int MIN_PART = 256;
+    private static final int MAX_PART = 1 << 14;
 
     private final JavaSparkContext spark;
     private final JsonNode job;
@@ -93,8 +95,10 @@ public final class SparkEncoder {
 
     /** Parts small enough that a lost one costs little and all cores end at about the same time. */
     private int partRows(int count) {
+        // NB: the cores are known only when executors have come, and they come for a first job.
+        spark.parallelize(List.of(0), 1).count();
         int cores = Math.max(1, spark.defaultParallelism());
-        int usual = Math.max(256, Math.min(1 << 16, count / (MAX_PARTS_A_CORE * cores)));
+        int usual = Math.max(MIN_PART, Math.min(MAX_PART, count / (PARTS_A_CORE * cores)));
         return Settings.positive(job, "part_rows", usual);
     }
 

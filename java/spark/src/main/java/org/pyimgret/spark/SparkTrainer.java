@@ -5,6 +5,7 @@ import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
 import org.datavec.spark.util.SerializableHadoopConfig;
+import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.spark.api.RDDTrainingApproach;
 import org.deeplearning4j.spark.api.Repartition;
@@ -90,17 +91,33 @@ public final class SparkTrainer {
     }
 
     private MultiLayerNetwork network(int count) throws IOException {
+        JsonNode settings = Settings.required(job, "network");
+        MultiLayerNetwork network =
+                NetworkFactory.create(Schedule.stretch(settings, iterations(count)));
         String checkpoint = Settings.text(job, "checkpoint", null);
         if (checkpoint != null && Files.exists(Path.of(checkpoint))) {
-            return multiLayer(ModelFile.open(Path.of(checkpoint), true));
+            return resume(Path.of(checkpoint), network);
         }
-        JsonNode settings = Schedule.stretch(Settings.required(job, "network"), iterations(count));
-        MultiLayerNetwork network = NetworkFactory.create(settings);
         if (job.hasNonNull("parameters")) {
             Path start = Path.of(job.get("parameters").asText());
             network.setParams(Settings.floats(start, network.numParams()));
         }
         return network;
+    }
+
+    /** The network of a training that was broken off. */
+    private static MultiLayerNetwork resume(Path checkpoint, MultiLayerNetwork fresh)
+            throws IOException {
+        Model kept = ModelFile.open(checkpoint, true).network();
+        boolean same =
+                kept instanceof MultiLayerNetwork
+                        && kept.numParams() == fresh.numParams()
+                        && ((MultiLayerNetwork) kept).getnLayers() == fresh.getnLayers();
+        if (!same) {
+            throw new IllegalArgumentException(
+                    checkpoint + " is a checkpoint of another network; delete it to begin anew");
+        }
+        return (MultiLayerNetwork) kept;
     }
 
     /** Iterations that each worker will have run at the end. */
@@ -124,13 +141,6 @@ public final class SparkTrainer {
                             + " values, but the network takes "
                             + expected);
         }
-    }
-
-    private static MultiLayerNetwork multiLayer(ModelFile file) {
-        if (!(file.network() instanceof MultiLayerNetwork)) {
-            throw new IllegalArgumentException("only networks in one line are trained, no graphs");
-        }
-        return (MultiLayerNetwork) file.network();
     }
 
     private ExampleLoader loader(TrainingData data) {
