@@ -47,6 +47,7 @@ def assert_complete(folder: Path, expected: NDArray[np.float32]) -> None:
         rows = [int(key) for key in keys]
         np.add.at(seen, rows, 1)
         worst = max(worst, float(np.abs(vectors - expected[rows]).max()))
+    print(f"{seen.sum()} embeddings, largest difference {worst:.1e}")
     assert (seen == 1).all()
     assert worst <= 1e-5
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pyimgret import spark
 from pyimgret.encoder import Encoder
-from pyimgret.exceptions import ModelMismatchError
+from pyimgret.exceptions import JavaCallError, ModelMismatchError
 from pyimgret.index import Index
 from pyimgret.networks import Autoencoder
 from pyimgret.preprocessing import Preprocessor
@@ -76,6 +76,10 @@ def test_training_leaves_broken_pictures_out_and_goes_on_from_its_checkpoint(
     second = train(3)
     assert len(second.history_["loss"]) == 2
     assert second.history_["loss"][-1] < first.history_["loss"][0]
+
+    other = model(3).set_params(code_size=4)
+    with pytest.raises(JavaCallError, match="checkpoint of another network"):
+        spark.train(other, spark.Pictures(folder), options=on("local[2]"), checkpoint=checkpoint)
 
 
 def test_embeddings_of_another_model_are_refused(folder: Path, tmp_path: Path) -> None:
