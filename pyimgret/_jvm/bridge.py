@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pyimgret._jvm.facade import FACADES
 from pyimgret._jvm.jars import jar_folder
+from pyimgret._jvm.java import java_home, java_version, version_options
 from pyimgret._jvm.maven import install_hint
 from pyimgret._jvm.room import Room
 from pyimgret._jvm.settings import current_settings
@@ -176,8 +177,10 @@ def _start() -> Any:
     folder = jar_folder()
     for name, value in settings.environment().items():
         os.environ[name] = value
-    if settings.java_home:
-        os.environ["JAVA_HOME"] = settings.java_home
+    home = java_home()
+    if home:
+        os.environ["JAVA_HOME"] = home
+    options = [*settings.jvm_options(), *version_options(java_version(home))]
     # NB: pydl4j reads the class path at import, and writes into the home folder.
     os.environ["PYDL4J_CLASS_PATH"] = str(folder / "*")
     _import_pydl4j()
@@ -188,9 +191,9 @@ def _start() -> Any:
             f"({config.vm_started_at.strip().splitlines()[0] if config.vm_started_at else ''}), "
             "without the options that Deeplearning4j needs; call pyimgret first."
         )
-    config.set_options(*settings.jvm_options())
+    config.set_options(*options)
     config.set_classpath(str(folder / "*"))
-    java = _facade(settings.jvm_options())
+    java = _facade(options)
     from pyimgret._jvm.selfcheck import check
 
     check(java)

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from pyimgret._jvm.java import java_home
 from pyimgret.exceptions import JvmStartError
 
 #: How each system calls its packages for a JDK and for Maven.
@@ -103,7 +104,7 @@ def _can_run_wrapper() -> bool:
     """Say whether a JDK, a shell and a way to download are there."""
     if os.name == "nt":
         return True
-    java = os.environ.get("JAVA_HOME") or shutil.which("javac")
+    java = java_home()
     loads = shutil.which("curl") or shutil.which("wget")
     return bool(java and loads and shutil.which("sh") and shutil.which("unzip"))
 
@@ -120,9 +121,11 @@ def run(command: list[str], folder: Path, staging: Path) -> None:
     live = sys.stderr.isatty()
     print("pyimgret: fetching Deeplearning4j by Maven (once) ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryFile("w+") as log:
+        home = java_home()
         process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
+            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env=os.environ | ({"JAVA_HOME": home} if home else {}),
+        )  # fmt: skip
         try:
             while process.poll() is None:
                 time.sleep(0.2)

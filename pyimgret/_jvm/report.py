@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from pyimgret._jvm.bridge import bridge
 from pyimgret._jvm.jars import cache_folder, jar_folder, native_classifier
+from pyimgret._jvm.java import java_home
 from pyimgret._jvm.maven import install_hint
 from pyimgret._jvm.settings import available_cores, current_settings
 from pyimgret.exceptions import PyimgretError
@@ -62,7 +62,7 @@ def blas_kernel() -> str | None:
 
 
 def _java() -> str | None:
-    home = current_settings().java_home or os.environ.get("JAVA_HOME")
+    home = java_home()
     program = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     return None if program is None else _first_line([program, "-version"])
 
