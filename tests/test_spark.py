@@ -22,6 +22,7 @@ from pyimgret.exceptions import (
     JvmStartError,
 )
 from pyimgret.index import Index
+from pyimgret.index.milvus import MilvusIndex
 from pyimgret.networks import Autoencoder, Network
 from pyimgret.spark import submission, training
 from pyimgret.spark.parquet import SUMMARY
@@ -151,6 +152,14 @@ def test_embeddings_go_into_an_index(tmp_path: Path) -> None:
         assert sorted(index.keys()) == [f"p/{n}" for n in range(9)]
         best = index.search([0.1, 1.1, 0.1, 0.1], k=1)
         assert next(iter(best)).key == "p/1"
+
+
+def test_embeddings_go_into_milvus(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e", 9, told=9)
+    with MilvusIndex.create(str(tmp_path / "lite.db"), dimension=4) as index:
+        assert spark.import_embeddings(index, tmp_path / "e", batch_size=2) == 9
+        assert len(index) == 9
+        assert next(iter(index.search([0.1, 1.1, 0.1, 0.1], k=1))).key == "1"
 
 
 def test_the_import_command_takes_the_folder(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pyimgret.exceptions import IndexStoreError, MissingExtraError, ModelMismatc
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
+    from pyimgret.index.milvus import MilvusIndex
 
 #: Beside the embeddings: how many there are, and of which model.
 SUMMARY = "_pyimgret.json"
@@ -71,7 +72,7 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def import_embeddings(
-    index: Index,
+    index: Index | MilvusIndex,
     folder: str | os.PathLike[str],
     *,
     prefix: str = "",
@@ -82,8 +83,7 @@ def import_embeddings(
 
     Parameters
     ----------
-    index : Index
-        Or whatever has the same ``add``, such as a collection in Milvus.
+    index : Index or MilvusIndex
     folder : path
         What `encode` wrote.
     prefix : str
