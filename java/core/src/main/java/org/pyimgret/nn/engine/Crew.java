@@ -46,7 +46,6 @@ final class Crew implements AutoCloseable {
     /** Runs a task on every thread, and returns when all have ended. */
     void run(IntConsumer work) {
         int threads = openblas.blas_get_num_threads();
-        openblas.blas_set_num_threads(1);
         try {
             failure = null;
             arrived.set(0);
@@ -101,6 +100,8 @@ final class Crew implements AutoCloseable {
 
     private void attempt(int number) {
         try {
+            // NB: built on OpenMP, BLAS has a number of threads for each thread that calls it.
+            openblas.blas_set_num_threads(1);
             task.accept(number);
         } catch (RuntimeException | Error e) {
             if (failure == null) {

@@ -49,7 +49,12 @@ final class Matrix implements AutoCloseable {
         return new Matrix(null, address, length, columns, threads);
     }
 
-    /** Sees all values of a vector that is no view of another. */
+    /** Says whether an array has its memory to itself; isView also holds for another shape of a whole. */
+    static boolean whole(INDArray array) {
+        return array.offset() == 0 && array.length() == array.data().length();
+    }
+
+    /** Sees all values of a vector that is {@link #whole}. */
     static Matrix view(INDArray vector, int threads) {
         return view(vector.data().address(), vector.length(), Math.toIntExact(vector.length()), threads);
     }

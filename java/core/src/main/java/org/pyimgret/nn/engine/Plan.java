@@ -37,7 +37,7 @@ final class Plan {
      * @return its blocks, or nothing when something in it is not for this engine
      */
     static Optional<List<Block>> of(MultiLayerNetwork network, int from, int to) {
-        if (network.params() == null || network.params().dataType() != DataType.FLOAT || network.params().isView()) {
+        if (network.params() == null || network.params().dataType() != DataType.FLOAT || !Matrix.whole(network.params())) {
             return Optional.empty();
         }
         Plan plan = new Plan();

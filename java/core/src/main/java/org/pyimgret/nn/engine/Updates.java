@@ -44,6 +44,10 @@ final class Updates {
         if (!(network.getUpdater() instanceof BaseMultiLayerUpdater)) {
             return false;
         }
+        INDArray values = network.getUpdater().getStateViewArray();
+        if (values != null && !Matrix.whole(values)) {
+            return false;
+        }
         for (UpdaterBlock segment : ((BaseMultiLayerUpdater<?>) network.getUpdater()).getUpdaterBlocks()) {
             Class<?> kind = segment.getGradientUpdater().getConfig().getClass();
             if (kind != Adam.class && kind != Nesterovs.class && kind != Sgd.class && kind != NoOp.class) {

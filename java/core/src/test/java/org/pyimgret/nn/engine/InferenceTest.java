@@ -3,12 +3,18 @@ package org.pyimgret.nn.engine;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Collections;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.util.ModelSerializer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.encoder.ModelFile;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.NetworkFactory;
 
@@ -46,9 +52,20 @@ class InferenceTest {
         return out;
     }
 
-    @org.junit.jupiter.api.Test
+    @Test
     void leavesAnIncompleteBlockToDeeplearning4j() {
         assertFalse(Inference.of(network(), 1, 6).isPresent());
+    }
+
+    @Test
+    void knowsARestoredNetwork(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("model.zip");
+        ModelSerializer.writeModel(network(), file.toFile(), true);
+        MultiLayerNetwork restored = (MultiLayerNetwork) ModelFile.open(file, true).network();
+        assertTrue(Inference.of(restored, 0, 6).isPresent());
+        Learner.of(restored, 10).orElseThrow().close();
+        INDArray x = Nd4j.rand(new long[] {20, 30});
+        assertClose(restored.output(x, false), run(restored, 0, 6, x));
     }
 
     private static MultiLayerNetwork network() {
