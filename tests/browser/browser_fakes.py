@@ -106,3 +106,72 @@ def jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+def product(kind: str, hue: float, seed: int, size=(300, 300)) -> Image.Image:
+    """Draw a thing on a table: a mug, a bottle or a lamp."""
+    rng = np.random.default_rng(seed)
+    picture = Image.new("RGB", size, _colour(0.1, 0.04, 0.95))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle([0, 235, 300, 300], fill=_colour(0.08, 0.15, 0.85))
+    x, main, dark = 150 + int(rng.integers(-14, 15)), _colour(hue, 0.6, 0.8), _colour(hue, 0.7, 0.5)
+    if kind == "mug":
+        draw.ellipse([x + 30, 140, x + 95, 215], outline=main, width=14)
+        draw.rounded_rectangle([x - 60, 115, x + 55, 245], 16, fill=main)
+        draw.ellipse([x - 60, 100, x + 55, 132], fill=dark)
+    elif kind == "bottle":
+        draw.rounded_rectangle([x - 45, 120, x + 45, 250], 18, fill=main)
+        draw.rectangle([x - 18, 60, x + 18, 130], fill=main)
+        draw.rectangle([x - 21, 45, x + 21, 68], fill=dark)
+        draw.rectangle([x - 45, 160, x + 45, 210], fill=_colour(0.1, 0.05, 1.0))
+    else:
+        draw.rectangle([x - 5, 120, x + 5, 240], fill=dark)
+        draw.ellipse([x - 50, 228, x + 50, 250], fill=dark)
+        draw.polygon([(x - 30, 55), (x + 30, 55), (x + 70, 140), (x - 70, 140)], fill=main)
+    return picture
+
+
+def house(kind: str, hue: float, seed: int, size=(340, 280)) -> Image.Image:
+    """Draw a house with a garden: a cottage, a villa or a block of flats."""
+    rng = np.random.default_rng(seed)
+    picture = Image.new("RGB", size, _colour(0.56, 0.25, 0.97))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle([0, 210, 340, 280], fill=_colour(0.3, 0.5, 0.6))
+    wall, roof = _colour(hue, 0.3, 0.92), _colour(hue + 0.45, 0.55, 0.55)
+    half, top = {"cottage": (70, 150), "villa": (120, 130), "flats": (75, 50)}[kind]
+    x = 170 + int(rng.integers(-25, 26))
+    draw.rectangle([x - half, top, x + half, 235], fill=wall)
+    if kind == "flats":
+        draw.rectangle([x - half - 6, top - 10, x + half + 6, top], fill=roof)
+    else:
+        draw.polygon([(x - half - 16, top), (x, top - 75), (x + half + 16, top)], fill=roof)
+    for row in range(top + 18, 200, 44):
+        for column in range(x - half + 16, x + half - 30, 42):
+            draw.rectangle([column, row, column + 24, row + 26], fill=_colour(0.57, 0.35, 0.5))
+    draw.rectangle([x - 14, 195, x + 14, 235], fill=roof)
+    draw.ellipse([10, 150, 70, 225], fill=_colour(0.33, 0.6, 0.4))
+    return picture
+
+
+def use_case(index, name: str) -> Image.Image:
+    """Fill an index for one of the README's uses, and return what to ask with."""
+    rng = np.random.default_rng(3)
+    kinds, draw = {
+        "places": (KINDS, scene),
+        "products": (("mug", "bottle", "lamp"), product),
+        "listings": (("cottage", "villa", "flats"), house),
+    }[name]
+    images, metadata = [], []
+    for n in range(54):
+        images.append(draw(kinds[n % 3], (n // 3) / 18, n))
+        facts = {
+            "places": {"kind": kinds[n % 3], "year": 2000 + int(rng.integers(0, 30))},
+            "products": {"price": int(rng.integers(8, 60)), "stock": int(rng.integers(0, 9))},
+            "listings": {
+                "price": 10_000 * int(rng.integers(12, 60)), "rooms": int(rng.integers(1, 7))
+            },
+        }  # fmt: skip
+        metadata.append(facts[name])
+    keys = [f"{kinds[n % 3]} {n:02d}" for n in range(54)]
+    index.add(images, keys=keys, metadata=metadata)
+    return draw(kinds[1], 0.57, 77)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 
 import pytest
-from browser_fakes import NASTY, jpeg, scene
+from browser_fakes import NASTY, ColourEncoder, jpeg, scene, use_case
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from server_on_thread import served
+
+from pyimgret.index import Index
+from pyimgret_server import create_app
 
 
 @pytest.fixture
@@ -237,3 +241,26 @@ def test_the_page_is_small_and_knows_no_other_host(page):
         "return performance.getEntriesByType('navigation')[0].decodedBodySize"
     ) + sum(bytes_ for name, bytes_ in loaded if "/assets/" in name)
     assert 5_000 < size < 60_000
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("places", "kind == 'sea' and year >= 2010"),
+        ("products", "stock > 0 and price < 40"),
+        ("listings", "price <= 350000 and rooms >= 3"),
+    ],
+)
+def test_a_worked_use(chromium, tmp_path, shot, name, where):
+    with Index.create(tmp_path / "idx", ColourEncoder()) as index:
+        query = use_case(index, name)
+        with served(create_app(index)) as address:
+            chromium.set_window_size(1180, 860)
+            chromium.get(f"{address}/")
+            until(chromium, lambda: "54 pictures" in text(chromium, "facts"))
+            chromium.find_element(By.ID, "where").send_keys(where)
+            fire(chromium, "drop", jpeg(query), "query.jpg", "image/jpeg")
+            found = searched(chromium)
+            shot(chromium)
+        allowed = index.search(jpeg(query), k=12, where=where)
+    assert found == allowed.keys
