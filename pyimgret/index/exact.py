@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pyimgret.index.arrays import Floats, Numbers
+from pyimgret.index.blocks import in_blocks
 
 Found: TypeAlias = tuple[Numbers, Floats]
 """Numbers of items and their scores, best first."""
@@ -56,9 +57,20 @@ def search_rows(rows: Floats, dead: Numbers, query: Floats, k: int) -> Found:
         Positions that do not count.
     query : ndarray of shape (d,)
     """
-    scores = rows @ query
+    scores = products(rows, query)
     scores[dead] = -np.inf
     return _alive(top_k(scores, k), scores)
+
+
+def products(rows: Floats, query: Floats) -> Floats:
+    """Return ``rows @ query``, also fast on a busy machine; see `pyimgret.index.blocks`."""
+    scores = np.empty(len(rows), dtype=np.float32)
+
+    def multiply(start: int, stop: int) -> None:
+        np.dot(rows[start:stop], query, out=scores[start:stop])
+
+    in_blocks(len(rows), rows.shape[1], multiply)
+    return scores
 
 
 def search_batch(rows: Floats, dead: Numbers, queries: Floats, k: int) -> list[Found]:

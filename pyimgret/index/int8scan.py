@@ -16,11 +16,11 @@ import numpy as np
 
 from pyimgret.index import items
 from pyimgret.index.arrays import Array, Floats, Numbers
+from pyimgret.index.blocks import in_blocks
 from pyimgret.index.cachefile import Layout
 from pyimgret.index.exact import Found, k_best, kth_greatest
 from pyimgret.index.scan import Part, RowCache, positions_of
 
-_BLOCK = 4096
 _SLACK = 1e-6
 """More than float32 arithmetic is off by."""
 
@@ -103,12 +103,11 @@ def _candidates(
 def _approximate(codes: Array, query: Floats) -> Floats:
     """Return codes @ query, converted to float32 a block at a time."""
     scores = np.empty(len(codes), dtype=np.float32)
-    buffer = np.empty((_BLOCK, codes.shape[1]), dtype=np.float32)
-    for start in range(0, len(codes), _BLOCK):
-        block = codes[start : start + _BLOCK]
-        floats = buffer[: len(block)]
-        np.copyto(floats, block)
-        np.dot(floats, query, out=scores[start : start + len(block)])
+
+    def multiply(start: int, stop: int) -> None:
+        np.dot(codes[start:stop].astype(np.float32), query, out=scores[start:stop])
+
+    in_blocks(len(codes), codes.shape[1], multiply)
     return scores
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import warnings
 
 import numpy as np
 import pytest
 from index_fakes import unit
 
 from pyimgret.index import Index, scan
-from pyimgret.index.exact import search_batch, top_k
+from pyimgret.index.exact import products, search_batch, top_k
 
 
 @pytest.fixture
@@ -143,3 +145,21 @@ def test_a_database_that_was_replaced_by_an_older_one_is_noticed(cached, tmp_pat
     assert len(fresh) == 500
     assert all(not key.startswith("n") for keys in answers(fresh) for key in keys)
     assert all(not key.startswith("n") for keys in answers(index) for key in keys)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (70_000, 30), (30_000, 128), (5, 2000)])
+def test_products_in_blocks_equal_one_product(shape):
+    rows, query = unit(*shape), unit(1, shape[1], seed=1)[0]
+    assert np.allclose(products(rows, query), rows @ query, atol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_a_child_of_fork_scans_with_threads_of_its_own():
+    rows, query = unit(30_000, 128), unit(1, 128)[0]
+    expected = products(rows, query)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if np.allclose(products(rows, query), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
