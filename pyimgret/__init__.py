@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from pyimgret.encoder import Encoder as Encoder
     from pyimgret.index import Index as Index
     from pyimgret.networks import Autoencoder as Autoencoder
+    from pyimgret.networks import ConvAutoencoder as ConvAutoencoder
+    from pyimgret.networks import ConvNet as ConvNet
     from pyimgret.networks import DeepAutoencoder as DeepAutoencoder
     from pyimgret.networks import DenoisingAutoencoder as DenoisingAutoencoder
     from pyimgret.networks import Network as Network
+    from pyimgret.networks import RowNet as RowNet
     from pyimgret.networks import load as load
     from pyimgret.preprocessing import Preprocessor as Preprocessor
     from pyimgret.pretrained import PretrainedNetwork as PretrainedNetwork
@@ -34,6 +37,8 @@ _HOMES = {
     "Autoencoder": "networks",
     "DeepAutoencoder": "networks",
     "DenoisingAutoencoder": "networks",
+    "ConvAutoencoder": "networks",
+    "ConvNet": "networks",
     "Encoder": "encoder",
     "Index": "index",
     "JvmSettings": "_jvm",
@@ -42,6 +47,7 @@ _HOMES = {
     "Preprocessor": "preprocessing",
     "PretrainedNetwork": "pretrained",
     "RBM": "rbm",
+    "RowNet": "networks",
     "SVD": "decomposition",
     "configure": "_jvm",
     "load": "networks",

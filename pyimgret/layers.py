@@ -327,6 +327,10 @@ class Output(Layer):
     ----------
     loss : str
         One of `LOSSES`.
+    class_weights : tuple of float or None
+        One for each class, for "categorical_cross_entropy".
+    frozen : bool
+        Whether its weights stay as they are.
     """
 
     n_out: int
@@ -337,6 +341,8 @@ class Output(Layer):
     dropout: float = 0.0
     l1: float = 0.0
     l2: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+    frozen: bool = False
 
 
 @dataclass(frozen=True)

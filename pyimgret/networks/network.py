@@ -67,6 +67,10 @@ class TrainableModel(Model):
     def _corruption(self) -> dict[str, Any] | None:
         return None
 
+    def _initialise(self, network: JavaNetwork) -> None:
+        """Change a new network before it is trained."""
+        del network
+
     def fit(
         self,
         X: Images,
@@ -111,6 +115,7 @@ class TrainableModel(Model):
         training = self._training(seed)
         kept = self._kept(settings, training, (data, targets), validation)
         network = JavaNetwork.create(settings)
+        self._initialise(network)
         self._adopt(network, data.shape, preprocessor, self._code_layer())
         history = History()
         try:

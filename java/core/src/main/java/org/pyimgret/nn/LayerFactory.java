@@ -24,7 +24,10 @@ import org.deeplearning4j.nn.conf.layers.Upsampling2D;
 import org.deeplearning4j.nn.conf.layers.recurrent.LastTimeStep;
 import org.deeplearning4j.nn.weights.WeightInit;
 import org.nd4j.linalg.activations.Activation;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.learning.config.Sgd;
 import org.nd4j.linalg.lossfunctions.LossFunctions.LossFunction;
+import org.nd4j.linalg.lossfunctions.impl.LossMCXENT;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /** One layer's settings to one stock Deeplearning4j layer configuration. */
@@ -132,8 +135,22 @@ final class LayerFactory {
     }
 
     private static Layer output(JsonNode s) {
-        return weighted(new OutputLayer.Builder(lossFunction(s)).nOut(units(s)).hasBias(flag(s, "bias", true)), s)
-                .build();
+        OutputLayer.Builder b = weighted(new OutputLayer.Builder(lossFunction(s)).nOut(units(s)), s);
+        if (Json.has(s, "class_weights")) {
+            b.lossFunction(new LossMCXENT(Nd4j.createFromArray(numbers(s.get("class_weights")))));
+        }
+        if (flag(s, "frozen", false)) {
+            b.updater(new Sgd(0));
+        }
+        return b.hasBias(flag(s, "bias", true)).build();
+    }
+
+    private static float[] numbers(JsonNode values) {
+        float[] numbers = new float[values.size()];
+        for (int i = 0; i < numbers.length; i++) {
+            numbers[i] = (float) values.get(i).asDouble();
+        }
+        return numbers;
     }
 
     private static Layer loss(JsonNode s) {

@@ -1,0 +1,102 @@
+"""ConvNet on MNIST or Fashion-MNIST: accuracy, retrieval by codes and by their signs.
+
+    python -m tests.benchmarks.convnet --data FOLDER [--larger] [--head softmax] [--rows]
+
+FOLDER holds the four IDX files. 2,000 of the 10,000 test pictures are the queries, the other
+8,000 the database. ``--rows`` trains `RowNet`, the LSTM over lines, instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret import ConvNet, RowNet
+from pyimgret.datasets import load_idx
+from pyimgret.evaluation import nearest_neighbours, retrieval_report
+
+QUERIES = 2000
+LARGER: dict[str, Any] = {
+    "channels": (32, 64), "kernel_size": 3, "convolutions": 2, "mode": "same",
+    "batch_normalization": True, "dense_size": 256, "shift": 2.0, "flip": True,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Train once and judge."""
+    options = _options()
+    X, y = _load(options.data, "train", options.count)
+    X_test, y_test = _load(options.data, "t10k", 10_000)
+    model = _model(options)
+    start = time.perf_counter()
+    model.fit(X, y)
+    result: dict[str, Any] = {
+        "model": repr(model), "images": len(X), "fit_seconds": time.perf_counter() - start,
+        "accuracy": model.score(X_test, y_test),
+    }  # fmt: skip
+    codes = model.encode(X_test)
+    bits = np.unpackbits(model.encode(X_test, bits=True), axis=1)[:, : codes.shape[1]]
+    result["pixels"] = _judge(X_test.reshape(len(X_test), -1).astype(np.float32), y_test)
+    result["codes"] = _judge(codes, y_test)
+    result[f"codes of {bits.shape[1]} bits"] = _judge(bits * np.float32(2) - np.float32(1), y_test)
+    result["kNN accuracy"] = _knn(model.encode(X), y, codes, y_test)
+    if options.out:
+        model.save(options.out)
+    if options.json:
+        print(json.dumps(result, indent=1))
+    else:
+        for name, value in result.items():
+            print(f"{name}: {value}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--count", type=int, default=60_000)
+    parser.add_argument("--larger", action="store_true")
+    parser.add_argument("--rows", action="store_true")
+    parser.add_argument("--head", choices=["centres", "softmax"], default="centres")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _model(options: argparse.Namespace) -> ConvNet | RowNet:
+    settings: dict[str, Any] = {"epochs": options.epochs, "head": options.head, "random_state": 0}
+    if options.rows:
+        return RowNet(**settings)
+    return ConvNet(**settings, **(LARGER if options.larger else {}))
+
+
+def _load(folder: Path, part: str, count: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    images, labels = (
+        load_idx(next(folder.glob(f"{part}-{kind}-idx{ranks}-ubyte*")))
+        for kind, ranks in (("images", 3), ("labels", 1))
+    )
+    return images[:count], labels[:count].astype(np.int64)
+
+
+def _judge(vectors: NDArray[np.float32], y: NDArray[Any]) -> dict[str, float]:
+    report = retrieval_report(
+        vectors[QUERIES:], y[QUERIES:], queries=vectors[:QUERIES], query_labels=y[:QUERIES]
+    )
+    return {"P@10": report.precision[10], "mAP": report.mean_average_precision}
+
+
+def _knn(
+    database: NDArray[np.float32], y: NDArray[Any], queries: NDArray[np.float32], truth: Any
+) -> float:
+    positions, _ = nearest_neighbours(database, queries, k=10)
+    votes = np.array([np.bincount(row, minlength=10) for row in y[positions]])
+    return float((votes.argmax(axis=1) == truth).mean())
+
+
+if __name__ == "__main__":
+    main()
