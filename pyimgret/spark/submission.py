@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyimgret._jvm.settings import current_settings
+from pyimgret._jvm.java import java_home
 from pyimgret._jvm.spark_jars import spark_jars
 from pyimgret.exceptions import JavaCallError, JvmStartError, MissingExtraError
 
@@ -189,7 +189,7 @@ def spark_home() -> Path:
 
 
 def _environment(options: SparkOptions) -> dict[str, str]:
-    home = options.java_home or current_settings().java_home or os.environ.get("JAVA_HOME")
+    home = options.java_home or java_home()
     java = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
     if java is None:
         raise JvmStartError(f"There is no java at {home or 'the PATH'}; Spark needs a JDK 17.")
