@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret._jvm.settings import available_cores
 from pyimgret.index import Index, Matches
 from pyimgret.index.filters import Filter
 from pyimgret.index.vectors import normalised
@@ -29,9 +32,9 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for: a vector of length 1 and the conditions."""
+    """What is looked for: a vector of length 1 (None until it is known) and the conditions."""
 
-    vector: Vector
+    vector: Vector | None
     k: int
     where: Filter | None = None
     min_score: float | None = None
@@ -59,6 +62,8 @@ class Engine:
         self.metrics = metrics
         self.has_model = bool(index.model_checksum)
         self._preprocessor: Any = None
+        # NB: more at a time than there are cores would gain nothing, and cost memory.
+        self._decoding = threading.BoundedSemaphore(max(2, available_cores()))
         common: dict[str, Any] = {"size": settings.batch_size, "queue_size": settings.queue_size}
         self._encoding: Batcher[Vector, Vector] = Batcher(
             self._encode, wait=settings.batch_wait, name="encode",
@@ -112,27 +117,48 @@ class Engine:
         ProblemError
             When the index has no model, or too much waits already.
         """
-        self._need_model()
-        with self._encoding.expecting():
-            with self.metrics.stage("decode"):
-                tensors = [self._preprocessor(image) for image in images]
-            futures = [self._encoding.submit(tensor) for tensor in tensors]
-        vectors = self._results(futures, "encode")
-        if not all(np.isfinite(vector).all() and vector.any() for vector in vectors):
-            raise ProblemError(
-                422, "no-embedding", "The network answers with zeros only: nothing to compare."
-            )
-        return vectors
+        return [_sound(vector) for vector in self._results(self._submit(images), "encode")]
 
     def search(self, search: Search) -> Matches:
-        """Return the nearest items."""
+        """Return the items nearest to a vector."""
         return self._results([self._searching.submit(search)], "search")[0]
+
+    def search_image(self, image: bytes, conditions: Search) -> Matches:
+        """Return the items nearest to a picture, whose vector takes the place of the search's.
+
+        The encoding thread hands the vector on to the searching one, so that the request's
+        own thread is woken once only.
+        """
+        (encoded,) = self._submit([image])
+        found: Future[Matches] = Future()
+        began = time.perf_counter()
+
+        def hand_on(vector: Future[Vector]) -> None:
+            self.metrics.observe("encode_wait", time.perf_counter() - began)
+            with _errors_into(found):
+                search = replace(conditions, vector=_sound(vector.result()))
+                self._searching.submit(search).add_done_callback(answer)
+
+        def answer(matches: Future[Matches]) -> None:
+            with _errors_into(found):
+                found.set_result(matches.result())
+
+        encoded.add_done_callback(hand_on)
+        return self._results([found], "search")[0]
 
     def close(self) -> None:
         """Finish what waits and close the index."""
         self._encoding.close()
         self._searching.close()
         self.index.close()
+
+    def _submit(self, images: Sequence[bytes]) -> list[Future[Vector]]:
+        """Decode pictures on this thread, and hand them over to be encoded."""
+        self._need_model()
+        with self._encoding.expecting():
+            with self._decoding, self.metrics.stage("decode"):
+                tensors = [self._preprocessor(image) for image in images]
+            return [self._encoding.submit(tensor) for tensor in tensors]
 
     def _need_model(self) -> None:
         if not self.has_model:
@@ -169,12 +195,31 @@ class Engine:
     def _search_alike(self, searches: list[Search]) -> list[Matches]:
         first = searches[0]
         results = self.index.search_batch(
-            np.stack([search.vector for search in searches]),
+            np.stack([search.vector for search in searches if search.vector is not None]),
             max(search.k for search in searches),
             where=first.where,
             exclude=first.exclude,
         )
         return [_narrowed(r, search) for r, search in zip(results, searches, strict=True)]
+
+
+@contextlib.contextmanager
+def _errors_into(future: Future[Any]) -> Iterator[None]:
+    """Give the block's error to a future, unless its owner has given it up."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, InvalidStateError) and not future.cancelled():
+            future.set_exception(error)
+
+
+def _sound(vector: Vector) -> Vector:
+    """Return an embedding that has a direction."""
+    if not np.isfinite(vector).all() or not vector.any():
+        raise ProblemError(
+            422, "no-embedding", "The network answers with zeros only: nothing to compare."
+        )
+    return vector
 
 
 def _narrowed(matches: Matches, search: Search) -> Matches:

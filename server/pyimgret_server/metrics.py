@@ -64,6 +64,10 @@ class Metrics:
         finally:
             self._stages[name].observe(time.perf_counter() - began)
 
+    def observe(self, name: str, seconds: float) -> None:
+        """Note the time of a stage."""
+        self._stages[name].observe(seconds)
+
     def batch(self, stage: str) -> Callable[[int, float], None]:
         """Return the function that notes the batches of a worker."""
         sizes, waits = self._batch_size.labels(stage), self._queue_seconds.labels(stage)

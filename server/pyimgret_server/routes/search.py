@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -12,7 +13,7 @@ from flask_openapi3.models.tag import Tag
 from pyimgret.index import Matches
 from pyimgret.index.filters import parse
 from pyimgret_server.documents import accepts, problems
-from pyimgret_server.engine import Engine, Search, Vector, unit
+from pyimgret_server.engine import Engine, Search, unit
 from pyimgret_server.problems import ProblemError
 from pyimgret_server.reading import JSON, read
 from pyimgret_server.schemas import SearchAnswer, SearchForm, SearchRequest
@@ -33,7 +34,7 @@ def search() -> Response:
     wanted = read(request, SearchRequest, SearchForm)
     _check_k(wanted.k)
     with current_service().engine() as engine:
-        found = engine.search(_search(engine, wanted))
+        found = _found(engine, wanted)
     return _answer(found, time.perf_counter() - began)
 
 
@@ -43,23 +44,17 @@ def _check_k(k: int) -> None:
         raise ProblemError(422, "k-out-of-range", f"k={k}; this service gives 1 to {most} matches.")
 
 
-def _search(engine: Engine, wanted: SearchRequest | SearchForm) -> Search:
-    key = getattr(wanted, "key", None)
-    return Search(
-        _vector(engine, wanted),
-        wanted.k,
-        parse(wanted.where),
-        None if wanted.min_score <= -1 else wanted.min_score,
-        (key,) if key is not None and wanted.exclude_self else (),
-    )
-
-
-def _vector(engine: Engine, wanted: SearchRequest | SearchForm) -> Vector:
-    if isinstance(wanted, SearchRequest) and wanted.image is None:
-        if wanted.key is not None:
-            return engine.index.get(wanted.key).vector
-        return unit(wanted.vector, engine.index.dimension)
-    return engine.embed([wanted.image])[0]
+def _found(engine: Engine, wanted: SearchRequest | SearchForm) -> Matches:
+    """Search by what is given: a picture, a vector, or an item's key."""
+    least = None if wanted.min_score <= -1 else wanted.min_score
+    search = Search(None, wanted.k, parse(wanted.where), least)
+    if isinstance(wanted, SearchForm) or wanted.image is not None:
+        return engine.search_image(wanted.image, search)
+    if wanted.key is None:
+        return engine.search(replace(search, vector=unit(wanted.vector, engine.index.dimension)))
+    vector = engine.index.get(wanted.key).vector
+    exclude = (wanted.key,) if wanted.exclude_self else ()
+    return engine.search(replace(search, vector=vector, exclude=exclude))
 
 
 def _answer(found: Matches, seconds: float) -> Response:
