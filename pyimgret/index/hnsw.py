@@ -9,6 +9,7 @@ exactly beside it, what was deleted is left out of its answers.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sqlite3
@@ -120,7 +121,9 @@ class Graph:
             return None
         parts = [part.without(unwanted) for part in loaded.tail.snapshot(connection)]
         newer = search_parts(parts, queries, k)
-        hidden = np.union1d(loaded.dead(connection), unwanted)
+        hidden = loaded.dead(connection)
+        if len(unwanted):
+            hidden = np.union1d(hidden, unwanted)
         older = [loaded.nearest(query, k, hidden) for query in queries]
         return [merge([old, new], k) for old, new in zip(older, newer, strict=True)]
 
@@ -281,6 +284,7 @@ def _file_sum(path: Path) -> int:
     return int(data[:whole].view("<u8").sum(dtype=np.uint64)) + int(data[whole:].sum())
 
 
+@functools.cache
 def import_faiss() -> Any:
     """Return the module faiss, or raise what to install."""
     try:

@@ -62,7 +62,7 @@ class Part:
 
     def without(self, removed: Numbers) -> Part:
         """Return the part with more rows marked as deleted."""
-        more = positions_of(self.numbers, removed)
+        more = positions_of(self.numbers, removed) if len(removed) else _NONE
         if not len(more):
             return self
         return Part(self.numbers, self.columns, np.union1d(self.dead, more), self.mapped)

@@ -282,10 +282,8 @@ class Index(Maintenance):
             "binary" nearly always do, and must have been built. "auto" is "hnsw" where that
             was built, else "exact". With ``where``, "hnsw" and "binary" are exact too.
         """
-        vector = self._query(query)
-        return self.search_batch(
-            vector[None], k, where=where, min_score=min_score, exclude=exclude, method=method
-        )[0]
+        vectors = self._query(query)[None]
+        return self._search(vectors, k, where, min_score, exclude, method)[0]
 
     def search_batch(
         self,
@@ -298,10 +296,20 @@ class Index(Maintenance):
         method: Method = "auto",
     ) -> list[Matches]:
         """Return the matches of many queries (float array (n, d), or pictures) of one moment."""
+        return self._search(self._queries(queries), k, where, min_score, exclude, method)
+
+    def _search(
+        self,
+        vectors: Floats,
+        k: int,
+        where: Where,
+        min_score: float | None,
+        exclude: str | Iterable[str],
+        method: Method,
+    ) -> list[Matches]:
         if k < 1:
             raise ValueError(f"k={k} must be at least 1.")
         check_method(method)
-        vectors = self._queries(queries)
         return self.searcher.search(
             vectors,
             k,
