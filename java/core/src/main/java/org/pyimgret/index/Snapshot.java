@@ -18,8 +18,8 @@ import java.util.stream.IntStream;
  */
 final class Snapshot {
 
-    static final int BLOCK = 1024;
-    private static final int PARALLEL_ROWS = 16 * BLOCK;
+    static final int BLOCK = 4096;
+    private static final int PARALLEL_ROWS = 4 * BLOCK;
 
     final String uuid;
     final long revision;
@@ -97,15 +97,32 @@ final class Snapshot {
 
     private static void score(float[] block, float[] unit, float[] scores, int to) {
         float[] sums = new float[BLOCK];
-        for (int i = 0; i < unit.length; i++) {
-            addProducts(block, i * BLOCK, unit[i], sums);
+        int i = 0;
+        for (; i + 4 <= unit.length; i += 4) {
+            addFour(block, i * BLOCK, unit, i, sums);
+        }
+        for (; i < unit.length; i++) {
+            addOne(block, i * BLOCK, unit[i], sums);
         }
         for (int row = 0; row < BLOCK; row++) {
             scores[to + row] = Math.max(-1, Math.min(1, sums[row]));
         }
     }
 
-    private static void addProducts(float[] block, int from, float factor, float[] sums) {
+    private static void addFour(float[] block, int from, float[] unit, int i, float[] sums) {
+        float a = unit[i];
+        float b = unit[i + 1];
+        float c = unit[i + 2];
+        float d = unit[i + 3];
+        for (int row = 0; row < BLOCK; row++) {
+            int at = from + row;
+            sums[row] +=
+                    (a * block[at] + b * block[at + BLOCK])
+                            + (c * block[at + 2 * BLOCK] + d * block[at + 3 * BLOCK]);
+        }
+    }
+
+    private static void addOne(float[] block, int from, float factor, float[] sums) {
         for (int row = 0; row < BLOCK; row++) {
             sums[row] += factor * block[from + row];
         }
