@@ -1,18 +1,28 @@
 """Write models of every kind, and what they make of the golden pictures.
 
-``python -m tests.golden.make_models``; the zips and models.json are kept in the
+``python -m tests.golden.make_models [KIND ...]``; the zips and models.json are kept in the
 repository, because no two machines train to the same bits.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from pyimgret import PCA, SVD, Autoencoder, DenoisingAutoencoder, Encoder, Network, Preprocessor
+from pyimgret import (
+    PCA,
+    SVD,
+    Autoencoder,
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    Encoder,
+    Network,
+    Preprocessor,
+)
 from pyimgret.layers import (
     LSTM,
     BatchNormalization,
@@ -58,6 +68,12 @@ def denoising() -> Model:
     return model.fit(pictures())
 
 
+def deep() -> Model:
+    """A deep autoencoder, pretrained by restricted Boltzmann machines."""
+    model = DeepAutoencoder((24, 12), 6, rbm_epochs=1, epochs=2, preprocessing=GREY, random_state=0)
+    return model.fit(pictures())
+
+
 def convolutional() -> Model:
     """A convolutional network that pools to its code."""
     layers = [
@@ -88,6 +104,7 @@ KINDS: dict[str, Callable[[], Model]] = {
     "svd": svd,
     "autoencoder": autoencoder,
     "denoising": denoising,
+    "deep": deep,
     "convolutional": convolutional,
     "recurrent": recurrent,
 }
@@ -109,16 +126,17 @@ def answers(encoder: Encoder) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Write the zips and models.json."""
+def main(kinds: list[str]) -> None:
+    """Write the zips and models.json, of some kinds or of all."""
     (FOLDER / "models").mkdir(exist_ok=True)
-    document = {}
-    for name, build in KINDS.items():
+    file = FOLDER / "models.json"
+    document = json.loads(file.read_text()) if file.exists() else {}
+    for name in kinds or KINDS:
         path = FOLDER / "models" / f"{name}.zip"
-        build().save(path)
+        KINDS[name]().save(path)
         document[name] = answers(Encoder.load(path))
-    (FOLDER / "models.json").write_text(json.dumps(document) + "\n")
+    file.write_text(json.dumps(document) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -147,6 +147,30 @@ final class EmbeddingNetwork {
 
     /** Embeds prepared pictures, each (height, width, channels) in that order. */
     float[][] embed(List<float[]> tensors) {
+        float[] codes = codes(tensors);
+        if (description.withMirrorImage) {
+            List<float[]> mirrored = new ArrayList<>(tensors.size());
+            tensors.forEach(tensor -> mirrored.add(mirror(tensor)));
+            float[] others = codes(mirrored);
+            for (int i = 0; i < codes.length; i++) {
+                codes[i] = (codes[i] + others[i]) / 2;
+            }
+        }
+        return Embeddings.normalise(codes, tensors.size(), description.embeddingSize);
+    }
+
+    private float[] mirror(float[] tensor) {
+        float[] mirrored = new float[tensor.length];
+        int channels = description.channels;
+        int row = description.width * channels;
+        for (int at = 0; at < tensor.length; at += channels) {
+            int from = at / row * row + row - channels - at % row;
+            System.arraycopy(tensor, from, mirrored, at, channels);
+        }
+        return mirrored;
+    }
+
+    private float[] codes(List<float[]> tensors) {
         int size = description.height * description.width * description.channels;
         float[] rows = new float[tensors.size() * size];
         for (int i = 0; i < tensors.size(); i++) {
@@ -154,7 +178,7 @@ final class EmbeddingNetwork {
         }
         try (INDArray input = Nd4j.createUninitializedDetached(DataType.FLOAT, rows.length);
                 INDArray codes = run(fill(input, rows).reshape(shape(tensors.size())))) {
-            return Embeddings.normalise(flat(codes), tensors.size(), description.embeddingSize);
+            return flat(codes);
         }
     }
 

@@ -24,10 +24,10 @@ final class ModelDescription {
     final int width;
     final int channels;
     final int embeddingSize;
+    final boolean withMirrorImage;
 
     /** Null for a model that was trained on vectors. */
     final ImagePreprocessor preprocessor;
-
 
     private ModelDescription(JsonNode json) throws ModelFormatException {
         checkVersion(json);
@@ -38,6 +38,7 @@ final class ModelDescription {
         width = size(input, "width");
         channels = size(input, "channels");
         embeddingSize = size(json, "embedding_size");
+        withMirrorImage = json.path("parameters").path("flip").asBoolean(false);
         if ((double) height * width * channels > MAX_VALUES) {
             throw new ModelFormatException("pyimgret.json says an absurd input: " + input);
         }
