@@ -90,7 +90,20 @@ def _run(directory: Path, settings: Settings, host: str, port: int) -> None:
     from pyimgret_server.serving import Server
 
     logs.configure()
+    _prefer_small_heap()
     server = Server(create_app(directory, settings), host, port)
     click.echo(f"pyimgret: open http://{server.host}:{server.port}/", err=True)
     with server.signals():
         server.run()
+
+
+def _prefer_small_heap() -> None:
+    """Let the JVM sweep a small heap often, so that memory stays where it is.
+
+    Encoding leaves little behind; by default the JVM would let it pile up to a gigabyte.
+    """
+    from pyimgret._jvm import configure, current_settings
+
+    options = current_settings().options
+    if not any(option.startswith(("-XX:+Use", "-Xms")) for option in options):
+        configure(options=("-XX:+UseSerialGC", "-Xms64m", *options))

@@ -2,7 +2,8 @@
 
 16 clients on the machine of the server. ``digits``: an autoencoder over 60,000 items, beside
 a bare Flask and Waitress app that multiplies by a matrix. ``mobilenet``: MobileNetV2 over
-10,000 items, beside the same service without micro-batches.
+10,000 items, beside the same service without micro-batches. ``cpu_ms`` is the server's
+processor time a request, which other work on the machine changes little.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -52,10 +54,10 @@ def digits(folder: Path) -> tuple[Path, list[bytes]]:
 def mobilenet(folder: Path) -> tuple[Path, list[bytes]]:
     """Make an index of 10,000 vectors under MobileNetV2, and photo-like queries."""
     from pyimgret import Encoder, Index
-    from pyimgret.pretrained import MobileNetV2
+    from pyimgret.pretrained import mobilenet_v2
 
     rng = np.random.default_rng(0)
-    encoder = Encoder(MobileNetV2())
+    encoder = Encoder(mobilenet_v2())
     vectors = rng.standard_normal((10_000, encoder.embedding_size)).astype(np.float32)
     index = Index.create(folder / "mobilenet", encoder)
     index.add(vectors, keys=[f"photos/{n}.jpg" for n in range(10_000)])
@@ -71,8 +73,20 @@ def _png(image, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+class Place(NamedTuple):
+    """Where a server listens, and its process."""
+
+    address: tuple[str, int]
+    process: int
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the server has used."""
+        parts = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
-def server(*arguments: str, port: int) -> Iterator[tuple[str, int]]:
+def server(*arguments: str, port: int) -> Iterator[Place]:
     """Run a server as a process of its own until the block ends."""
     process = subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -80,7 +94,7 @@ def server(*arguments: str, port: int) -> Iterator[tuple[str, int]]:
     )  # fmt: skip
     try:
         _wait(port)
-        yield ("127.0.0.1", port)
+        yield Place(("127.0.0.1", port), process.pid)
     finally:
         process.terminate()
         process.wait(60)
@@ -105,14 +119,17 @@ def ours(index: Path, port: int, *options: str) -> contextlib.AbstractContextMan
 
 
 def measure(
-    addresses: dict[str, tuple[str, int]], queries: list[bytes], seconds: float
+    places: dict[str, Place], queries: list[bytes], seconds: float
 ) -> dict[str, dict[str, float]]:
     """Return the medians of the rounds, the servers taking turns."""
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in addresses}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in places}
     for number in range(ROUNDS + 1):
-        for name, address in addresses.items():
-            requests = [load.upload(address, query) for query in queries]
-            found = load.run(address, requests, clients=CLIENTS, seconds=seconds)
+        for name, place in places.items():
+            requests = [load.upload(place.address, query) for query in queries]
+            before = place.cpu_seconds()
+            found = load.run(place.address, requests, clients=CLIENTS, seconds=seconds)
+            used = place.cpu_seconds() - before
+            found["cpu_ms"] = 1000 * used / (found["per_second"] * seconds)
             if number:  # NB: the first round warms both up
                 rounds[name].append(found)
     return {
