@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from pyimgret._jvm.facade import FACADES
 from pyimgret._jvm.jars import jar_folder
-from pyimgret._jvm.java import java_home, java_version, version_options
+from pyimgret._jvm.java import java_home, java_version, try_options, version_options
 from pyimgret._jvm.maven import install_hint
 from pyimgret._jvm.room import Room
-from pyimgret._jvm.settings import current_settings
+from pyimgret._jvm.settings import JvmSettings, current_settings
 from pyimgret.exceptions import JavaCallError, JvmStartError, ModelFormatError
 
 
@@ -181,6 +181,8 @@ def _start() -> Any:
     if home:
         os.environ["JAVA_HOME"] = home
     options = [*settings.jvm_options(), *version_options(java_version(home))]
+    if settings != JvmSettings():
+        try_options(home, options)
     # NB: pydl4j reads the class path at import, and writes into the home folder.
     os.environ["PYDL4J_CLASS_PATH"] = str(folder / "*")
     _import_pydl4j()
@@ -229,13 +231,18 @@ class _Facades:
 
 def _import_pydl4j() -> None:
     """Import pydl4j, with another home where the user's cannot be written."""
-    home = Path.home()
-    if os.access(home, os.W_OK) or (home / ".deeplearning4j" / "pydl4j").is_dir():
+    try:
+        folder = Path.home() / ".deeplearning4j" / "pydl4j"
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if writable:
         importlib.import_module("pydl4j")
         return
     before = os.environ.get("HOME")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["HOME"] = folder
+    with tempfile.TemporaryDirectory() as another:
+        os.environ["HOME"] = another
         try:
             importlib.import_module("pydl4j")
         finally:

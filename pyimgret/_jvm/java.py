@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from pyimgret._jvm.settings import current_settings
+from pyimgret.exceptions import JvmStartError
 
 
 def java_home() -> str | None:
@@ -46,6 +48,32 @@ def java_version(home: str | None) -> int | None:
     version = values.get("JAVA_VERSION", "").strip('"')
     first = version.split(".")[0].split("-")[0].split("+")[0]
     return int(first) if first.isdigit() else None
+
+
+def try_options(home: str | None, options: list[str]) -> None:
+    """Start a Java of its own with these options, to see whether it does.
+
+    NB: a JVM inside this process that finds an option wrong, or too little memory, ends the
+    whole process; one beside it only says so.
+
+    Raises
+    ------
+    JvmStartError
+        With what Java said.
+    """
+    program = Path(home or "") / "bin" / ("java.exe" if os.name == "nt" else "java")
+    if home is None or not program.exists():
+        return
+    done = subprocess.run(
+        [str(program), *options, "-version"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise JvmStartError(
+            f"The JVM could not start: {done.stdout.strip()}\nIt was started with: "
+            f"{' '.join(options)}\nChange pyimgret.configure(...) or the PYIMGRET_* variables."
+        )
 
 
 def version_options(version: int | None) -> list[str]:

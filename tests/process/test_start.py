@@ -89,12 +89,14 @@ def test_a_variable_that_makes_no_sense_is_named() -> None:
 def test_an_unknown_flag_is_shown_with_all_the_others() -> None:
     message = run(FAILS, PYIMGRET_JVM_OPTIONS="-XX:+NoSuchFlag")
     assert "could not start" in message
-    assert "-XX:+NoSuchFlag" in message
-    assert "apt-get install" in message
+    assert "Unrecognized VM option 'NoSuchFlag'" in message
+    assert "-Xmx" in message
 
 
 def test_too_little_memory_is_a_start_error() -> None:
-    assert "could not start" in run(FAILS, PYIMGRET_JVM_OPTIONS="-Xmx1k")
+    message = run(FAILS, PYIMGRET_JVM_OPTIONS="-Xmx1k")
+    assert "could not start" in message
+    assert "Too small maximum heap" in message
 
 
 def test_no_jdk_names_the_command_that_installs_one(tmp_path: Path) -> None:
@@ -114,29 +116,16 @@ def test_an_empty_folder_of_jars_is_said(tmp_path: Path) -> None:
     assert "holds no jars" in run(FAILS, PYIMGRET_JARS=str(tmp_path))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="users and modes of POSIX")
-def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path, jars: Path) -> None:
-    # NB: root writes wherever it likes, so the child becomes nobody, who must reach the jars.
-    for folder in [tmp_path, tmp_path.parent, tmp_path.parent.parent]:
-        folder.chmod(0o755)
-    home, shared = tmp_path / "home", tmp_path / "jars"
-    shared.mkdir()
-    for jar in jars.glob("*.jar"):
-        os.link(jar, shared / jar.name)
-    home.mkdir()
-    home.chmod(0o555)
+@pytest.mark.skipif(os.name != "posix", reason="a file in the place of a folder, as POSIX has it")
+def test_a_home_that_cannot_be_written_does_not_matter(jars: Path) -> None:
+    # Nobody can make a folder below a file: not even root, who may write wherever he likes.
     script = """
-    import os
     from pyimgret._jvm import bridge
-    if os.getuid() == 0:
-        os.setgid(65534); os.setuid(65534)
-    print(bridge().call("openHandles"))
+    from pyimgret._jvm.jars import cache_folder
+    print(bridge().call("openHandles"), cache_folder().is_absolute())
     """
-    out = run(
-        script, HOME=str(home), PYIMGRET_JARS=str(shared), PYIMGRET_CACHE=None, XDG_CACHE_HOME=None
-    )
-    assert out == "0"
-    assert not list(home.iterdir())
+    nowhere = {"HOME": "/dev/null", "PYIMGRET_CACHE": None, "XDG_CACHE_HOME": None}
+    assert run(script, PYIMGRET_JARS=str(jars), **nowhere) == "0 True"
 
 
 def test_a_forked_child_is_told_at_once() -> None:
