@@ -98,7 +98,7 @@ def encoding(folder: Path, rows: int) -> dict[str, Any]:
         with Cluster(_new(folder, f"encode-{workers}"), workers) as cluster:
             report = spark.encode(
                 folder / "ae.zip", data, folder / f"e{workers}",
-                options=_options(cluster.url, workers), part_rows=20_000,
+                options=_options(cluster.url, workers), part_rows=max(500, rows // 40),
             )  # fmt: skip
         seconds[workers] = report.seconds
     return {"rows": rows, "seconds": seconds, "speed_up": seconds[1] / seconds[2]}
