@@ -6,11 +6,17 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from pyimgret.layers import Activation, BatchNormalization, Dense, Layer, Output
 from pyimgret.networks._input import InputShape, NetworkInput
+from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._training import Targets
 from pyimgret.networks.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
+
+#: Of the usual size, that weights before a batch normalisation start with.
+SMALL = np.float32(0.1)
 
 
 class Autoencoder(TrainableModel):
@@ -122,6 +128,16 @@ preprocessing, random_state, verbose
             return [Dense(self.code_size, l2=self.l2, name="code")]
         weights = Dense(self.code_size, bias=False, l2=self.l2, name="code_weights")
         return [weights, BatchNormalization(name="code")]
+
+    def _initialise(self, network: JavaNetwork) -> None:
+        """Let the weights before a batch normalisation start small.
+
+        Normalised, their size does not matter, and so what is learned soon outweighs what was
+        drawn: the first layer shows strokes instead of noise, and codes match better.
+        """
+        for number, layer in enumerate(network.describe()["layers"]):
+            if layer["name"].endswith("_weights"):
+                network.set(f"{number}_W", network.get(f"{number}_W") * SMALL)
 
     def _output(self, size: int, data: NetworkInput) -> Layer:
         output = self.output
