@@ -121,6 +121,22 @@ class PretrainedNetwork(Model):
         side = self.input_.height // 32, self.input_.width // 32
         return flat.reshape(len(flat), -1, *side)
 
+    def pooled_maps(self, X: Images) -> NDArray[np.float32] | None:
+        """Return maps whose mean over the places is the embedding, or None if there are none.
+
+        There are for the pooling "avg" without whitening; with ``flip`` the mirror image's map
+        is turned back and averaged in.
+        """
+        whitened = self.code_layer_ != self._layer_index("pooled")
+        if self.pooling != "avg" or whitened:
+            return None
+        values = self._checked_input(X).values
+        maps = self.feature_maps(values)
+        if not self.flip:
+            return maps
+        mirrored = self.feature_maps(np.ascontiguousarray(values[:, :, ::-1]))
+        return (maps + mirrored[..., ::-1]) / np.float32(2)
+
 
 def mobilenet_v2(
     weights: str | os.PathLike[str] | None = None, *, pooling: str = "avg", flip: bool = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "exact", "int8", "binary", "hnsw"]),
     help="auto is the graph where it was built, else exact.",
 )  # fmt: skip
+@click.option(
+    "--explain",
+    "drawing",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PNG",
+    help="Draw which regions of QUERY and of the best match are alike.",
+)
 @click.argument("query", required=False, type=click.Path(exists=True, dir_okay=False))
 @click.option("--key", help="Search with a picture of the index instead of a file.")
 @json_option
@@ -35,6 +43,7 @@ def search(
     min_score: float | None,
     exclude: tuple[str, ...],
     method: str,
+    drawing: Path | None,
     query: str | None,
     key: str | None,
     as_json: bool,
@@ -45,6 +54,8 @@ def search(
     """
     if (query is None) == (key is None):
         raise click.UsageError("Give a picture to search with, or --key.")
+    if drawing is not None and query is None:
+        raise click.UsageError("--explain needs the QUERY as a file.")
     with opened(directory) as index:
         wanted = index.get(key).vector if key is not None else query
         matches = index.search(
@@ -55,11 +66,31 @@ def search(
             exclude=exclude,
             method=cast("Method", method),
         )
+        if drawing is not None:
+            _draw(index, query, matches, drawing)
     if as_json:
         print_json(matches.to_dict())
         return
     rows = [[one_line(match.key), f"{match.score:.4f}"] for match in matches]
     click.echo(table(["key", "score"], rows) if rows else "no match")
+
+
+def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:
+    """Draw the best match, from its file or else from its thumbnail."""
+    from pyimgret.explain import explain, plot_explanation
+
+    best = next(iter(matches), None)
+    if best is None or index.encoder is None:
+        raise click.UsageError("--explain found no match to draw, or the index has no model.")
+    source, small = index.get(best.key).source, index.thumbnail(best.key)
+    file = None if source is None else Path(os.fsdecode(source.path))
+    if file is None or not file.is_file():
+        file = None
+        if small is None:
+            raise click.UsageError(f"the picture of {one_line(best.key)} is not there any more.")
+    picture: Any = small.image if file is None and small is not None else file
+    found = explain(index.encoder, query, picture)
+    plot_explanation(found, query, picture).savefig(drawing)
 
 
 @click.command()

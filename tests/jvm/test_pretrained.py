@@ -17,6 +17,7 @@ from pyimgret._mobilenet import MOBILENET_V2
 from pyimgret._weights import find_weights
 from pyimgret.cli import main
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
+from pyimgret.explain import explain
 from pyimgret.pretrained import mobilenet_v2
 from tests.pictures import made_pictures
 
@@ -167,3 +168,29 @@ def test_options_of_the_network_need_the_network(folder, tmp_path) -> None:
     )
     assert result.exit_code == 2
     assert "belong to --pretrained" in result.output
+
+
+@pytest.mark.parametrize("quarter", range(4))
+def test_what_is_alike_is_found_in_its_quarter(network, quarter) -> None:
+    encoder = Encoder(network)
+    thing = made_pictures(1, side=112, seed=1)[0]
+    scene = np.full((224, 224, 3), 128, np.uint8)
+    y, x = (112 * part for part in divmod(quarter, 2))
+    scene[y : y + 112, x : x + 112] = thing
+    whole = np.asarray(Image.fromarray(thing).resize((224, 224)))
+    found = explain(encoder, scene, whole)
+    a, b = encoder.encode([scene, whole])
+    assert found.exact
+    assert abs(found.score - float(a @ b)) < 1e-5
+    assert abs(found.query.sum() - float(a @ b)) < 1e-5
+    hot = np.repeat(np.repeat(found.heat[0], 32, axis=0), 32, axis=1)
+    assert hot[y : y + 112, x : x + 112].sum() >= 0.8 * hot.sum()
+
+
+def test_search_draws_the_explanation(folder, tmp_path) -> None:
+    run("index", "add", "--index", tmp_path / "idx", "--pretrained", "mobilenet_v2", folder)
+    query = folder / "a" / "0.png"
+    run("search", "--index", tmp_path / "idx", query, "--explain", tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as drawing:
+        assert drawing.width > 500
+        assert len(np.unique(np.asarray(drawing.convert("L")))) > 50
