@@ -14,8 +14,9 @@ import org.nd4j.linalg.factory.Nd4j;
  */
 final class Crew implements AutoCloseable {
 
-    private static final int SPINS = 2000;
-    private static final long PAUSE = 20_000;
+    private static final int SPINS = 1000;
+    /** Nanoseconds until a sleeping thread looks again, should it have missed its call. */
+    private static final long PAUSE = 1_000_000;
 
     final int size;
     private final Thread[] workers;
@@ -24,6 +25,7 @@ final class Crew implements AutoCloseable {
     private volatile int generation;
     private volatile int round;
     private volatile IntConsumer task;
+    private volatile Thread caller;
     private volatile Throwable failure;
     private volatile boolean closed;
 
@@ -50,11 +52,10 @@ final class Crew implements AutoCloseable {
             failure = null;
             arrived.set(0);
             finished.set(0);
+            caller = Thread.currentThread();
             task = work;
             round++;
-            for (Thread worker : workers) {
-                LockSupport.unpark(worker);
-            }
+            wakeAll();
             attempt(0);
             pauseUntilAll(finished);
         } finally {
@@ -71,6 +72,7 @@ final class Crew implements AutoCloseable {
         if (arrived.incrementAndGet() == size) {
             arrived.set(0);
             generation = here + 1;
+            wakeAll();
             return;
         }
         for (int i = 0; generation == here; i++) {
@@ -87,14 +89,19 @@ final class Crew implements AutoCloseable {
         }
     }
 
-    /** Spins for some microseconds, then leaves the core to others. */
-    private static void pause(int tries) {
+    /** Spins for some microseconds, then sleeps: on a busy machine sleepers are woken first. */
+    private void pause(int tries) {
         if (tries < SPINS) {
             Thread.onSpinWait();
-        } else if (tries < 2 * SPINS) {
-            Thread.yield();
         } else {
-            LockSupport.parkNanos(PAUSE);
+            LockSupport.parkNanos(this, PAUSE);
+        }
+    }
+
+    private void wakeAll() {
+        LockSupport.unpark(caller);
+        for (Thread worker : workers) {
+            LockSupport.unpark(worker);
         }
     }
 
@@ -108,7 +115,9 @@ final class Crew implements AutoCloseable {
                 failure = e;
             }
         } finally {
-            finished.incrementAndGet();
+            if (finished.incrementAndGet() == size) {
+                LockSupport.unpark(caller);
+            }
         }
     }
 
@@ -137,8 +146,6 @@ final class Crew implements AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        for (Thread worker : workers) {
-            LockSupport.unpark(worker);
-        }
+        wakeAll();
     }
 }
