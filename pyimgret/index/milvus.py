@@ -1,15 +1,11 @@
 """Search beyond one machine: the same pictures in Milvus, through its own client.
 
-Filters mean here exactly what they mean in an `Index`. Milvus treats a missing JSON field
-as unknown, and "not unknown" as unknown, which differs between its versions; therefore the
-equalities of a picture's metadata are stored besides as hashed facts in an array of strings,
-whose containment is always true or false. Only orderings look into the JSON itself.
+Filters mean here exactly what they mean in an `Index`; see `pyimgret.index.milvusfilter`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,22 +17,11 @@ from pyimgret.exceptions import IndexStoreError, KeyNotFoundError
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import as_list, checked_keys, metadata_texts
 from pyimgret.index.arrays import EncoderLike, Floats
-from pyimgret.index.filters import (
-    And,
-    Compare,
-    Contains,
-    Exists,
-    Filter,
-    In,
-    Not,
-    Or,
-    Value,
-    Where,
-    parse,
-)
+from pyimgret.index.filters import Where, parse
 from pyimgret.index.items import Item
 from pyimgret.index.keys import new_ids
 from pyimgret.index.matches import Match, Matches
+from pyimgret.index.milvusfilter import facts_of, literal, storable, to_expression
 from pyimgret.index.vectors import is_vectors, normalised
 
 if TYPE_CHECKING:
@@ -45,7 +30,6 @@ if TYPE_CHECKING:
 _MARK = "pyimgret"
 _BATCH = 1000
 _MAX_FACTS = 4096
-_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _FIELDS = ["key", "id", "metadata"]
 
 
@@ -215,7 +199,7 @@ class MilvusIndex:
         if (condition := parse(where)) is not None:
             conditions.append(to_expression(condition))
         if unwanted := as_list(exclude):
-            conditions.append(f"key not in {_literal(unwanted)}")
+            conditions.append(f"key not in {literal(unwanted)}")
         vector = self._vectors(query if is_vectors(query) else [query]).reshape(1, -1)
         with _translated():
             found = self._client.search(
@@ -263,91 +247,6 @@ class MilvusIndex:
         self.close()
 
 
-def to_expression(condition: Filter, *, negated: bool = False) -> str:
-    """Return Milvus's expression for a filter.
-
-    Examples
-    --------
-    >>> to_expression(parse("not n < 3")).count("or")
-    1
-    """
-    match condition:
-        case Not(part):
-            return to_expression(part, negated=not negated)
-        case And(parts) | Or(parts):
-            together = isinstance(condition, And) != negated
-            word = " and " if together else " or "
-            texts = [f"({to_expression(part, negated=negated)})" for part in parts]
-            return word.join(texts) or ("key != ''" if together else "key == ''")
-        case In(field, values):
-            same = Or(tuple(Compare(field, "==", value) for value in values))
-            return to_expression(same, negated=negated)
-        case Exists(field):
-            return _holds(_fact("exists", field), negated)
-        case Contains(field, value):
-            return _holds(_fact("contains", field, value), negated)
-        case Compare(field, "==", value):
-            return _holds(_fact("equals", field, value), negated)
-        case Compare(field, op, value):
-            return _ordering(field, op, value, negated)
-
-
-def _ordering(field: tuple[str, ...], op: str, value: Value, negated: bool) -> str:
-    """Return an ordering; it is false, and its negation true, where the type differs."""
-    of_type = _fact("text" if isinstance(value, str) else "number", field)
-    place = "metadata" + "".join(f"[{_literal(name)}]" for name in field)
-    symbol = _OPPOSITE[op] if negated else op
-    test = f"{_holds(of_type)} and {place} {symbol} {_literal(_storable(value))}"
-    return f"{_holds(of_type, negated=True)} or ({test})" if negated else test
-
-
-def _holds(fact: str, negated: bool = False) -> str:
-    return f"{'not ' if negated else ''}array_contains(facts, {_literal(fact)})"
-
-
-def facts_of(metadata: dict[str, Any]) -> Iterator[str]:
-    """Yield the hashed facts of metadata: what exists, equals and contains what."""
-
-    def walk(value: Any, path: tuple[str, ...]) -> Iterator[str]:
-        yield _fact("exists", path)
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                yield from walk(inner, (*path, name))
-        elif isinstance(value, list):
-            for one in value:
-                if not isinstance(one, (dict, list)):
-                    yield _fact("contains", path, one)
-        else:
-            yield _fact("equals", path, value)
-            if value is not None and not isinstance(value, bool):
-                yield _fact("text" if isinstance(value, str) else "number", path)
-
-    for name, value in metadata.items():
-        yield from walk(value, (name,))
-
-
-def _fact(kind: str, path: tuple[str, ...], value: Any = None) -> str:
-    """Return a fact of fixed length; numbers that are equal make the same one."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
-        value = int(value)
-    text = json.dumps([kind, path, _storable(value)], ensure_ascii=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _storable(value: Any) -> Any:
-    """Return a JSON value with its integers beyond 64 bits, which Milvus refuses, as floats."""
-    if isinstance(value, dict):
-        return {name: _storable(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_storable(inner) for inner in value]
-    is_large = isinstance(value, int) and not -(2**63) <= value < 2**63
-    return float(value) if is_large else value
-
-
-def _literal(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _entity(key: str, identifier: str, vector: Floats, metadata: dict[str, Any]) -> dict[str, Any]:
     facts = sorted(set(facts_of(metadata)))
     if len(facts) > _MAX_FACTS:
@@ -355,7 +254,7 @@ def _entity(key: str, identifier: str, vector: Floats, metadata: dict[str, Any])
     return {
         "key": key,
         "id": identifier,
-        "metadata": _storable(metadata),
+        "metadata": storable(metadata),
         "facts": facts,
         "vector": vector.tolist(),
     }

@@ -15,7 +15,8 @@ from pyimgret.cli import main
 from pyimgret.exceptions import IndexStoreError, KeyNotFoundError, ModelMismatchError
 from pyimgret.index import Index
 from pyimgret.index.filters import parse
-from pyimgret.index.milvus import MilvusIndex, to_expression
+from pyimgret.index.milvus import MilvusIndex
+from pyimgret.index.milvusfilter import to_expression
 
 
 @pytest.fixture(scope="module")
