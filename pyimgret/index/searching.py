@@ -108,6 +108,8 @@ class Searcher:
 
 def numbers_of(connection: sqlite3.Connection, keys: Sequence[str]) -> Numbers:
     """Return the numbers of the keys that exist, ascending."""
+    if not keys:
+        return np.empty(0, dtype=np.int64)
     rows = (
         connection.execute("SELECT number FROM items WHERE key = ?", (key,)).fetchone()
         for key in keys
@@ -129,7 +131,7 @@ def _described(
 def _matches(
     known: dict[int, tuple[str, str, dict[str, object]]], numbers: Numbers, scores: Floats
 ) -> Matches:
-    clipped = np.clip(scores, -1.0, 1.0).tolist()
+    clipped = [min(1.0, max(-1.0, score)) for score in scores.tolist()]
     rows = [known[number] for number in numbers.tolist()]
     return Matches(
         [

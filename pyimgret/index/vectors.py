@@ -43,6 +43,8 @@ def normalised(vectors: object, dimension: int) -> Floats:
             f"Got vectors of shape {array.shape}; this index holds vectors of {dimension} "
             f"numbers: give shape ({dimension},) or (n, {dimension})."
         )
+    if array.ndim == 1 and abs(float(array @ array) - 1.0) <= 1e-6:
+        return array  # a query of length 1, the most frequent case
     norms = np.linalg.norm(array.astype(np.float64), axis=-1, keepdims=True)
     if not np.isfinite(norms).all() or not (norms > 0).all():
         bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0]
