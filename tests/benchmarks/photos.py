@@ -1,0 +1,143 @@
+"""MobileNetV2 beside PyTorch: its output alone, and a folder of JPEGs to embeddings.
+
+    python -m tests.benchmarks.photos [--images DIR] [--json]
+
+Both sides take turns in one process, with as many threads; a figure is the median of 5 rounds
+after one that is not counted, in pictures a second by the clock. ``ratio`` is ours divided by
+PyTorch's; ``cpu`` is the same by processor time, which other load disturbs less. The folder is
+DIR (its first 96 files), or 96 JPEGs that are made. Needs PyTorch (the extra ``bench``) and
+MobileNetV2's weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pyimgret import Encoder
+from pyimgret._checkpoint import read_checkpoint
+from pyimgret._mobilenet import MOBILENET_V2
+from pyimgret._weights import find_weights
+from pyimgret.commands.embed import encode_all
+from pyimgret.commands.sources import Pictures
+from pyimgret.datasets import ImageFiles, ImageFolder
+from pyimgret.pretrained import mobilenet_v2
+from tests.pictures import made_pictures
+
+ROUNDS = 5
+BATCH = 16
+FILES = 96
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    ours, theirs = Encoder(mobilenet_v2()), torch_network()
+    with tempfile.TemporaryDirectory() as made:
+        files = jpegs(options.images, Path(made))
+        results = {
+            f"output, batch {BATCH}": output(ours, theirs),
+            f"{len(files)} JPEGs to embeddings": folder(ours, theirs, files),
+        }
+    if options.json:
+        print(json.dumps(results, indent=1))
+        return
+    for name, figures in results.items():
+        print(name, ", ".join(f"{k} {v:.3g}" for k, v in figures.items()))
+
+
+def torch_network() -> Any:
+    """Return MobileNetV2's convolutions as modules, from the same table and checkpoint."""
+    import torch
+    from torchvision.models import mobilenet_v2 as torchvision_network
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    network = torchvision_network()
+    tensors = read_checkpoint(find_weights(MOBILENET_V2.published))
+    network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in tensors.items()})
+    return network.eval()
+
+
+def jpegs(given: Path | None, made: Path) -> list[Path]:
+    """Return JPEG files."""
+    if given is not None:
+        return [file.path for file in ImageFolder(given).files[:FILES]]
+    for number in range(FILES):
+        picture = Image.fromarray(made_pictures(1, side=400, seed=number)[0])
+        picture.save(made / f"{number:03}.jpg", quality=90)
+    return sorted(made.iterdir())
+
+
+def output(ours: Encoder, theirs: Any) -> dict[str, float]:
+    """Compare the pooled output on tensors in memory."""
+    import torch
+
+    pixels = made_pictures(BATCH * 4)
+    tensors = ours.preprocessor.batch(pixels)  # type: ignore[union-attr]
+    batches = torch.from_numpy(tensors).permute(0, 3, 1, 2).contiguous().split(BATCH)
+
+    def run() -> None:
+        with torch.inference_mode():
+            for batch in batches:
+                theirs.features(batch).mean((2, 3))
+
+    return compared(len(pixels), {"ours": lambda: ours.encode_tensors(tensors), "torch": run})
+
+
+def folder(ours: Encoder, theirs: Any, files: list[Path]) -> dict[str, float]:
+    """Compare decoding, resizing and embedding; each side in its usual way."""
+    import torch
+    from torchvision import transforms
+
+    prepared = transforms.Compose(
+        [
+            transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )  # fmt: skip
+
+    def run() -> None:
+        with torch.inference_mode():
+            for start in range(0, len(files), BATCH):
+                pictures = [Image.open(f).convert("RGB") for f in files[start : start + BATCH]]
+                batch = torch.stack([prepared(picture) for picture in pictures])
+                theirs.features(batch).mean((2, 3))
+
+    pictures = Pictures(ImageFiles([os.fspath(file) for file in files]))
+    return compared(len(files), {"ours": lambda: encode_all(ours, pictures), "torch": run})
+
+
+def compared(count: int, sides: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Run the sides in turn; return pictures a second, and the ratios."""
+    wall: dict[str, list[float]] = {name: [] for name in sides}
+    cpu: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(ROUNDS + 1):
+        for name, side in sides.items():
+            start, used = time.perf_counter(), time.process_time()
+            side()
+            if number:
+                wall[name].append(time.perf_counter() - start)
+                cpu[name].append(time.process_time() - used)
+    seconds = {name: statistics.median(times) for name, times in wall.items()}
+    used_seconds = {name: statistics.median(times) for name, times in cpu.items()}
+    return {
+        **{name: count / value for name, value in seconds.items()},
+        "ratio": seconds["torch"] / seconds["ours"],
+        "cpu": used_seconds["torch"] / used_seconds["ours"],
+    }
+
+
+if __name__ == "__main__":
+    main()
