@@ -13,3 +13,10 @@ HeatMap: TypeAlias = NDArray[np.float32]
 
 Explainer: TypeAlias = Callable[[Any, bytes, bytes], tuple[float, HeatMap, HeatMap]]
 """From the encoder and two encoded pictures to their score and heat maps."""
+
+
+def default_explainer() -> Explainer:
+    """Return what `pyimgret.explain` offers."""
+    from pyimgret.explain import heat_maps
+
+    return heat_maps

@@ -13,7 +13,7 @@ from flask import current_app
 
 from pyimgret.index import Index
 from pyimgret_server.engine import Engine, opened
-from pyimgret_server.explaining import Explainer
+from pyimgret_server.explaining import Explainer, default_explainer
 from pyimgret_server.keys import read_keys
 from pyimgret_server.limits import RateLimiter
 from pyimgret_server.metrics import Metrics
@@ -38,7 +38,7 @@ class Service:
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.explainer = explainer
+        self.explainer = explainer or default_explainer()
         self.keys = read_keys(settings.api_keys) if settings.api_keys else {}
         self.limiter = RateLimiter(settings.rate) if settings.rate else None
         self.stopping = False

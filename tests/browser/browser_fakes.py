@@ -21,6 +21,7 @@ class ColourEncoder:
     def __init__(self) -> None:
         self.preprocessor = Preprocessor("RGB", 6, 6, filter="box")
         self.embedding_size = 109
+        self.model = None
         self.model_checksum = hashlib.sha256(b"colours").hexdigest()
 
     def encode(self, images):

@@ -19,6 +19,7 @@ class FakeEncoder:
 
     def __init__(self, size: int = 16, seed: int = 0) -> None:
         self.embedding_size = size
+        self.model = None
         self.preprocessor = Preprocessor("L", 8, 8, mean=[0.5], std=[0.5])
         rng = np.random.default_rng(seed)
         self.weights = rng.standard_normal((64, size)).astype(np.float32)

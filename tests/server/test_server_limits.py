@@ -185,19 +185,27 @@ def test_a_published_copy_in_a_read_only_place_is_served(index, tmp_path):
     copy.chmod(0o755)
 
 
-def test_heat_maps_only_where_the_model_offers_them(make_app, client, index):
-    form = {"id": index.get("a/3.png").id}
-    refused = client.post("/v1/explain", data=upload(png(pictures(1)[0]), **form))
-    assert refused.get_json()["type"].endswith("no-explanation")
-
+def test_the_heat_maps_of_a_picture_and_an_item(make_app, index):
     def explain(encoder, query, match):
         assert match == index.thumbnail("a/3.png").image
         return 0.5, pictures(1)[0] / 255, pictures(1)[0] / 255
 
-    offering = make_app(explainer=explain).test_client()
-    assert offering.get("/v1/index").get_json()["explain"]
-    answer = offering.post("/v1/explain", data=upload(png(pictures(1)[0]), **form)).get_json()
+    client = make_app(explainer=explain).test_client()
+    assert client.get("/v1/index").get_json()["explain"]
+    form = upload(png(pictures(1)[0]), id=index.get("a/3.png").id)
+    answer = client.post("/v1/explain", data=form).get_json()
     assert (answer["score"], len(answer["query"]), len(answer["match"][0])) == (0.5, 8, 8)
+
+
+def test_an_index_of_vectors_offers_no_heat_maps(tmp_path):
+    with Index.create(tmp_path / "vectors", dimension=4) as index:
+        index.add([[1.0, 0, 0, 0]], keys=["x"])
+        app = create_app(index)
+        assert not app.test_client().get("/v1/index").get_json()["explain"]
+        form = upload(png(pictures(1)[0]), id=index.get("x").id)
+        answer = app.test_client().post("/v1/explain", data=form)
+        assert answer.get_json()["type"].endswith("no-explanation")
+        app.extensions["pyimgret"].close()
 
 
 def test_settings_say_what_is_wrong(tmp_path):
@@ -213,6 +221,35 @@ def test_settings_say_what_is_wrong(tmp_path):
         read_keys(tmp_path / "keys")
     with pytest.raises(ValueError, match="letters, digits"):
         make_key(tmp_path / "other", "a name")
+
+
+def test_it_runs_on_a_read_only_root_with_a_read_only_home(index, tmp_path):
+    """Nothing is written: no file is opened for writing while requests are answered."""
+    copy = tmp_path / "copy"
+    index.publish(copy)
+    code = (
+        "import sys, io, os\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "from server_fakes import FakeEncoder, pictures, png, upload\n"
+        "from pyimgret.index import Index\n"
+        "from pyimgret_server import create_app\n"
+        "app = create_app(Index.open(sys.argv[1], FakeEncoder()))\n"
+        "def watch(event, given):\n"
+        "    if event == 'open' and isinstance(given[2], int):\n"
+        "        writes = given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)\n"
+        "        assert not writes or str(given[0]) == os.devnull, given\n"
+        "sys.addaudithook(watch)\n"
+        "client = app.test_client()\n"
+        "form = upload(png(pictures(1)[0]))\n"
+        "assert client.post('/v1/search', data=form).status_code == 200\n"
+        "large = upload(png(pictures(1)[0]) + bytes(400_000))\n"
+        "assert client.post('/v1/search', data=large).status_code == 200\n"
+        "assert client.get('/').status_code == 200\n"
+        "app.extensions['pyimgret'].close()\n"
+    )
+    program = [sys.executable, "-B", "-c", code, str(copy), str(Path(__file__).parent)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_service_starts_no_jvm_and_loads_nothing_heavy():

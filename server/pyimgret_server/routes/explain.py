@@ -26,8 +26,8 @@ def explain() -> Response:
     service = current_service()
     wanted = read(request, ExplainRequest, ExplainForm)
     with service.engine() as engine:
-        if service.explainer is None or not engine.has_model:
-            raise ProblemError(422, "no-explanation", "This model offers no heat maps.")
+        if not engine.has_model:
+            raise ProblemError(422, "no-explanation", "This index was made without a model.")
         small = engine.index.thumbnail(engine.index.get_by_id(wanted.id).key)
         if small is None:
             raise ProblemError(404, "no-thumbnail", "No small copy of this picture was kept.")

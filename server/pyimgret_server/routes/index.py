@@ -27,7 +27,7 @@ def facts() -> Response:
                 **{name: info[name] for name in kept},
                 model=engine.model_name,
                 writable=service.settings.writable,
-                explain=engine.has_model and service.explainer is not None,
+                explain=engine.has_model,
                 max_k=service.settings.max_k,
                 max_upload=service.settings.max_upload,
             )
