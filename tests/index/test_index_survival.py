@@ -114,7 +114,7 @@ def test_two_read_while_one_writes(tmp_path, seconds):
     assert [process.returncode for process in processes] == [0, 0, 0], results
     for output, _ in results[1:]:
         _, searches, _, seen = output.split()
-        assert int(searches) > 10 * seconds
+        assert int(searches) > seconds
         assert int(seen) > 0
 
 
