@@ -13,7 +13,7 @@ from typing import Self
 import pyspark
 
 STARTED = re.compile(r"Starting Spark master at (spark://\S+)")
-DEADLINE = 60.0
+DEADLINE = 240.0
 
 
 def spark_home() -> Path:
