@@ -2,9 +2,10 @@
 
 ``python -m tests.benchmarks.spark [--rows N] [--vectors N] [--json]``
 
-Each worker is one core and one thread, and the first run takes one of the two. Times are the jobs' own, without start-up: for
-encoding from the first task to the last file, for training the sum of the epochs but the
-first. Memory is the peak resident size, by /proc, of the driver and of each executor.
+Each worker is one core and one thread, and the first run takes one of the two. Times are
+the jobs' own, without start-up: for encoding from the first task to the last file, for
+training the sum of the epochs but the first. Memory is the peak resident size, by /proc, of
+the driver and of each executor.
 """
 
 from __future__ import annotations
