@@ -67,10 +67,6 @@ class TrainableModel(Model):
     def _corruption(self) -> dict[str, Any] | None:
         return None
 
-    def _initialise(self, network: JavaNetwork) -> None:
-        """Change a new network before it is trained."""
-        del network
-
     def fit(
         self,
         X: Images,
