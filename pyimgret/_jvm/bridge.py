@@ -151,7 +151,7 @@ def _translated(error: Exception, method: str) -> Exception:
         return error
     message = getattr(error, "innermessage", None) or str(error)
     stack = "\n".join(str(line) for line in getattr(error, "stacktrace", None) or ())
-    if java_class == "java.lang.OutOfMemoryError":
+    if java_class == "java.lang.OutOfMemoryError" or "Allocation failed" in message:
         message = f"{message}. {_memory_hint()}"
     if java_class == "org.pyimgret.encoder.ModelFormatException":
         return ModelFormatError(message)
@@ -196,6 +196,7 @@ def _start() -> Any:
     config.set_options(*options)
     config.set_classpath(str(folder / "*"))
     java = _facade(options)
+    java.limitMemory(settings.off_heap_limit() << 20)
     from pyimgret._jvm.selfcheck import check
 
     check(java)

@@ -33,6 +33,7 @@ SIGNATURES: dict[str, str] = {
     "multiply": "(JJJIII)V",
     "convolve": "(JJJIII)V",
     "info": f"(){_STRING}",
+    "limitMemory": "(J)V",
     "setThreads": "(I)V",
     "release": "(J)V",
     "openHandles": "()I",

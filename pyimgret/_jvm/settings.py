@@ -44,12 +44,11 @@ class JvmSettings:
     def jvm_options(self) -> list[str]:
         """List the options that the JVM starts with."""
         heap = self.heap or max(256, min(4096, _machine_memory() // 4))
-        off_heap = self.off_heap or max(512, _machine_memory() // 2)
         return [
             f"-Xmx{heap}m",
             # NB: Ctrl-C stays Python's.
             "-Xrs",
-            f"-Dorg.bytedeco.javacpp.maxbytes={off_heap}m",
+            f"-Dorg.bytedeco.javacpp.maxbytes={self.off_heap_limit()}m",
             # NB: by default JavaCPP counts the whole Python process against 4 x Xmx.
             "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
             f"-Dorg.eclipse.deeplearning4j.helpers.disable={str(not self.onednn).lower()}",
@@ -59,6 +58,10 @@ class JvmSettings:
             "-Dfile.encoding=UTF-8",
             *self.options,
         ]
+
+    def off_heap_limit(self) -> int:
+        """Return the limit of arrays in MiB."""
+        return self.off_heap or max(512, _machine_memory() // 2)
 
     def environment(self) -> dict[str, str]:
         """Give the variables that native libraries read when they load."""

@@ -43,7 +43,7 @@ def _text(facts: dict[str, Any]) -> str:
         ("oneDNN", {True: "on", False: "off", None: "not started"}[jvm.get("onednn")]),
         ("threads", f"{jvm.get('threads', '?')} on {facts['cores']} cores"),
         ("Java heap", _memory(jvm, "heap")),
-        ("off-heap memory", _memory(jvm, "off_heap")),
+        ("off-heap memory", _limit(jvm)),
         ("options", " ".join(facts["settings"]["jvm_options"])),
         ("self-check", facts["self_check"]),
     ]
@@ -56,6 +56,13 @@ def _worth_showing(jar: str) -> bool:
     return jar.startswith(
         ("pyimgret-", "deeplearning4j-nn", "nd4j-native-1", "nd4j-api", "openblas")
     )
+
+
+def _limit(jvm: dict[str, Any]) -> str:
+    if "off_heap_max_bytes" not in jvm:
+        return "not started"
+    most, resident = jvm["off_heap_max_bytes"] >> 20, jvm["resident_bytes"] >> 20
+    return f"at most {most} MiB for arrays; this process takes {resident} MiB in all"
 
 
 def _memory(jvm: dict[str, Any], which: str) -> str:

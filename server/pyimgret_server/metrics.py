@@ -112,7 +112,6 @@ def _process() -> Iterator[tuple[str, str, float]]:
 _JVM = {
     "heap_used_bytes": "Java heap in use.",
     "heap_max_bytes": "Largest Java heap.",
-    "off_heap_used_bytes": "Arrays outside the Java heap.",
     "off_heap_max_bytes": "Most memory for arrays outside the Java heap.",
     "java_threads": "Threads of the JVM.",
     "open_handles": "Java objects that Python holds.",

@@ -302,6 +302,17 @@ public final class Bridge {
     }
 
     /**
+     * Limits the memory of arrays, which ND4J keeps outside the Java heap.
+     *
+     * <p>NB: JavaCPP's own limit ({@code org.bytedeco.javacpp.maxbytes}) does not count ND4J's arrays.
+     *
+     * @param bytes at most so many
+     */
+    public static void limitMemory(long bytes) {
+        Nd4j.getEnvironment().setDeviceLimit(0, bytes);
+    }
+
+    /**
      * Gives a Java object back; its number is not used again.
      *
      * @param handle any handle

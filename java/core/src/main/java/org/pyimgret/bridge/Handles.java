@@ -3,6 +3,8 @@ package org.pyimgret.bridge;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.pyimgret.nn.Parameters;
 
 /** Java objects that Python holds, each by a number that is never used twice. */
 final class Handles {
@@ -28,7 +30,9 @@ final class Handles {
 
     static void release(long handle) {
         Object object = OBJECTS.remove(handle);
-        if (object instanceof AutoCloseable) {
+        if (object instanceof MultiLayerNetwork) {
+            Parameters.free((MultiLayerNetwork) object);
+        } else if (object instanceof AutoCloseable) {
             try {
                 ((AutoCloseable) object).close();
             } catch (Exception e) {

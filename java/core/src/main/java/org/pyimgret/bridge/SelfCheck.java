@@ -72,8 +72,8 @@ final class SelfCheck {
         info.put("cores", Runtime.getRuntime().availableProcessors());
         info.put("heap_max_bytes", Runtime.getRuntime().maxMemory());
         info.put("heap_used_bytes", Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory());
-        info.put("off_heap_max_bytes", Pointer.maxBytes());
-        info.put("off_heap_used_bytes", Pointer.totalBytes());
+        info.put("off_heap_max_bytes", Nd4j.getEnvironment().getDeviceLimit(0));
+        info.put("resident_bytes", Pointer.physicalBytes());
         info.put("java_threads", ManagementFactory.getThreadMXBean().getThreadCount());
         info.put("open_handles", Handles.count());
         return Json.write(info);

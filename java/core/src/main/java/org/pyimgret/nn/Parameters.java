@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.api.Updater;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.pyimgret.bridge.Memory;
@@ -97,5 +98,24 @@ public final class Parameters {
         description.put("layers", layers);
         description.put("count", network.numParams());
         return Json.write(description);
+    }
+
+    /**
+     * Frees what a network keeps outside the Java heap, rather than whenever Java collects.
+     *
+     * @param network not to be used afterwards
+     */
+    public static void free(MultiLayerNetwork network) {
+        // NB: MultiLayerNetwork.close() would collect garbage, and end every workspace of the thread.
+        Updater updater = network.getUpdater(false);
+        close(network.params());
+        close(network.getFlattenedGradients());
+        close(updater == null ? null : updater.getStateViewArray());
+    }
+
+    private static void close(INDArray array) {
+        if (array != null && array.closeable()) {
+            array.close();
+        }
     }
 }
