@@ -24,12 +24,12 @@ from pyimgret_server import Settings, create_app
 from pyimgret_server.keys import make_key
 
 CHECKS = (
+    negative_data_rejection,
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
     response_headers_conformance,
-    negative_data_rejection,
     ignored_auth,
     unsupported_method,
     allow_header_conformance,
@@ -88,7 +88,9 @@ def test_every_answer_conforms(service, documented, method, path, mode, examples
     @given(documented[path][method].as_strategy(generation_mode=mode))
     def ask(case):
         case.headers["Authorization"] = f"Bearer {service[1]}"
-        case.call_and_validate(checks=CHECKS)
+        # NB: in a form, a list of one value is the same bytes as the value.
+        told_apart = case.media_type != "multipart/form-data"
+        case.call_and_validate(checks=CHECKS if told_apart else CHECKS[1:])
 
     ask()
 
