@@ -203,9 +203,10 @@ public final class ImageEncoder implements AutoCloseable {
         List<Future<float[][]>> batches = new ArrayList<>();
         List<float[]> embeddings = new ArrayList<>(images.size());
         // A few batches ahead: enough for all threads, and bounded in memory.
-        for (int start = 0; start < images.size(); start += batchSize) {
+        int step = Math.max(1, Math.min(batchSize, (images.size() + threads - 1) / threads));
+        for (int start = 0; start < images.size(); start += step) {
             int from = start;
-            int to = Math.min(images.size(), start + batchSize);
+            int to = Math.min(images.size(), start + step);
             batches.add(workers.submit(() -> encodeBatch(images, from, to)));
             if (batches.size() > threads) {
                 Collections.addAll(embeddings, Workers.result(batches.remove(0)));
