@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyimgret.decomposition import PCA as PCA
     from pyimgret.decomposition import SVD as SVD
     from pyimgret.encoder import Encoder as Encoder
+    from pyimgret.finetuning import FineTunedNetwork as FineTunedNetwork
     from pyimgret.index import Index as Index
     from pyimgret.networks import Autoencoder as Autoencoder
     from pyimgret.networks import ConvAutoencoder as ConvAutoencoder
@@ -40,6 +41,7 @@ _HOMES = {
     "ConvAutoencoder": "networks",
     "ConvNet": "networks",
     "Encoder": "encoder",
+    "FineTunedNetwork": "finetuning",
     "Index": "index",
     "JvmSettings": "_jvm",
     "Network": "networks",

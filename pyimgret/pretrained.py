@@ -20,7 +20,7 @@ from pyimgret._mobilenet import MOBILENET_V2, Architecture, Row
 from pyimgret._weights import find_weights
 from pyimgret.exceptions import ModelFormatError
 from pyimgret.improvements import whitening
-from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss
+from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss, Output
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape
 from pyimgret.networks.base import Images, Model
@@ -64,7 +64,7 @@ class PretrainedNetwork(Model):
         self.flip = flip
 
     @property
-    def classes_(self) -> list[str]:
+    def classes_(self) -> list[Any]:
         """Names of the classes of ImageNet, in the order of the logits."""
         return imagenet_classes()
 
@@ -215,6 +215,25 @@ def _settings(
     return {
         "seed": 0, "updater": {"type": "sgd", "learning_rate": 0.0}, "input": shape.to_network(),
         "vertices": vertices, "outputs": outputs,
+    }  # fmt: skip
+
+
+def head_settings(
+    table: Architecture, shape: InputShape, code_size: int, classes: int, *, bias: bool
+) -> dict[str, Any]:
+    """Return the settings of the table's graph with a code and classes in place of its head."""
+    code = Dense(code_size, name="code", activation="tanh")
+    output = Output(
+        classes, name="classes", loss="categorical_cross_entropy", activation="softmax", bias=bias
+    )
+    vertices = [_vertex(row) for row in table.rows]
+    vertices.append(_POOLINGS["avg"].to_dict() | {"inputs": [table.features]})
+    vertices.append({"type": "L2Normalize", "name": "normalised", "inputs": ["pooled"]})
+    vertices.append(code.to_dict() | {"inputs": ["normalised"]})
+    vertices.append(output.to_dict() | {"inputs": ["code"]})
+    return {
+        "seed": 0, "updater": {"type": "sgd", "learning_rate": 0.0}, "input": shape.to_network(),
+        "vertices": vertices, "outputs": ["classes"],
     }  # fmt: skip
 
 

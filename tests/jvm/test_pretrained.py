@@ -18,6 +18,7 @@ from pyimgret._weights import find_weights
 from pyimgret.cli import main
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.explain import explain
+from pyimgret.finetuning import FineTunedNetwork, cached_features
 from pyimgret.pretrained import mobilenet_v2
 from tests.pictures import made_pictures
 
@@ -194,3 +195,23 @@ def test_search_draws_the_explanation(folder, tmp_path) -> None:
     with Image.open(tmp_path / "out.png") as drawing:
         assert drawing.width > 500
         assert len(np.unique(np.asarray(drawing.convert("L")))) > 50
+
+
+def test_a_head_of_ones_own_is_learned_on_cached_features(network, tmp_path) -> None:
+    files, y = [], []
+    for number, picture in enumerate(made_pictures(12, seed=9)):
+        dark = number % 2
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(picture // (6 if dark else 1)).save(path)
+        files.append(path)
+        y.append("dark" if dark else "light")
+    features = cached_features(network, files, tmp_path / "cache")
+    assert np.array_equal(cached_features(network, files, tmp_path / "cache"), features)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    tuned = FineTunedNetwork(code_size=8, random_state=0).fit(network, features, y)
+    assert tuned.score(files, y) == 1.0
+    tuned.save(tmp_path / "my.zip")
+    again = pyimgret.load(tmp_path / "my.zip")
+    assert isinstance(again, FineTunedNetwork)
+    assert again.predict(files[:2]).tolist() == ["light", "dark"]
+    assert again.embedding_size == 8
