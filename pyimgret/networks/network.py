@@ -120,6 +120,9 @@ class TrainableModel(Model):
             self.history_ = history.to_dict()
         return self
 
+    def _initialise(self, network: JavaNetwork) -> None:
+        """Change the weights that training starts from; here they stay as drawn."""
+
     def _check_settings(self) -> None:
         for name in ("batch_size", "epochs"):
             if getattr(self, name) < 1:
