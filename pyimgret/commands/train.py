@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyimgret.commands.common import json_option, print_json
+from pyimgret.commands.finetune import fine_tune
 from pyimgret.commands.sources import Pictures, open_pictures, source_options
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     default="autoencoder",
     show_default=True,
     help="What to train.",
+)
+@click.option(
+    "--pretrained",
+    type=click.Choice(["mobilenet_v2"]),
+    help="In place of --model: learn the class folders of --images on an ImageNet network.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The checkpoint of --pretrained.",
 )
 @source_options
 @click.option(
@@ -100,18 +112,30 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 def train(
     kind: str, digits: bool, images: Path | None, idx: Path | None, size: int | None,
     mode: str | None, validation: float, strict: bool, seed: int | None, out: Path,
-    as_json: bool, **settings: Any,
+    as_json: bool, pretrained: str | None, weights: Path | None, **settings: Any,
 ) -> None:  # fmt: skip
     r"""Train a model on pictures and save it.
 
     \b
     pyimgret train --model autoencoder --digits --code-size 30 --out ae.zip
     pyimgret train --model autoencoder --images DIR --size 64 --out ae.zip
+    pyimgret train --pretrained mobilenet_v2 --images DIR --out my.zip
     """
     if images is None and (size or mode):
         raise click.UsageError("--size and --mode belong to --images; arrays have their size.")
     if not out.parent.is_dir():
         raise click.BadParameter(f"the folder {out.parent} does not exist.", param_hint="--out")
+    if pretrained is not None:
+        if images is None:
+            raise click.UsageError("--pretrained learns the class folders of --images DIR.")
+        model, summary, broken = fine_tune(
+            pretrained, weights, images, seed=seed, epochs=settings["epochs"],
+            code_size=settings["code_size"], strict=strict,
+        )  # fmt: skip
+        model.save(out)
+        summary |= {"out": str(out), "skipped": [entry._asdict() for entry in broken]}
+        _print_tuned(summary, as_json)
+        return
     preprocessor = _preprocessor(mode or "RGB", size or 64) if images else None
     model = build(kind, random_state=seed, preprocessing=preprocessor, **settings)
     pictures = open_pictures(digits, images, idx, strict=strict)
@@ -124,6 +148,18 @@ def train(
         print_json(summary | {"skipped": [broken._asdict() for broken in pictures.skipped]})
     else:
         click.echo(_text(summary))
+
+
+def _print_tuned(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+        return
+    for entry in summary["skipped"]:
+        click.echo(f"skipped {entry['key']}: {entry['reason']}", err=True)
+    click.echo(
+        f"Learned {summary['classes']} classes from {summary['images']:,} pictures, loss "
+        f"{summary['loss']:.4f}. Saved {summary['out']}."
+    )
 
 
 def _preprocessor(mode: str, size: int) -> Preprocessor:

@@ -215,3 +215,14 @@ def test_a_head_of_ones_own_is_learned_on_cached_features(network, tmp_path) -> 
     assert isinstance(again, FineTunedNetwork)
     assert again.predict(files[:2]).tolist() == ["light", "dark"]
     assert again.embedding_size == 8
+
+
+def test_train_takes_a_pretrained_network(folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("pyimgret._jvm.jars.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
+    out = tmp_path / "my.zip"
+    text = run("train", "--pretrained", "mobilenet_v2", "--images", folder, "--out", out, "--json")
+    summary = json.loads(text)
+    assert summary["classes"] == 2
+    assert [entry["key"] for entry in summary["skipped"]] == ["a/broken.jpg"]
+    assert pyimgret.load(out).classes_ == ["a", "b"]

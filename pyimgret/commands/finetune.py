@@ -1,0 +1,41 @@
+"""``pyimgret train --pretrained``: a head of one's own on an ImageNet network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def fine_tune(
+    name: str, weights: Path | None, images: Path, *, seed: int | None, epochs: int | None,
+    code_size: int, strict: bool,
+) -> tuple[Any, dict[str, Any], list[Any]]:  # fmt: skip
+    """Return the model, what there is to say of it, and the files that were left out.
+
+    The folders below ``images`` are the classes.
+    """
+    import numpy as np
+
+    from pyimgret import pretrained
+    from pyimgret._jvm.jars import cache_folder
+    from pyimgret.datasets import ImageFolder
+    from pyimgret.finetuning import FineTunedNetwork, cached_features
+
+    network = getattr(pretrained, name)(weights)
+    folder = ImageFolder(images, strict=strict)
+    readable = [file for file, _ in folder.read(network.preprocessor.pixels) if file.label]
+    if len({file.label for file in readable}) < 2:
+        raise ValueError(f"{images}: pictures in at least two class folders are needed.")
+    y = np.array([file.label for file in readable])
+    features = cached_features(
+        network, [file.path for file in readable], cache_folder() / "features"
+    )
+    settings: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    model = FineTunedNetwork(name, code_size=code_size, random_state=seed, **settings)
+    model.fit(network, features, y)
+    history = model.history_["loss"]
+    summary = {
+        "model": type(model).__name__, "images": len(y), "classes": len(model.classes_),
+        "embedding_size": model.embedding_size, "epochs": len(history), "loss": history[-1],
+    }  # fmt: skip
+    return model, summary, list(folder.broken)
