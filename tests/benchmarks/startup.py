@@ -1,0 +1,122 @@
+"""What our start-up options give: LeNet's output with them and without, and the first embedding.
+
+Run as ``python -m tests.benchmarks.startup [--json]``. Every figure comes from fresh processes, the
+two sides in turn; medians of five.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS = 5
+
+LENET = """
+import sys, time
+import numpy as np
+from pyimgret.layers import Convolution2D, Dense, Output, Pooling2D
+from pyimgret.networks._input import InputShape, NetworkInput
+from pyimgret.networks._java import JavaNetwork
+
+layers = [
+    Convolution2D(20, kernel_size=5, activation="relu"), Pooling2D(),
+    Convolution2D(50, kernel_size=5, activation="relu"), Pooling2D(),
+    Dense(500, activation="relu"),
+    Output(10, loss="categorical_cross_entropy", activation="softmax"),
+]
+shape = InputShape("convolutional", 28, 28)
+network = JavaNetwork.create({
+    "seed": 1, "updater": {"type": "sgd"}, "input": shape.to_network(),
+    "layers": [layer.to_dict() for layer in layers],
+})
+X = np.random.default_rng(0).random((128, 28, 28), dtype=np.float32)
+data = NetworkInput(X, None, shape)
+times = []
+for _ in range(40):
+    start = time.perf_counter()
+    network.activate(data, last=len(layers) - 1, width=10, batch_size=128)
+    times.append(time.perf_counter() - start)
+print(1000 * float(np.median(times[10:])))
+"""
+
+FIRST = """
+import sys, time
+start = time.perf_counter()
+import numpy as np
+import pyimgret
+encoder = pyimgret.Encoder.load(sys.argv[1])
+encoder.encode(np.zeros((1, 28, 28), np.uint8))
+print(time.perf_counter() - start)
+"""
+
+MAKE = """
+import sys
+import numpy as np
+import pyimgret
+X = (np.random.default_rng(0).random((200, 28, 28)) * 255).astype(np.uint8)
+model = pyimgret.Autoencoder((500, 250), 30, epochs=1, random_state=0, verbose=False)
+model.fit(X).save(sys.argv[1])
+"""
+
+
+def run(script: str, *arguments: str, **changes: str) -> str:
+    """Run a script in a fresh interpreter; return the last line that it prints."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | changes
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, timeout=600
+    )
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def measure() -> dict[str, Any]:
+    """Return both figures with their single measurements."""
+    # The lock that Deeplearning4j closes by default; both sides wait passively, which favours it.
+    defaults = {"PYIMGRET_ONEDNN": "0"}
+    pairs = [(float(run(LENET)), float(run(LENET, **defaults))) for _ in range(ROUNDS)]
+    with tempfile.TemporaryDirectory() as folder:
+        model = str(Path(folder) / "ae.zip")
+        run(MAKE, model)
+        firsts = [float(run(FIRST, model)) for _ in range(ROUNDS)]
+    return {
+        "load_before": os.getloadavg()[0],
+        "lenet_output_ms": {
+            "our_options": statistics.median(ours for ours, _ in pairs),
+            "deeplearning4j_defaults": statistics.median(theirs for _, theirs in pairs),
+            "ratio": statistics.median(theirs / ours for ours, theirs in pairs),
+            "pairs": pairs,
+        },
+        "start_to_first_embedding_s": {"median": statistics.median(firsts), "all": firsts},
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    begin = time.perf_counter()
+    figures = measure()
+    if arguments.json:
+        print(json.dumps(figures | {"seconds": time.perf_counter() - begin}, indent=1))
+        return
+    lenet, first = figures["lenet_output_ms"], figures["start_to_first_embedding_s"]
+    print(f"load before: {figures['load_before']:.1f}")
+    print(
+        f"LeNet output, batch 128: {lenet['our_options']:.1f} ms with our options, "
+        f"{lenet['deeplearning4j_defaults']:.1f} ms with the defaults: {lenet['ratio']:.1f} times"
+    )
+    print(f"process start to first embedding: {first['median']:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
