@@ -87,7 +87,7 @@ def augment_database(vectors: npt.ArrayLike, k: int = 10) -> Floats:
     Examples
     --------
     >>> X = [[1, 0], [0.96, 0.28], [0, 1], [-0.28, 0.96]]
-    >>> np.round(augment_database(X, k=1), 2).tolist()
+    >>> augment_database(X, k=1).astype(float).round(2).tolist()
     [[0.99, 0.14], [0.99, 0.14], [-0.14, 0.99], [-0.14, 0.99]]
     """
     database = normalised(vectors, "vectors").astype(np.float32)
@@ -108,7 +108,7 @@ def expand_queries(queries: npt.ArrayLike, database: npt.ArrayLike, k: int = 10)
 
     Examples
     --------
-    >>> np.round(expand_queries([[1, 0]], [[0.6, 0.8], [0, -1]], k=1), 3).tolist()
+    >>> expand_queries([[1, 0]], [[0.6, 0.8], [0, -1]], k=1).astype(float).round(3).tolist()
     [[0.894, 0.447]]
     """
     asked = normalised(queries, "queries").astype(np.float32)

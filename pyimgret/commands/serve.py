@@ -102,8 +102,10 @@ def _prefer_small_heap() -> None:
 
     Encoding leaves little behind; by default the JVM would let it pile up to a gigabyte.
     """
-    from pyimgret._jvm import configure, current_settings
+    from pyimgret._jvm import bridge, configure, current_settings
 
+    if bridge().started:
+        return
     options = current_settings().options
     if not any(option.startswith(("-XX:+Use", "-Xms")) for option in options):
         configure(options=("-XX:+UseSerialGC", "-Xms64m", *options))

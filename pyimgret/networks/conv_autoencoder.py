@@ -39,8 +39,8 @@ random_state, verbose
 
     Examples
     --------
-    >>> ConvAutoencoder(channels=(8,), code_channels=2)
-    ConvAutoencoder(channels=(8,), code_channels=2)
+    >>> ConvAutoencoder(channels=(8,), code_channels=4)
+    ConvAutoencoder(channels=(8,), code_channels=4)
     """
 
     def __init__(

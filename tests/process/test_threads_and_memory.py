@@ -62,7 +62,8 @@ def fit():
     global model
     model = Autoencoder(**settings).fit(X)
 
-rounds(fits // 2, fit); rounds(encodes // 2, lambda: model.encode(X))
+# Heap, code cache and the allocator's pools fill first; what grows after that is a leak.
+rounds(fits, fit); rounds(encodes, lambda: model.encode(X))
 first = resident()
 rounds(fits, fit); rounds(encodes, lambda: model.encode(X))
 bridge().call("openHandles")
@@ -79,7 +80,7 @@ def test_memory_is_flat_and_handles_are_given_back(fits: int, encodes: int) -> N
     first, last, handles = json.loads(run(MEMORY, fits, encodes, timeout=1200, **limits))
     assert handles == 1
     # A round of fit holds 10 MB of weights, gradients and updater state: a leak would show.
-    assert last - first < 80
+    assert last - first < 60
 
 
 def test_an_allocation_beyond_the_limit_says_the_limit_and_how_to_raise_it() -> None:

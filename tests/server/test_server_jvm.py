@@ -63,4 +63,4 @@ def test_heat_maps_and_the_memory_of_the_jvm(served, images):
     heat = np.array(found["query"])
     assert heat.ndim == 2
     assert heat.max() == 1
-    assert "pyimgret_jvm_off_heap_used_bytes" in client.get("/metrics").get_data(as_text=True)
+    assert "pyimgret_jvm_off_heap_max_bytes" in client.get("/metrics").get_data(as_text=True)
