@@ -19,8 +19,7 @@ final class Crew {
     /**
      * Spins, some tens of microseconds, before a thread sleeps.
      *
-     * <p>NB: it sleeps rather than yields: on a machine with other work, one that yields goes behind
-     * all of it each time, and one that slept is woken before it (six times the speed was seen).
+     * <p>NB: it sleeps rather than yields, so that other work on the machine has the core meanwhile.
      */
     private static final int SPINS = 2_000;
 

@@ -107,7 +107,7 @@ final class Crew implements AutoCloseable {
 
     private void attempt(int number) {
         try {
-            // NB: built on OpenMP, BLAS has a number of threads for each thread that calls it.
+            // NB: each thread of the crew has its own share: BLAS must not divide it again.
             openblas.blas_set_num_threads(1);
             task.accept(number);
         } catch (RuntimeException | Error e) {
