@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from pyimgret._jvm.maven import files_of, run_maven
@@ -89,27 +90,47 @@ def jar_folder() -> Path:
         if not any(Path(chosen).glob("*.jar")):
             raise JvmStartError(f"PYIMGRET_JARS={chosen} holds no jars; unset it to fetch them.")
         return Path(chosen)
-    target, extension = native_classifier()
-    folder = cache_folder() / f"jars-{_fingerprint()}-{target}{extension}"
+    root = project_root()
+    return filled_folder(
+        "jars", files_of(root), lambda platform, staging: run_maven(root, *platform, staging)
+    )
+
+
+def filled_folder(
+    name: str, files: list[Path], build: Callable[[tuple[str, str], Path], None]
+) -> Path:
+    """Give the folder of the jars that come of some files; build and verify them the first time.
+
+    Parameters
+    ----------
+    name : str
+        What the folder's name begins with.
+    files : list of Path
+        Poms, sources and jars below the project's root: when one changes, so does the folder.
+    build : callable
+        Called with platform and extension, and the folder that the jars go into.
+    """
+    platform = native_classifier()
+    folder = cache_folder() / f"{name}-{_fingerprint(files)}-{''.join(platform)}"
     if not (folder / "complete").exists():
-        _fill(folder, target, extension)
+        _fill(folder, lambda staging: build(platform, staging))
     return folder
 
 
-def _fingerprint() -> str:
+def _fingerprint(files: list[Path]) -> str:
     root = project_root()
     digest = hashlib.sha256()
-    for path in files_of(root):
+    for path in files:
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _fill(folder: Path, target: str, extension: str) -> None:
+def _fill(folder: Path, build: Callable[[Path], None]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
     try:
-        run_maven(project_root(), target, extension, staging)
+        build(staging)
         verify(staging)
         (staging / "complete").touch()
         # NB: mkdtemp's folder is the user's alone; a cache may be shared.

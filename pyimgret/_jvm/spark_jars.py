@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from pyimgret._jvm import jars, maven
@@ -23,10 +21,8 @@ def spark_jars() -> tuple[Path, list[Path]]:
     JvmStartError
         When Maven is missing or fails, or a jar is not the one that was published.
     """
-    target, extension = jars.native_classifier()
-    folder = jars.cache_folder() / f"spark-{_fingerprint()}-{target}{extension}"
-    if not (folder / "complete").exists():
-        _fill(folder, target, extension)
+    files = _files(jars.project_root())
+    folder = jars.filled_folder("spark", files, lambda platform, out: _build(out, *platform))
     found = sorted(j for j in folder.glob("*.jar") if not j.name.startswith(_NOT_SHIPPED))
     application = next(j for j in found if j.name.startswith(_NAME))
     return application, [j for j in found if j is not application]
@@ -39,34 +35,6 @@ def _files(root: Path) -> list[Path]:
         raise JvmStartError(f"The Java part of pyimgret.spark is not at {module}.")
     own = [module / "pom.xml", *sorted((module / "src" / "main").rglob("*.*"))]
     return [*(path for path in maven.files_of(root) if path.suffix != ".jar"), *own]
-
-
-def _fingerprint() -> str:
-    root = jars.project_root()
-    digest = hashlib.sha256()
-    for path in _files(root):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _fill(folder: Path, target: str, extension: str) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
-    try:
-        _build(staging, target, extension)
-        jars.verify(staging)
-        (staging / "complete").touch()
-        # NB: mkdtemp's folder is the user's alone; a cache may be shared.
-        staging.chmod(0o755)
-        try:
-            staging.rename(folder)
-        except OSError:
-            # Another process was faster, and its jars are as good as ours.
-            if not (folder / "complete").exists():
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _build(staging: Path, target: str, extension: str) -> None:
