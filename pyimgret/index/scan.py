@@ -21,7 +21,7 @@ from pyimgret.index import items
 from pyimgret.index.arrays import Array, Floats, Numbers
 from pyimgret.index.cachefile import CacheFile, Layout
 from pyimgret.index.database import identity_of
-from pyimgret.index.exact import Found, merge, search_batch
+from pyimgret.index.exact import Found, merge, padded, search_batch, search_pieces
 
 _FLUSH_ROWS = 16_384
 """So many rows in memory are moved to the file."""
@@ -234,6 +234,8 @@ def search_parts(
     allowed : ndarray of int, optional
         Only these numbers count; ascending.
     """
+    if len(queries) == 1 and allowed is None and parts:
+        return [_search_one(parts, queries[0], k)]
     found = [_search_part(part, queries, k, allowed) for part in parts]
     if not found:
         nothing = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
@@ -241,8 +243,21 @@ def search_parts(
     return [merge(list(of_query), k) for of_query in zip(*found, strict=True)]
 
 
+def _search_one(parts: Sequence[Part], query: Floats, k: int) -> Found:
+    """Search all parts at once: the k greatest are picked once, not in each part."""
+    query = padded(query, parts[0].columns["vectors"].shape[1])
+    positions, scores = search_pieces([(p.columns["vectors"], p.dead) for p in parts], query, k)
+    numbers, start = np.empty(len(positions), dtype=np.int64), 0
+    for part in parts:
+        here = (positions >= start) & (positions < start + len(part.numbers))
+        numbers[here] = part.numbers[positions[here] - start]
+        start += len(part.numbers)
+    return numbers, scores
+
+
 def _search_part(part: Part, queries: Floats, k: int, allowed: Numbers | None) -> list[Found]:
     rows, dead, numbers = part.columns["vectors"], part.dead, part.numbers
+    queries = padded(queries, rows.shape[1])
     if allowed is not None:
         places = np.setdiff1d(positions_of(numbers, allowed), dead, assume_unique=True)
         if len(places) < _GATHER_BELOW * len(numbers):

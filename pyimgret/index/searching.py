@@ -15,7 +15,7 @@ from pyimgret.index.arrays import Floats, Numbers
 from pyimgret.index.building import Method
 from pyimgret.index.cachefile import Layout
 from pyimgret.index.database import Database
-from pyimgret.index.exact import Found
+from pyimgret.index.exact import Found, padded, padded_width
 from pyimgret.index.filters import Filter
 from pyimgret.index.filtersql import matching
 from pyimgret.index.hamming import HammingScan
@@ -39,8 +39,9 @@ class Searcher:
 
     def __init__(self, directory: Path, database: Database, dimension: int) -> None:
         self.database = database
-        layout = Layout("float32", {"vectors": ("<f4", dimension)})
-        self.rows = RowCache(directory, layout, lambda vectors: {"vectors": vectors})
+        width = padded_width(dimension)
+        layout = Layout("float32", {"vectors": ("<f4", width)})
+        self.rows = RowCache(directory, layout, lambda vectors: {"vectors": padded(vectors, width)})
         self.int8 = Int8Scan(directory, dimension)
         self.hamming = HammingScan(directory, dimension)
         self.graph = Graph(directory, dimension)

@@ -11,7 +11,7 @@ import pytest
 from index_fakes import unit
 
 from pyimgret.index import Index, scan
-from pyimgret.index.exact import products, search_batch, top_k
+from pyimgret.index.exact import multiply, padded, padded_width, search_batch, top_k
 
 
 @pytest.fixture
@@ -145,6 +145,42 @@ def test_a_database_that_was_replaced_by_an_older_one_is_noticed(cached, tmp_pat
     assert len(fresh) == 500
     assert all(not key.startswith("n") for keys in answers(fresh) for key in keys)
     assert all(not key.startswith("n") for keys in answers(index) for key in keys)
+
+
+def products(rows, query):
+    made = np.empty(len(rows), dtype=np.float32)
+    multiply(rows, query, out=made)
+    return made
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 30, 34, 128])
+def test_padded_rows_give_the_answers_of_bare_ones(dimension, tmp_path):
+    rows, queries = unit(3000, dimension), unit(5, dimension, seed=1)
+    width = padded_width(dimension)
+    assert width % 4 == 0
+    assert 0 <= width - dimension < 4
+    same = padded(rows, width) @ padded(queries[0], width)
+    assert np.allclose(same, rows @ queries[0], atol=1e-6)
+    index = Index.create(tmp_path / "index", dimension=dimension)
+    index.add(rows, keys=[str(n) for n in range(len(rows))])
+    index.build("exact")
+    one = [index.search(query, 5).scores for query in queries]
+    many = [matches.scores for matches in index.search_batch(queries, 5)]
+    best = np.sort(queries @ rows.T, axis=1)[:, :-6:-1]
+    assert np.allclose(one, best, atol=1e-5)
+    assert np.allclose(many, best, atol=1e-5)
+
+
+def test_a_search_takes_the_rows_in_the_file_and_in_memory_as_one(tmp_path):
+    rows, query = unit(20_000, 30), unit(1, 30, seed=1)[0]
+    index = Index.create(tmp_path / "index", dimension=30)
+    index.add(rows[:17_000], keys=[str(n) for n in range(17_000)])
+    index.build("exact")
+    index.add(rows[17_000:], keys=[str(n) for n in range(17_000, 20_000)])
+    best = np.argsort(-(rows @ query))[:40].astype(str).tolist()
+    assert index.search(query, 40).keys == best
+    index.delete(best[:40:2])
+    assert index.search(query, 20).keys == best[1:40:2]
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (70_000, 30), (30_000, 128), (5, 2000)])
