@@ -10,13 +10,21 @@ import click
 
 from pyimgret.commands.common import json_option, print_json, table
 from pyimgret.commands.index_common import INDEX, as_filter, one_line, opened
+from pyimgret.commands.pretrained import Choice
 
 if TYPE_CHECKING:
     from pyimgret.index.building import Method
+    from pyimgret.index.matches import Matches
 
 
 @click.command()
-@INDEX
+@click.option(
+    "--index", "directory", metavar="DIR", type=click.Path(path_type=Path),
+    help="The directory of the index.",
+)  # fmt: skip
+@click.option("--milvus", metavar="URI", help="Search in a collection there instead.")
+@click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
+@click.option("--model", metavar="ZIP", help="The model that reads QUERY; only with --milvus.")
 @click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="How many.")
 @click.option("--where", metavar="FILTER", help="Only these, such as: label == 'cat'.")
 @click.option("--min-score", type=click.FloatRange(-1, 1), help="Leave out what is less similar.")
@@ -37,7 +45,10 @@ if TYPE_CHECKING:
 @click.option("--key", help="Search with a picture of the index instead of a file.")
 @json_option
 def search(
-    directory: Path,
+    directory: Path | None,
+    milvus: str | None,
+    collection: str,
+    model: str | None,
     k: int,
     where: str | None,
     min_score: float | None,
@@ -56,23 +67,60 @@ def search(
         raise click.UsageError("Give a picture to search with, or --key.")
     if drawing is not None and query is None:
         raise click.UsageError("--explain needs the QUERY as a file.")
-    with opened(directory) as index:
-        wanted = index.get(key).vector if key is not None else query
-        matches = index.search(
-            wanted,
-            k,
-            where=as_filter(where),
-            min_score=min_score,
-            exclude=exclude,
-            method=cast("Method", method),
-        )
-        if drawing is not None:
-            _draw(index, query, matches, drawing)
+    if (directory is None) == (milvus is None):
+        raise click.UsageError("Give either --index or --milvus.")
+    conditions: dict[str, Any] = {
+        "where": as_filter(where), "min_score": min_score, "exclude": exclude,
+    }  # fmt: skip
+    if milvus is not None:
+        if drawing is not None or method != "auto":
+            raise click.UsageError("--method and --explain are for --index.")
+        matches = _in_milvus(milvus, collection, model, query, key, k, conditions)
+    else:
+        if model is not None:
+            raise click.UsageError("--model is for --milvus; an index has its own.")
+        matches = _in_index(cast("Path", directory), method, query, key, k, conditions, drawing)
     if as_json:
         print_json(matches.to_dict())
         return
     rows = [[one_line(match.key), f"{match.score:.4f}"] for match in matches]
     click.echo(table(["key", "score"], rows) if rows else "no match")
+
+
+def _in_index(
+    directory: Path,
+    method: str,
+    query: str | None,
+    key: str | None,
+    k: int,
+    conditions: dict[str, Any],
+    drawing: Path | None,
+) -> Matches:
+    with opened(directory) as index:
+        wanted = index.get(key).vector if key is not None else query
+        matches = index.search(wanted, k, method=cast("Method", method), **conditions)
+        if drawing is not None:
+            _draw(index, query, matches, drawing)
+    return matches
+
+
+def _in_milvus(
+    uri: str,
+    collection: str,
+    model: str | None,
+    query: str | None,
+    key: str | None,
+    k: int,
+    conditions: dict[str, Any],
+) -> Matches:
+    from pyimgret.index.milvus import MilvusIndex
+
+    if key is None and model is None:
+        raise click.UsageError("--milvus holds no model: give --model, or search by --key.")
+    encoder = None if model is None else Choice.none().encoder(model)
+    with MilvusIndex(uri, collection, encoder=encoder) as index:
+        wanted = index.get(key).vector if key is not None else query
+        return index.search(wanted, k, **conditions)
 
 
 def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from index_fakes import FakeEncoder, unit
+from PIL import Image
 from test_index_filters import naive, random_filter, random_metadata
 
 from pyimgret.cli import main
+from pyimgret.commands.pretrained import Choice
 from pyimgret.exceptions import IndexStoreError, KeyNotFoundError, ModelMismatchError
 from pyimgret.index import Index
 from pyimgret.index.filters import parse
@@ -113,3 +115,40 @@ def test_from_the_command_line(tmp_path, index):
         assert len(copy) == 200
     both = ["index", "export", "--index", str(index.directory), "--milvus", uri, "x.npy"]
     assert CliRunner().invoke(main, both).exit_code == 2
+
+
+def test_search_from_the_command_line(tmp_path, both):
+    index, _ = both
+    uri = str(tmp_path / "lite.db")
+    MilvusIndex.load(index, uri, "pictures").close()
+    key = index.search(unit(1, 8, seed=4)[0], 1).keys[0]
+    asked = ["-k", "4", "--key", key, "--exclude", key, "--json"]
+
+    def answer(*place):
+        done = CliRunner().invoke(main, ["search", *place, *asked])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)["matches"]
+
+    remote = answer("--milvus", uri, "--collection", "pictures")
+    local = answer("--index", str(index.directory))
+    assert len(remote) == 4
+    assert [m["key"] for m in remote] == [m["key"] for m in local]
+    assert [m["metadata"] for m in remote] == [m["metadata"] for m in local]
+
+
+def test_search_by_picture_needs_the_model(tmp_path, monkeypatch):
+    uri, picture = str(tmp_path / "lite.db"), tmp_path / "query.png"
+    index = Index.create(tmp_path / "idx", FakeEncoder())
+    index.add(np.random.default_rng(0).integers(0, 256, (9, 8, 8), dtype=np.uint8))
+    MilvusIndex.load(index, uri).close()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 8), dtype=np.uint8)).save(picture)
+    command = ["search", "--milvus", uri, str(picture)]
+    without = CliRunner().invoke(main, command)
+    assert without.exit_code == 2
+    assert "give --model" in without.output
+    wrong = CliRunner().invoke(main, ["search", "--index", "idx", "--milvus", uri, "--key", "a"])
+    assert wrong.exit_code == 2
+    monkeypatch.setattr(Choice, "encoder", lambda *_: index.encoder)
+    found = CliRunner().invoke(main, [*command, "--model", "model.zip", "--json"])
+    assert found.exit_code == 0, found.output
+    assert [m["key"] for m in json.loads(found.stdout)["matches"]] == index.search(picture, 5).keys
