@@ -66,7 +66,7 @@ public final class ImageEncoder implements AutoCloseable {
     public static final class Builder {
 
         private int threads = Runtime.getRuntime().availableProcessors();
-        private int batchSize = 64;
+        private int batchSize; // 0: by the kind of network
 
         private Builder() {}
 
@@ -85,7 +85,8 @@ public final class ImageEncoder implements AutoCloseable {
         /**
          * Sets how many pictures a network sees at a time in {@link ImageEncoder#encodeAll}.
          *
-         * @param count by default 64
+         * @param count by default 16 for networks of convolutions, whose maps then stay in the
+         *     processor's cache, and 64 for others
          * @return this
          */
         public Builder batchSize(int count) {
@@ -114,12 +115,19 @@ public final class ImageEncoder implements AutoCloseable {
                                     + " pictures.");
                 }
                 EmbeddingNetwork network = EmbeddingNetwork.of(file.network(), description);
-                return new ImageEncoder(description, network, threads, batchSize);
+                return new ImageEncoder(description, network, threads, batchSize(description));
             } catch (ModelFormatException e) {
                 String name = model.toString();
                 boolean named = e.getMessage().startsWith(name);
                 throw named ? e : new ModelFormatException(name + ": " + e.getMessage(), e);
             }
+        }
+
+        private int batchSize(ModelDescription description) {
+            if (batchSize > 0) {
+                return batchSize;
+            }
+            return description.layout == ModelDescription.Layout.CONVOLUTIONAL ? 16 : 64;
         }
 
         private static int positive(String name, int count) {
@@ -204,10 +212,11 @@ public final class ImageEncoder implements AutoCloseable {
         List<float[]> embeddings = new ArrayList<>(images.size());
         // A few batches ahead: enough for all threads, and bounded in memory.
         int step = Math.max(1, Math.min(batchSize, (images.size() + threads - 1) / threads));
+        int others = Math.min(threads, images.size()) - 1;
         for (int start = 0; start < images.size(); start += step) {
             int from = start;
             int to = Math.min(images.size(), start + step);
-            batches.add(workers.submit(() -> encodeBatch(images, from, to)));
+            batches.add(workers.submit(() -> encodeBatch(images, from, to, others)));
             if (batches.size() > threads) {
                 Collections.addAll(embeddings, Workers.result(batches.remove(0)));
             }
@@ -218,7 +227,8 @@ public final class ImageEncoder implements AutoCloseable {
         return embeddings;
     }
 
-    private float[][] encodeBatch(List<?> images, int from, int to) throws IOException {
+    private float[][] encodeBatch(List<?> images, int from, int to, int others)
+            throws IOException {
         List<float[]> tensors = new ArrayList<>(to - from);
         for (int i = from; i < to; i++) {
             try {
@@ -227,7 +237,7 @@ public final class ImageEncoder implements AutoCloseable {
                 throw new ImageDecodeException("image " + i + ": " + e.getMessage(), e);
             }
         }
-        return replicas.get().embed(tensors);
+        return Cores.shared(others, () -> replicas.get().embed(tensors));
     }
 
     private float[] prepare(Object image) throws IOException {

@@ -153,13 +153,10 @@ public final class ImagePreprocessor {
         if (shortSide == 0) {
             return Resampler.resize(pixels, width, height, filter);
         }
-        Pixels resized = resizeShortSide(pixels);
-        int left = middle(resized.width - width);
-        int top = middle(resized.height - height);
-        return resized.crop(left, top, width, height);
+        return centreOfShortSide(pixels);
     }
 
-    private Pixels resizeShortSide(Pixels pixels) throws ImageDecodeException {
+    private Pixels centreOfShortSide(Pixels pixels) throws ImageDecodeException {
         long shorter = Math.min(pixels.width, pixels.height);
         long longer = shortSide * (long) Math.max(pixels.width, pixels.height) / shorter;
         if (shortSide * longer > MAX_PIXELS) {
@@ -174,9 +171,13 @@ public final class ImagePreprocessor {
                             + MAX_PIXELS
                             + " pixels.");
         }
-        return pixels.width > pixels.height
-                ? Resampler.resize(pixels, (int) longer, shortSide, filter)
-                : Resampler.resize(pixels, shortSide, (int) longer, filter);
+        boolean wide = pixels.width > pixels.height;
+        int newWidth = wide ? (int) longer : shortSide;
+        int newHeight = wide ? shortSide : (int) longer;
+        int left = middle(newWidth - width);
+        int top = middle(newHeight - height);
+        return new Resampler.Window(left, top, width, height)
+                .of(pixels, newWidth, newHeight, filter);
     }
 
     /** Half of a rest, halves rounded to the even number. */

@@ -4,7 +4,9 @@ import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
 import java.awt.image.ComponentColorModel;
+import java.awt.image.ComponentSampleModel;
 import java.awt.image.DataBuffer;
+import java.awt.image.DataBufferByte;
 import java.awt.image.DirectColorModel;
 import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
@@ -57,6 +59,12 @@ final class Rasters {
         }
         Raster raster = image.getRaster();
         Pixels pixels = new Pixels(raster.getWidth(), raster.getHeight(), channels);
+        if (raster.getTransferType() == DataBuffer.TYPE_BYTE
+                && raster.getSampleModel() instanceof ComponentSampleModel
+                && Arrays.stream(model.getComponentSize()).allMatch(size -> size == 8)) {
+            copyBytes(raster, pixels);
+            return pixels;
+        }
         int bands = raster.getNumBands();
         int[] bits = model.getComponentSize();
         int[] row = new int[raster.getWidth() * bands];
@@ -70,6 +78,27 @@ final class Rasters {
             }
         }
         return pixels;
+    }
+
+    /** Samples that lie in memory as bytes, without the calls that {@code getPixels} costs. */
+    private static void copyBytes(Raster raster, Pixels pixels) {
+        ComponentSampleModel model = (ComponentSampleModel) raster.getSampleModel();
+        DataBufferByte data = (DataBufferByte) raster.getDataBuffer();
+        int left = raster.getMinX() - raster.getSampleModelTranslateX();
+        int top = raster.getMinY() - raster.getSampleModelTranslateY();
+        int step = model.getPixelStride();
+        for (int channel = 0; channel < pixels.channels; channel++) {
+            int bank = model.getBankIndices()[channel];
+            byte[] samples = data.getData(bank);
+            int origin = data.getOffsets()[bank] + model.getBandOffsets()[channel] + left * step;
+            for (int y = 0; y < pixels.height; y++) {
+                int from = origin + (top + y) * model.getScanlineStride();
+                int to = y * pixels.width * pixels.channels + channel;
+                for (int x = 0; x < pixels.width; x++) {
+                    pixels.samples[to + x * pixels.channels] = samples[from + x * step];
+                }
+            }
+        }
     }
 
     private static Pixels fromFloats(Raster raster, int channels) {

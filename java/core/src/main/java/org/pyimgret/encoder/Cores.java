@@ -1,0 +1,30 @@
+package org.pyimgret.encoder;
+
+import org.nd4j.nativeblas.NativeOps;
+import org.nd4j.nativeblas.NativeOpsHolder;
+
+import java.util.function.Supplier;
+
+/**
+ * The processors that a network's own native threads use.
+ *
+ * <p>Networks that run beside each other are faster with one thread each than with all threads
+ * each: theirs meet after every operation. OpenMP keeps the number for every thread that calls it,
+ * so the host's threads keep theirs.
+ */
+final class Cores {
+
+    private Cores() {}
+
+    /** Runs work that has {@code others} like it beside it with its share of the processors. */
+    static <T> T shared(int others, Supplier<T> work) {
+        NativeOps ops = NativeOpsHolder.getInstance().getDeviceNativeOps();
+        int all = ops.ompGetMaxThreads();
+        ops.setOmpNumThreads(Math.max(1, all / (others + 1)));
+        try {
+            return work.get();
+        } finally {
+            ops.setOmpNumThreads(all);
+        }
+    }
+}
