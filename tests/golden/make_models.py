@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,16 @@ from pyimgret import (
     PCA,
     SVD,
     Autoencoder,
+    ConvAutoencoder,
+    ConvNet,
     DeepAutoencoder,
     DenoisingAutoencoder,
     Encoder,
     Network,
     Preprocessor,
+    RowNet,
 )
+from pyimgret._mobilenet import MOBILENET_V2, Row, _block, _convolution
 from pyimgret.layers import (
     LSTM,
     BatchNormalization,
@@ -32,7 +37,10 @@ from pyimgret.layers import (
     Output,
     Pooling2D,
 )
+from pyimgret.networks._graph import JavaGraph
+from pyimgret.networks._input import InputShape
 from pyimgret.networks.base import Model
+from pyimgret.pretrained import PretrainedNetwork, _settings
 
 FOLDER = Path(__file__).parent
 GREY = Preprocessor("L", 16, 12, filter="bicubic")
@@ -99,6 +107,57 @@ def recurrent() -> Model:
     return model.fit(pictures(), np.arange(len(pictures())) % 3)
 
 
+def conv_net() -> Model:
+    """A convolutional classifier that trains on mirrored pictures, and encodes without."""
+    model = ConvNet(
+        (4, 6), dense_size=12, code_size=6, kernel_size=3, flip=True, epochs=2,
+        preprocessing=COLOUR, random_state=0, verbose=False,
+    )  # fmt: skip
+    return model.fit(pictures(), np.arange(len(pictures())) % 3)
+
+
+def conv_autoencoder() -> Model:
+    """An autoencoder whose code is a map."""
+    model = ConvAutoencoder(
+        (4, 6), code_channels=2, epochs=2, preprocessing=COLOUR, random_state=0, verbose=False
+    )
+    return model.fit(pictures())
+
+
+def row_net() -> Model:
+    """A recurrent classifier."""
+    model = RowNet(8, code_size=6, epochs=2, preprocessing=GREY, random_state=0, verbose=False)
+    return model.fit(pictures(), np.arange(len(pictures())) % 3)
+
+
+def inverted_residuals() -> Model:
+    """The blocks of MobileNetV2, few and narrow, and with drawn weights."""
+    return _mobilenet("avg", code_layer="pooled")
+
+
+def inverted_residuals_whitened() -> Model:
+    """The same with all that may follow: generalised mean, whitening, mirror image."""
+    return _mobilenet("gem", flip=True, whitened=5, code_layer="whitened")
+
+
+def _mobilenet(
+    pooling: str, *, code_layer: str, flip: bool = False, whitened: int = 0
+) -> PretrainedNetwork:
+    rows = (
+        _convolution("stem", "input", 8, "", size=3, stride=2),
+        *_block("block1", "stem", 8, 8, 2, 1, 1),
+        *_block("block2", "block1_add", 8, 12, 2, 2, 2),
+        _convolution("features", "block2_project", 16, ""),
+    )
+    head = Row("logits", Dense(7, name="logits"), ("pooled",))
+    table = replace(MOBILENET_V2, rows=rows, head=head, preprocessing=COLOUR)
+    shape = InputShape("convolutional", COLOUR.height, COLOUR.width, 3)
+    model = PretrainedNetwork(pooling=pooling, flip=flip)
+    network = JavaGraph.create(_settings(table, shape, pooling, whitened=whitened))
+    model._adopt(network, shape, COLOUR, code_layer)
+    return model
+
+
 KINDS: dict[str, Callable[[], Model]] = {
     "pca": pca,
     "svd": svd,
@@ -107,6 +166,11 @@ KINDS: dict[str, Callable[[], Model]] = {
     "deep": deep,
     "convolutional": convolutional,
     "recurrent": recurrent,
+    "conv_net": conv_net,
+    "conv_autoencoder": conv_autoencoder,
+    "row_net": row_net,
+    "inverted_residuals": inverted_residuals,
+    "inverted_residuals_whitened": inverted_residuals_whitened,
 }
 
 

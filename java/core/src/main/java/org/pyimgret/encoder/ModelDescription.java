@@ -38,7 +38,10 @@ final class ModelDescription {
         width = size(input, "width");
         channels = size(input, "channels");
         embeddingSize = size(json, "embedding_size");
-        withMirrorImage = json.path("parameters").path("flip").asBoolean(false);
+        // NB: kinds that are trained on mirrored pictures have a "flip" too; they encode without.
+        withMirrorImage =
+                json.path("kind").asText().equals("PretrainedNetwork")
+                        && json.path("parameters").path("flip").asBoolean(false);
         if ((double) height * width * channels > MAX_VALUES) {
             throw new ModelFormatException("pyimgret.json says an absurd input: " + input);
         }

@@ -90,16 +90,20 @@ final class GoldenModelsTest {
         ModelDescription description = ModelDescription.parse(ModelFile.readMetadata(zip(model)));
         JsonNode golden = file().get(model);
         List<Path> pictures = pictures(golden).subList(0, 20);
-        ByteBuffer tensors = null;
+        List<float[]> tensors = new ArrayList<>();
         for (Path picture : pictures) {
-            float[] tensor = description.preprocessor.apply(picture);
-            tensors = tensors == null ? buffer(tensor.length * pictures.size()) : tensors;
-            for (float number : tensor) {
-                tensors.putFloat(number);
+            tensors.add(description.preprocessor.apply(picture));
+        }
+        float[] codes = runPlain(model, description, tensors);
+        if (description.withMirrorImage) {
+            tensors.replaceAll(tensor -> mirrored(tensor, description));
+            float[] others = runPlain(model, description, tensors);
+            for (int i = 0; i < codes.length; i++) {
+                codes[i] = (codes[i] + others[i]) / 2;
             }
         }
-        Path input = Files.write(folder.resolve("tensors"), tensors.array());
-        float[][] found = runPlain(model, description, input, pictures.size());
+        float[][] found =
+                Embeddings.normalise(codes, pictures.size(), description.embeddingSize);
         for (int i = 0; i < found.length; i++) {
             String name = pictures.get(i).getFileName().toString();
             float[] expected = floats(golden.get(name).get("embedding"));
@@ -107,9 +111,28 @@ final class GoldenModelsTest {
         }
     }
 
+    private static float[] mirrored(float[] tensor, ModelDescription about) {
+        float[] mirrored = new float[tensor.length];
+        for (int i = 0; i < tensor.length; i++) {
+            int channel = i % about.channels;
+            int x = i / about.channels % about.width;
+            int y = i / about.channels / about.width;
+            int from = (y * about.width + about.width - 1 - x) * about.channels + channel;
+            mirrored[i] = tensor[from];
+        }
+        return mirrored;
+    }
+
     /** Runs plain.PlainDl4j in a JVM that has no other class of ours. */
-    private float[][] runPlain(String model, ModelDescription about, Path input, int count)
+    private float[] runPlain(String model, ModelDescription about, List<float[]> tensors)
             throws IOException, InterruptedException {
+        ByteBuffer numbers = buffer(tensors.get(0).length * tensors.size());
+        for (float[] tensor : tensors) {
+            for (float number : tensor) {
+                numbers.putFloat(number);
+            }
+        }
+        Path input = Files.write(folder.resolve("tensors"), numbers.array());
         Path output = folder.resolve("embeddings");
         String shape = about.layout + "," + about.height + "," + about.width + "," + about.channels;
         List<String> command = new ArrayList<>();
@@ -129,7 +152,7 @@ final class GoldenModelsTest {
         ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(output));
         float[] codes = new float[bytes.order(ByteOrder.LITTLE_ENDIAN).remaining() / 4];
         bytes.asFloatBuffer().get(codes);
-        return Embeddings.normalise(codes, count, about.embeddingSize);
+        return codes;
     }
 
     private String foreignClasses() throws IOException {
