@@ -51,8 +51,8 @@ public final class Activations {
      */
     public static void compute(
             MultiLayerNetwork network, Images images, int from, int to, int batchSize, long out, long width) {
-        Optional<Inference> engine = Inference.of(network, from, to);
-        if (engine.isPresent() && images.flat() && engine.get().width() == width) {
+        Optional<Inference> engine = Inference.of(network, from, to, images.picture());
+        if (engine.isPresent() && engine.get().width() == width) {
             engine.get().run(readers(images), images.count(), out);
             return;
         }

@@ -75,9 +75,9 @@ public final class Images {
         return new Images(settings, layout);
     }
 
-    /** Says whether a row is one vector, in the order of its pixels. */
-    boolean flat() {
-        return layout.equals("dense");
+    /** Gives height, width and channels; nothing when a row is one vector, in the order of its pixels. */
+    int[] picture() {
+        return layout.equals("dense") ? new int[0] : new int[] {height, width, channels};
     }
 
     /** Reads rows one after the other. */

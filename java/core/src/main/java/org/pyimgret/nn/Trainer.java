@@ -27,6 +27,7 @@ public final class Trainer implements AutoCloseable {
 
     private final MultiLayerNetwork network;
     private final Batches batches;
+    private final int[] picture;
     private final long seed;
     private final boolean stock;
     private Optional<Learner> learner;
@@ -43,6 +44,7 @@ public final class Trainer implements AutoCloseable {
         this.seed = Json.required(settings, "seed").asLong();
         this.stock = settings.path("stock").asBoolean(false);
         Images images = new Images(Json.required(settings, "images"));
+        this.picture = images.picture();
         this.batches =
                 new Batches(
                         images,
@@ -74,7 +76,7 @@ public final class Trainer implements AutoCloseable {
      */
     public Map<String, Object> epoch(long epoch, int first, long control) {
         if (learner == null) {
-            learner = stock ? Optional.empty() : Learner.of(network, batches.rows());
+            learner = stock ? Optional.empty() : Learner.of(network, batches.rows(), picture);
         }
         DoublePointer block = org.pyimgret.bridge.Memory.doubles(control, BLOCK);
         double sum = 0;
@@ -107,10 +109,11 @@ public final class Trainer implements AutoCloseable {
 
     /** One iteration, on our own engine where it knows all of the network. */
     private double learn(Batches.Batch batch, long epoch, int iteration) {
+        long chance = Chance.mix(Chance.mix(seed, epoch), iteration);
         if (learner.isPresent()) {
-            return learner.get().fit(batch.features, batch.labels);
+            return learner.get().fit(batch.features, batch.labels, chance);
         }
-        Chance.seedNd4j(Chance.mix(Chance.mix(seed, epoch), iteration));
+        Chance.seedNd4j(chance);
         network.fit(batch.features, batch.labels);
         return network.score();
     }

@@ -7,6 +7,7 @@ import org.deeplearning4j.nn.conf.layers.BatchNormalization;
  *
  * <p>Places are offsets into the network's vector of parameters, -1 for what a block does not have.
  * The weights lie there as Deeplearning4j has them: all inputs of the first unit, then of the next.
+ * The rows of a convolution are its windows, and pooling may follow.
  */
 final class Block {
 
@@ -20,12 +21,39 @@ final class Block {
     double decay;
     Squash outer = Squash.IDENTITY;
     boolean softmax;
+    /** The convolution whose windows are the inputs, or null: the inputs are those of a dense layer. */
+    Windows windows;
+    /** Whether the pictures come in as (channels, height, width). */
+    boolean planes;
+    Pooling pooling;
+    /** Part of the result that dropout keeps in training. */
+    float kept = 1f;
     double l1;
     double l2;
 
     Block(int inputs, int outputs) {
         this.inputs = inputs;
         this.outputs = outputs;
+    }
+
+    /** Values of the result for one image. */
+    int results() {
+        if (windows == null) {
+            return outputs;
+        }
+        return pooling == null ? windows.count() * outputs : pooling.outputs();
+    }
+
+    /** The (height, width, channels) of the result of a convolution. */
+    int[] picture() {
+        return pooling == null
+                ? new int[] {windows.outHeight, windows.outWidth, outputs}
+                : new int[] {pooling.outHeight, pooling.outWidth, outputs};
+    }
+
+    /** Whether only another block can follow. */
+    boolean complete() {
+        return pooling != null || kept < 1 || softmax;
     }
 
     boolean normalised() {

@@ -6,7 +6,7 @@ import static org.bytedeco.openblas.global.openblas.CblasTrans;
 
 import org.bytedeco.openblas.global.openblas;
 
-/** The three products of a dense layer, each for one thread's share of columns. */
+/** The products of a layer, those of a dense one for a thread's share of columns. */
 final class Gemm {
 
     private Gemm() {}
@@ -40,5 +40,21 @@ final class Gemm {
                     1f, d.at(t, 0), d.columns, weights.at(t, place + from), out.columns,
                     0f, out.at(t, from), out.columns);
         }
+    }
+
+    /** out = x W^T for all units, {@code place} being where out begins. */
+    static void windows(int t, Matrix x, Matrix weights, Matrix out, long place, int rows, int units) {
+        openblas.cblas_sgemm(
+                CblasRowMajor, CblasNoTrans, CblasTrans, rows, units, x.columns,
+                1f, x.at(t, 0), x.columns, weights.at(t, 0), x.columns,
+                0f, out.at(t, place), units);
+    }
+
+    /** gradient += d^T x for all units. */
+    static void addWeights(int t, Matrix d, Matrix x, Matrix gradient, int rows) {
+        openblas.cblas_sgemm(
+                CblasRowMajor, CblasTrans, CblasNoTrans, d.columns, x.columns, rows,
+                1f, d.at(t, 0), d.columns, x.at(t, 0), x.columns,
+                1f, gradient.at(t, 0), x.columns);
     }
 }

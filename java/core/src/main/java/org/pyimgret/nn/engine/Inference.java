@@ -8,7 +8,7 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
- * Runs a stack of dense layers over many rows, in place of {@code network.output}.
+ * Runs a stack of convolutions and dense layers over many rows, in place of {@code network.output}.
  *
  * <p>Threads take pieces of rows and go through all layers alone, so that they never wait for each
  * other, and what a layer gives is still in the cache when the next one reads it.
@@ -27,7 +27,7 @@ public final class Inference {
     public interface Source {
 
         /**
-         * Copies rows.
+         * Copies rows, pictures as (height, width, channels).
          *
          * @param first number of the first
          * @param count how many
@@ -47,10 +47,11 @@ public final class Inference {
      * @param network whose parameters are used
      * @param from first layer
      * @param to last layer
+     * @param picture height, width and channels of what layer {@code from} gets, if it is no vector
      * @return the runner, or nothing: the layers' own methods are to be used
      */
-    public static Optional<Inference> of(MultiLayerNetwork network, int from, int to) {
-        return Plan.of(network, from, to).map(blocks -> new Inference(network, blocks));
+    public static Optional<Inference> of(MultiLayerNetwork network, int from, int to, int... picture) {
+        return Plan.of(network, from, to, picture.length == 3 ? picture.clone() : null).map(blocks -> new Inference(network, blocks));
     }
 
     /**
@@ -59,7 +60,7 @@ public final class Inference {
      * @return values in a row of the last layer
      */
     public int width() {
-        return blocks.get(blocks.size() - 1).outputs;
+        return blocks.get(blocks.size() - 1).results();
     }
 
     /**

@@ -9,7 +9,15 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 /** What one thread needs to run rows through blocks: folded normalisations, and memory in between. */
 final class Layers implements AutoCloseable {
 
+    /** Values of convolutions at a time: 1 MiB, the second-level cache. */
+    private static final int GROUP = 1 << 18;
+
+    /** The dense ones. */
     private final List<Block> blocks;
+
+    private final List<MapRun> maps = new ArrayList<>();
+    private final Matrix[] pictures = new Matrix[2];
+    private final int group;
     private final Matrix parameters;
     private final Matrix result;
     private final long rows;
@@ -17,23 +25,49 @@ final class Layers implements AutoCloseable {
     private final List<float[]> terms = new ArrayList<>();
     private final Matrix[] between = new Matrix[2];
     private final Matrix input;
+    private final Matrix flat;
+    private final float[] ours;
+    private final float[] theirs;
     private final float[] row;
     private final float[] raw;
 
-    Layers(MultiLayerNetwork network, List<Block> blocks, int piece, long out, long rows) {
-        this.blocks = blocks;
+    Layers(MultiLayerNetwork network, List<Block> all, int piece, long out, long rows) {
+        int convolutions = (int) all.stream().filter(b -> b.windows != null).count();
+        blocks = all.subList(convolutions, all.size());
         this.rows = rows;
         parameters = Matrix.view(network.params(), 1);
-        int inputs = blocks.get(0).inputs;
-        int outputs = blocks.get(blocks.size() - 1).outputs;
+        int inputs = inputs(all.get(0));
+        int outputs = all.get(all.size() - 1).results();
         int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(1);
         result = Matrix.view(out, rows * outputs, outputs, 1);
         input = Matrix.allocate(piece, inputs, 1);
+        group = convolutions == 0 ? piece : group(all.subList(0, convolutions), piece);
+        for (Block block : all.subList(0, convolutions)) {
+            fold(block);
+            maps.add(new MapRun(block, parameters, factors.remove(0), terms.remove(0), group));
+        }
+        int largest = all.subList(0, convolutions).stream().mapToInt(Block::results).max().orElse(1);
+        pictures[0] = Matrix.allocate(group, largest, 1);
+        pictures[1] = Matrix.allocate(group, largest, 1);
+        int flattened = convolutions == 0 ? 1 : all.get(convolutions - 1).results();
+        flat = Matrix.allocate(piece, flattened, 1);
+        ours = new float[flattened];
+        theirs = new float[flattened];
         between[0] = Matrix.allocate(piece, widest, 1);
         between[1] = Matrix.allocate(piece, widest, 1);
         row = new float[widest];
         raw = new float[piece * inputs];
         blocks.forEach(this::fold);
+    }
+
+    private static int inputs(Block first) {
+        return first.windows == null ? first.inputs : first.windows.inputs();
+    }
+
+    /** Images that go through the convolutions at a time. */
+    private static int group(List<Block> convolutions, int piece) {
+        int most = convolutions.stream().mapToInt(b -> b.windows.count() * b.outputs).max().orElse(1);
+        return Math.max(1, Math.min(piece, GROUP / most));
     }
 
     /** What follows the products is one factor and one term, unless an activation lies between. */
@@ -73,7 +107,7 @@ final class Layers implements AutoCloseable {
     }
 
     private void run(long first, int count) {
-        Matrix x = input;
+        Matrix x = maps.isEmpty() ? input : convolve(first, count);
         for (int k = 0; k < blocks.size(); k++) {
             Block block = blocks.get(k);
             boolean last = k == blocks.size() - 1;
@@ -81,6 +115,35 @@ final class Layers implements AutoCloseable {
             Gemm.forward(0, x, parameters, block.weights, out, count, 0, block.outputs);
             finish(k, out, count, last ? first : -1);
             x = out;
+        }
+    }
+
+    /** Runs the convolutions, a group after the other; gives rows of (channel, height, width). */
+    private Matrix convolve(long first, int count) {
+        for (int from = 0; from < count; from += group) {
+            int images = Math.min(group, count - from);
+            Matrix x = input;
+            for (int k = 0; k < maps.size(); k++) {
+                Matrix out = pictures[k % 2].as(maps.get(k).block.results());
+                maps.get(k).run(x, k == 0 ? from : 0, images, out);
+                x = out;
+            }
+            flatten(x, from, images, first);
+        }
+        return flat;
+    }
+
+    private void flatten(Matrix x, int from, int images, long first) {
+        int channels = maps.get(maps.size() - 1).block.outputs;
+        int n = ours.length;
+        for (int i = 0; i < images; i++) {
+            x.read(0, i * n, ours, n);
+            Windows.transpose(ours, theirs, n / channels, channels);
+            if (blocks.isEmpty()) {
+                result.at(0, (first + from + i) * n).put(theirs, 0, n);
+            } else {
+                flat.write(0, (from + i) * n, theirs, n);
+            }
         }
     }
 
@@ -113,6 +176,10 @@ final class Layers implements AutoCloseable {
     @Override
     public void close() {
         input.close();
+        flat.close();
+        pictures[0].close();
+        pictures[1].close();
+        maps.forEach(MapRun::close);
         between[0].close();
         between[1].close();
     }

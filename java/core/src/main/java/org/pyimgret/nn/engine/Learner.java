@@ -10,16 +10,19 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * Trains a stack of dense layers, an iteration at a time, in place of {@code network.fit}.
+ * Trains a stack of convolutions and dense layers, an iteration at a time, in place of {@code network.fit}.
  *
- * <p>Every thread owns a share of each layer's units: their products, normalisation, activation,
- * gradients and steps. The threads meet twice a layer, once in each direction. Nothing is computed
- * twice and nothing is allocated while it runs.
+ * <p>Every thread owns a share of the images in the convolutions ({@link Maps}), and a share of each
+ * dense layer's units: their products, normalisation, activation, gradients and steps. In the dense
+ * layers the threads meet twice a layer, once in each direction.
  */
 public final class Learner implements AutoCloseable {
 
     private final MultiLayerNetwork network;
+    private final Maps maps;
+    /** The dense ones. */
     private final List<Block> blocks;
+
     private final Crew crew = Crew.ofAllThreads();
     private final Matrix parameters;
     private final Updates updates;
@@ -30,12 +33,15 @@ public final class Learner implements AutoCloseable {
     private final Loss loss;
     private Matrix input;
     private int rows;
+    private int seed;
 
-    private Learner(MultiLayerNetwork network, List<Block> blocks, Objective objective, float factor, int capacity) {
+    private Learner(MultiLayerNetwork network, List<Block> all, BaseOutputLayer output, Objective objective, int capacity) {
         this.network = network;
-        this.blocks = blocks;
+        int convolutions = (int) all.stream().filter(b -> b.windows != null).count();
+        blocks = all.subList(convolutions, all.size());
         parameters = Matrix.view(network.params(), crew.size);
         updates = new Updates(network, parameters, crew.size);
+        maps = convolutions == 0 ? null : new Maps(all.subList(0, convolutions), parameters, capacity, crew);
         int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(0);
         gradients = new Matrix[crew.size][2];
         allocateGradients();
@@ -47,7 +53,8 @@ public final class Learner implements AutoCloseable {
             stages.add(new Stage(blocks.get(k), parameters, capacity, crew.size));
             signals[k] = storage[k % 2].as(blocks.get(k).outputs);
         }
-        loss = new Loss(objective, blocks.get(signals.length - 1), factor, crew.size);
+        float factor = Objective.factor(output);
+        loss = new Loss(objective, blocks.get(signals.length - 1), factor, Objective.classWeights(output), crew.size);
     }
 
     private void allocateGradients() {
@@ -66,32 +73,36 @@ public final class Learner implements AutoCloseable {
      *
      * @param network what is to learn
      * @param capacity most rows of a batch
+     * @param picture height, width and channels of its input, where it begins with a convolution
      * @return the learner, to be closed, or nothing: {@code network.fit} is to be used
      */
-    public static Optional<Learner> of(MultiLayerNetwork network, int capacity) {
+    public static Optional<Learner> of(MultiLayerNetwork network, int capacity, int... picture) {
         boolean plain = network.getListeners().isEmpty() && network.conf().isMiniBatch();
         Layer last = network.getLayer(network.getnLayers() - 1);
         if (!plain || last.conf().getLayer().getClass() != OutputLayer.class) {
             return Optional.empty();
         }
-        Optional<List<Block>> blocks = Plan.of(network, 0, network.getnLayers() - 1);
+        int[] input = picture.length == 3 ? picture.clone() : null;
+        Optional<List<Block>> blocks = Plan.of(network, 0, network.getnLayers() - 1, input);
         if (blocks.isEmpty() || !Updates.know(network)) {
             return Optional.empty();
         }
         BaseOutputLayer output = (BaseOutputLayer) last.conf().getLayer();
         List<Block> all = blocks.get();
         return Objective.of(output, all.get(all.size() - 1))
-                .map(o -> new Learner(network, all, o, Objective.factor(output), capacity));
+                .map(o -> new Learner(network, all, output, o, capacity));
     }
 
     /**
      * Trains on a batch.
      *
-     * @param features [rows, inputs], row after row
+     * @param features [rows, inputs] or [rows, channels, height, width], row after row
      * @param targets [rows, outputs], row after row
+     * @param chance seed of what dropout leaves out
      * @return the mean loss over the rows, as of before the step
      */
-    public double fit(INDArray features, INDArray targets) {
+    public double fit(INDArray features, INDArray targets, long chance) {
+        seed = (int) (chance ^ (chance >>> 32));
         rows = (int) features.size(0);
         input = see(features);
         loss.begin(see(targets), rows);
@@ -105,7 +116,7 @@ public final class Learner implements AutoCloseable {
 
     private Matrix see(INDArray array) {
         long address = array.data().address() + array.offset() * Float.BYTES;
-        return Matrix.view(address, array.length(), (int) array.size(1), crew.size);
+        return Matrix.view(address, array.length(), (int) (array.length() / array.size(0)), crew.size);
     }
 
     /** As Deeplearning4j counts: in the network, and in every layer. */
@@ -118,36 +129,61 @@ public final class Learner implements AutoCloseable {
 
     private void iterate(int t) {
         int last = stages.size() - 1;
+        if (maps != null) {
+            maps.forward(t, input, rows);
+        }
         for (int k = 0; k <= last; k++) {
             Block block = blocks.get(k);
-            Matrix x = k == 0 ? input : stages.get(k - 1).result();
             boolean raw = k == last;
-            stages.get(k).forward(t, x, rows, crew.from(t, block.outputs), crew.to(t, block.outputs), raw);
+            stages.get(k).forward(t, input(k), rows, crew.from(t, block.outputs), crew.to(t, block.outputs), raw, seed + k);
             crew.await();
         }
         loss.compute(t, stages.get(last).result(), signals[last], crew);
         for (int k = last; k >= 0; k--) {
             backward(t, k, k == last);
         }
+        if (maps != null) {
+            // Only after this has every thread sent its signals through the first layer's weights.
+            crew.await();
+        }
         step(t, 0);
+        if (maps != null) {
+            maps.backward(t, input, rows, updates);
+        }
+    }
+
+    /** What a dense layer reads. */
+    private Matrix input(int k) {
+        if (k > 0) {
+            return stages.get(k - 1).result();
+        }
+        return maps == null ? input : maps.result;
+    }
+
+    /** Where the gradient of what a dense layer reads goes; null: nobody asks for it. */
+    private Matrix signal(int k) {
+        if (k > 0) {
+            return signals[k - 1];
+        }
+        return maps == null ? null : maps.signal;
     }
 
     private void backward(int t, int k, boolean raw) {
         Block block = blocks.get(k);
         int from = crew.from(t, block.outputs);
         int to = crew.to(t, block.outputs);
-        stages.get(k).backward(t, signals[k], rows, from, to, raw);
-        Matrix x = k == 0 ? input : stages.get(k - 1).result();
-        Gemm.weights(t, signals[k], x, gradients[t][k % 2], 1f / rows, rows, from, to);
+        stages.get(k).backward(t, signals[k], rows, from, to, raw, seed + k);
+        Gemm.weights(t, signals[k], input(k), gradients[t][k % 2], 1f / rows, rows, from, to);
         crew.await();
         if (k < stages.size() - 1) {
             // Only now has every thread sent its signals through the weights above.
             step(t, k + 1);
         }
-        if (k > 0) {
+        Matrix before = signal(k);
+        if (before != null) {
             int inputs = block.inputs;
             Gemm.backward(
-                    t, signals[k], parameters, block.weights, signals[k - 1], rows, crew.from(t, inputs), crew.to(t, inputs));
+                    t, signals[k], parameters, block.weights, before, rows, crew.from(t, inputs), crew.to(t, inputs));
         }
     }
 
@@ -160,6 +196,9 @@ public final class Learner implements AutoCloseable {
     public void close() {
         crew.close();
         stages.forEach(Stage::close);
+        if (maps != null) {
+            maps.close();
+        }
         for (Matrix matrix : storage) {
             matrix.close();
         }

@@ -11,6 +11,12 @@ final class Loops {
         }
     }
 
+    static void multiply(float[] x, float[] factor, int n) {
+        for (int i = 0; i < n; i++) {
+            x[i] *= factor[i];
+        }
+    }
+
     static void addProducts(float[] sum, float[] x, float[] y, int n) {
         for (int i = 0; i < n; i++) {
             sum[i] += x[i] * y[i];

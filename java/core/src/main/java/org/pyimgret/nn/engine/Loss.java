@@ -6,6 +6,7 @@ final class Loss {
     private final Objective objective;
     private final Block block;
     private final float factor;
+    private final float[] weights;
     private final double[] sums;
     private final float[][] z;
     private final float[][] target;
@@ -13,7 +14,13 @@ final class Loss {
     private Matrix targets;
     private int rows;
 
-    Loss(Objective objective, Block block, float factor, int threads) {
+    /**
+     * Prepares.
+     *
+     * @param weights of the outputs, or null: all count alike
+     */
+    Loss(Objective objective, Block block, float factor, float[] weights, int threads) {
+        this.weights = weights;
         this.objective = objective;
         this.block = block;
         this.factor = factor;
@@ -44,6 +51,9 @@ final class Loss {
         for (int r = rows * t / crew.size; r < rows * (t + 1) / crew.size; r++) {
             values.read(t, r * n, z[t], n);
             targets.read(t, r * n, target[t], n);
+            if (weights != null) {
+                Loops.multiply(target[t], weights, n);
+            }
             sums[t] += objective.piece(z[t], target[t], n, block.last(), gradient[t], factor);
             signal.write(t, r * n, gradient[t], n);
         }

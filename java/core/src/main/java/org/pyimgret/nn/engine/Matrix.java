@@ -75,9 +75,13 @@ final class Matrix implements AutoCloseable {
     }
 
     void write(int thread, int offset, float[] from, int count) {
+        write(thread, offset, from, 0, count);
+    }
+
+    void write(int thread, int offset, float[] from, int start, int count) {
         FloatBuffer buffer = buffers[thread];
         buffer.position(offset);
-        buffer.put(from, 0, count);
+        buffer.put(from, start, count);
     }
 
     @Override

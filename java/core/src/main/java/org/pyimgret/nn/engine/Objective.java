@@ -2,6 +2,8 @@ package org.pyimgret.nn.engine;
 
 import java.util.Optional;
 import org.deeplearning4j.nn.conf.layers.BaseOutputLayer;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.lossfunctions.ILossFunction;
 import org.nd4j.linalg.lossfunctions.impl.LossBinaryXENT;
 import org.nd4j.linalg.lossfunctions.impl.LossL2;
@@ -60,7 +62,7 @@ enum Objective {
             }
             double logarithm = softmax(z, n);
             for (int i = 0; i < n; i++) {
-                gradient[i] = z[i] - target[i];
+                gradient[i] = (float) weight * z[i] - target[i];
             }
             return sum + weight * logarithm;
         }
@@ -104,12 +106,19 @@ enum Objective {
         if (block.last() == Squash.SIGMOID && loss instanceof LossBinaryXENT && ((LossBinaryXENT) loss).getWeights() == null) {
             return Optional.of(BINARY);
         }
-        boolean categorical = loss.getClass() == LossMCXENT.class && ((LossMCXENT) loss).getWeights() == null;
+        boolean categorical = loss.getClass() == LossMCXENT.class;
         return block.softmax && categorical ? Optional.of(CATEGORICAL) : Optional.empty();
     }
 
     private static Object weights(ILossFunction loss) {
         return loss instanceof LossL2 ? ((LossL2) loss).getWeights() : null;
+    }
+
+    /** The weights of an output layer's classes, or null. */
+    static float[] classWeights(BaseOutputLayer layer) {
+        ILossFunction loss = layer.getLossFn();
+        INDArray weights = loss instanceof LossMCXENT ? ((LossMCXENT) loss).getWeights() : null;
+        return weights == null ? null : weights.dup().castTo(DataType.FLOAT).data().asFloat();
     }
 
     /** What squares are multiplied by: the mean over a row, or the sum. */

@@ -14,6 +14,7 @@ final class Stage implements AutoCloseable {
     private final Matrix parameters;
     private final Matrix values;
     private final Normalisation normalisation;
+    private final Matrix kept;
     private final float[][] x;
     private final float[][] y;
     private final float[][] bias;
@@ -23,17 +24,23 @@ final class Stage implements AutoCloseable {
         this.parameters = parameters;
         values = Matrix.allocate(rows, block.outputs, threads);
         normalisation = block.normalised() ? new Normalisation(block, parameters, values, rows, threads) : null;
+        kept = block.kept < 1 ? Matrix.allocate(rows, block.outputs, threads) : null;
         x = new float[threads][block.outputs];
         y = new float[threads][block.outputs];
         bias = new float[threads][block.outputs];
     }
 
+    /** What the next block reads. */
     Matrix result() {
+        return kept == null ? activated() : kept;
+    }
+
+    private Matrix activated() {
         return normalisation == null ? values : normalisation.result;
     }
 
     /** Computes columns of the result; {@code raw} leaves the activation to the loss. */
-    void forward(int t, Matrix input, int rows, int from, int to, boolean raw) {
+    void forward(int t, Matrix input, int rows, int from, int to, boolean raw, int seed) {
         Gemm.forward(t, input, parameters, block.weights, values, rows, from, to);
         Squash squash = raw ? Squash.IDENTITY : block.inner;
         if (block.bias >= 0 || squash != Squash.IDENTITY) {
@@ -41,6 +48,18 @@ final class Stage implements AutoCloseable {
         }
         if (normalisation != null) {
             normalisation.forward(t, values, rows, from, to - from);
+        }
+        if (kept != null) {
+            drop(t, activated(), kept, rows, from, to - from, seed);
+        }
+    }
+
+    private void drop(int t, Matrix in, Matrix out, int rows, int from, int n, int seed) {
+        for (int r = 0; r < rows; r++) {
+            int at = r * block.outputs + from;
+            in.read(t, at, x[t], n);
+            Dropped.apply(x[t], n, seed, at, block.kept);
+            out.write(t, at, x[t], n);
         }
     }
 
@@ -60,7 +79,10 @@ final class Stage implements AutoCloseable {
     }
 
     /** Replaces the gradient of the result by that of the product; {@code raw}: the loss began there. */
-    void backward(int t, Matrix d, int rows, int from, int to, boolean raw) {
+    void backward(int t, Matrix d, int rows, int from, int to, boolean raw, int seed) {
+        if (kept != null) {
+            drop(t, d, d, rows, from, to - from, seed);
+        }
         if (normalisation != null) {
             normalisation.backward(t, d, rows, from, to - from);
         }
@@ -103,6 +125,9 @@ final class Stage implements AutoCloseable {
         values.close();
         if (normalisation != null) {
             normalisation.close();
+        }
+        if (kept != null) {
+            kept.close();
         }
     }
 }

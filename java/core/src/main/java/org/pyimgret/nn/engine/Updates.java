@@ -101,10 +101,15 @@ final class Updates {
 
     /** Steps along a gradient in an array. */
     void step(int thread, int place, float[] gradient, int count) {
+        step(thread, place, gradient, count, null);
+    }
+
+    /** Steps along a gradient in an array, with a block's penalties. */
+    void step(int thread, int place, float[] gradient, int count, Block penalised) {
         for (int i = 0; i < count; i += TILE) {
             int n = Math.min(TILE, count - i);
             System.arraycopy(gradient, i, tiles[thread][0], 0, n);
-            step(thread, place + i, n, null);
+            step(thread, place + i, n, penalised);
         }
     }
 

@@ -47,7 +47,7 @@ class GradientTest {
         INDArray before = network.params().dup();
         if (engine) {
             try (Learner learner = Learner.of(network, 20).orElseThrow()) {
-                learner.fit(x, y);
+                learner.fit(x, y, 0);
             }
         } else {
             network.fit(x, y);
@@ -66,7 +66,7 @@ class GradientTest {
         INDArray parameters = network.params().reshape(network.numParams());
         parameters.putScalar(place, parameters.getDouble(place) + change);
         try (Learner learner = Learner.of(network, 20).orElseThrow()) {
-            return learner.fit(x, y);
+            return learner.fit(x, y, 0);
         }
     }
 

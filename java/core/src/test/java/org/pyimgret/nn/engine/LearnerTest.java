@@ -48,6 +48,54 @@ class LearnerTest {
     }
 
     @Test
+    void weighsClassesAsDeeplearning4jDoes() {
+        String weights = "[0.5, 2, 1, 1, 1, 3, 1, 1, 0.25, 1, 1, 1]";
+        assertTrainsAlike(
+                "{'type': 'adam', 'learning_rate': 0.01}",
+                PLAIN + "," + SOFTMAX.replace("}", ", 'class_weights': " + weights + "}"));
+    }
+
+    @Test
+    void leavesOutAsManyAsDropoutSays() {
+        float[] x = new float[100_000];
+        java.util.Arrays.fill(x, 1f);
+        Dropped.apply(x, x.length, 5, 0, 0.7f);
+        double sum = 0;
+        int left = 0;
+        for (float v : x) {
+            sum += v;
+            left += v == 0f ? 1 : 0;
+        }
+        assertEquals(0.3, left / 1e5, 0.005);
+        assertEquals(1.0, sum / 1e5, 0.01);
+    }
+
+    @Test
+    void gradientsThroughDropoutEqualFiniteDifferences() {
+        String dropped = "{'type': 'Dense', 'n_out': 23, 'activation': 'tanh'}, {'type': 'Dropout', 'rate': 0.4}," + LINEAR;
+        INDArray x = Nd4j.rand(new long[] {33, 30});
+        INDArray y = Nd4j.rand(new long[] {33, 12});
+        INDArray before = network("{'type': 'sgd', 'learning_rate': 1.0}", dropped).params().dup();
+        INDArray gradient = before.sub(after(dropped, x, y, 0, 0, 9).params()).reshape(before.length());
+        for (int place = 0; place < before.length(); place += 41) {
+            double up = after(dropped, x, y, place, 1e-2, 9).score();
+            double down = after(dropped, x, y, place, -1e-2, 9).score();
+            assertEquals((up - down) / 2e-2, gradient.getDouble(place), 1e-3, "parameter " + place);
+        }
+        assertTrue(after(dropped, x, y, 0, 0, 10).score() != after(dropped, x, y, 0, 0, 9).score());
+    }
+
+    private static MultiLayerNetwork after(String layers, INDArray x, INDArray y, int place, double change, long chance) {
+        MultiLayerNetwork network = network("{'type': 'sgd', 'learning_rate': 1.0}", layers);
+        INDArray parameters = network.params().reshape(network.numParams());
+        parameters.putScalar(place, parameters.getDouble(place) + change);
+        try (Learner learner = Learner.of(network, 33).orElseThrow()) {
+            learner.fit(x, y, chance);
+        }
+        return network;
+    }
+
+    @Test
     void leavesWhatItDoesNotKnowToDeeplearning4j() {
         for (String layer :
                 new String[] {
@@ -69,7 +117,7 @@ class LearnerTest {
                 INDArray x = Nd4j.rand(new long[] {i == 5 ? 20 : 33, 30});
                 INDArray y = targets(layers, x.size(0));
                 stock.fit(x, y);
-                double score = learner.fit(x, y);
+                double score = learner.fit(x, y, 0);
                 assertEquals(stock.score(), score, 1e-4 * Math.abs(stock.score()), "loss of iteration " + i);
                 assertEquals(score, ours.score(), 0);
             }

@@ -1,0 +1,161 @@
+package org.pyimgret.nn.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Collections;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.nn.Json;
+import org.pyimgret.nn.NetworkFactory;
+
+/** Convolutions of the engine against Deeplearning4j's own, and against finite differences. */
+class ConvolutionTest {
+
+    private static final int HEIGHT = 13;
+    private static final int WIDTH = 12;
+    private static final String CODE =
+            "{'type': 'Dense', 'n_out': 17, 'activation': 'tanh'},"
+                    + "{'type': 'Output', 'n_out': 5, 'activation': 'softmax', 'loss': 'categorical_cross_entropy'}";
+    private static final String LENET =
+            "{'type': 'Convolution2D', 'n_out': 6, 'kernel_size': 5, 'activation': 'relu'}, {'type': 'Pooling2D'},"
+                    + "{'type': 'Convolution2D', 'n_out': 20, 'kernel_size': [3, 2], 'activation': 'tanh'},"
+                    + "{'type': 'Pooling2D', 'pooling': 'avg'},";
+    private static final String NORMALISED =
+            "{'type': 'Convolution2D', 'n_out': 9, 'kernel_size': 3, 'mode': 'same', 'activation': 'sigmoid', 'l2': 0.01},"
+                    + "{'type': 'BatchNormalization'},"
+                    + "{'type': 'Convolution2D', 'n_out': 7, 'kernel_size': 4, 'stride': 2, 'mode': 'same', 'bias': false},"
+                    + "{'type': 'BatchNormalization', 'decay': 0.8}, {'type': 'Activation', 'activation': 'tanh'},"
+                    + "{'type': 'Pooling2D', 'kernel_size': 3, 'stride': 2},";
+    private static final String PADDED =
+            "{'type': 'Convolution2D', 'n_out': 4, 'kernel_size': 3, 'stride': [2, 3], 'padding': [1, 2]},";
+
+    @ParameterizedTest
+    @ValueSource(strings = {LENET, NORMALISED, PADDED})
+    void trainsAsDeeplearning4jDoes(String layers) {
+        MultiLayerNetwork stock = network(layers + CODE, "'adam', 'learning_rate': 0.01");
+        MultiLayerNetwork ours = network(layers + CODE, "'adam', 'learning_rate': 0.01");
+        try (Learner learner = learner(ours)) {
+            for (int i = 0; i < 5; i++) {
+                INDArray x = images(i == 4 ? 3 : 11);
+                INDArray y = classes(x.size(0));
+                stock.fit(x, y);
+                assertEquals(stock.score(), learner.fit(x, y, 0), 2e-4 * Math.abs(stock.score()), "loss of iteration " + i);
+            }
+        }
+        assertTrue(stock.params().sub(ours.params()).amaxNumber().doubleValue() < 3e-4, "parameters differ");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {LENET, NORMALISED, PADDED})
+    void gradientsEqualTheStockLayersAndFiniteDifferences(String layers) {
+        INDArray x = images(8);
+        INDArray y = classes(8);
+        INDArray ours = gradient(network(layers + CODE, "'sgd', 'learning_rate': 1.0"), x, y, true);
+        INDArray stock = gradient(network(layers + CODE, "'sgd', 'learning_rate': 1.0"), x, y, false);
+        assertTrue(stock.sub(ours).amaxNumber().doubleValue() < 1e-5, "differs from the stock layers'");
+        if (!layers.contains("BatchNormalization")) {
+            for (int place = 1; place < ours.length(); place += 37) {
+                assertEquals(difference(layers, x, y, place), ours.getDouble(place), 3e-3, "parameter " + place);
+            }
+        }
+    }
+
+    /** The loss's slope at one parameter, by the loss that the engine itself reports. */
+    private static double difference(String layers, INDArray x, INDArray y, int place) {
+        double step = 1e-2;
+        return (loss(layers, x, y, place, step) - loss(layers, x, y, place, -step)) / (2 * step);
+    }
+
+    private static double loss(String layers, INDArray x, INDArray y, int place, double change) {
+        MultiLayerNetwork network = network(layers + CODE, "'sgd', 'learning_rate': 1.0");
+        INDArray parameters = network.params().reshape(network.numParams());
+        parameters.putScalar(place, parameters.getDouble(place) + change);
+        try (Learner learner = learner(network)) {
+            return learner.fit(x, y, 0);
+        }
+    }
+
+    private static INDArray gradient(MultiLayerNetwork network, INDArray x, INDArray y, boolean engine) {
+        INDArray before = network.params().dup();
+        if (engine) {
+            try (Learner learner = learner(network)) {
+                learner.fit(x, y, 0);
+            }
+        } else {
+            network.fit(x, y);
+        }
+        return before.subi(network.params()).reshape(before.length());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {LENET, NORMALISED, PADDED})
+    void runsAsDeeplearning4jDoes(String layers) {
+        MultiLayerNetwork network = network(layers + CODE, "'adam'");
+        for (int i = 0; i < 3; i++) {
+            network.fit(images(9), classes(9));
+        }
+        for (int rows : new int[] {1, 40}) {
+            INDArray x = images(rows);
+            for (int to = 0; to < network.getnLayers(); to++) {
+                INDArray expected = network.feedForwardToLayer(to, x, false).get(to + 1);
+                INDArray got = run(network, to, x).reshape(expected.shape());
+                assertTrue(expected.sub(got).amaxNumber().doubleValue() < 1e-5, "layer " + to);
+            }
+        }
+    }
+
+    private static INDArray run(MultiLayerNetwork network, int to, INDArray x) {
+        Inference inference = Inference.of(network, 0, to, HEIGHT, WIDTH, 3).orElseThrow();
+        float[] values = x.permute(0, 2, 3, 1).dup('c').data().asFloat();
+        int n = HEIGHT * WIDTH * 3;
+        Inference.Source source = (first, count, out) -> System.arraycopy(values, (int) first * n, out, 0, count * n);
+        INDArray out = Nd4j.createUninitialized(new long[] {x.size(0), inference.width()}, 'c');
+        inference.run(Collections.nCopies(Inference.threads(), source), x.size(0), out.data().address());
+        return out;
+    }
+
+    @Test
+    void leavesWhatItDoesNotKnowToDeeplearning4j() {
+        for (String layer :
+                new String[] {
+                    "{'type': 'Convolution2D', 'n_out': 4, 'dropout': 0.2},",
+                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Dropout', 'rate': 0.5},",
+                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Pooling2D', 'mode': 'same'},",
+                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Pooling2D'}, {'type': 'BatchNormalization'},",
+                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'GlobalPooling'},",
+                    "{'type': 'Deconvolution2D', 'n_out': 4},"
+                }) {
+            MultiLayerNetwork network = network(layer + CODE, "'adam'");
+            assertFalse(Learner.of(network, 8, HEIGHT, WIDTH, 3).isPresent(), layer);
+        }
+    }
+
+    private static Learner learner(MultiLayerNetwork network) {
+        return Learner.of(network, 11, HEIGHT, WIDTH, 3).orElseThrow();
+    }
+
+    private static INDArray images(int rows) {
+        return Nd4j.rand(new long[] {rows, 3, HEIGHT, WIDTH});
+    }
+
+    private static INDArray classes(long rows) {
+        INDArray y = Nd4j.zeros(rows, 5);
+        for (int r = 0; r < rows; r++) {
+            y.putScalar(r, r % 5, 1);
+        }
+        return y;
+    }
+
+    private static MultiLayerNetwork network(String layers, String updater) {
+        String settings =
+                "{'seed': 7, 'input': {'kind': 'convolutional', 'height': 13, 'width': 12, 'channels': 3},"
+                        + "'updater': {'type': " + updater + "}, 'layers': [" + layers + "]}";
+        return NetworkFactory.create(Json.parse(settings.replace('\'', '"')));
+    }
+}
