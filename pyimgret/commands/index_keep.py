@@ -133,22 +133,36 @@ def compact(directory: Path, as_json: bool) -> None:
 @INDEX
 @click.option("--milvus", metavar="URI", help="Fill a new collection there instead of a file.")
 @click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
+@click.option("--salvage", is_flag=True, help="Leave out what a damaged index cannot give.")
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 @json_option
 def export(
-    directory: Path, milvus: str | None, collection: str, target: Path | None, as_json: bool
+    directory: Path,
+    milvus: str | None,
+    collection: str,
+    salvage: bool,
+    target: Path | None,
+    as_json: bool,
 ) -> None:
     """Write all pictures to TARGET, .parquet or .npy with .jsonl beside it, or to Milvus."""
     if (target is None) == (milvus is None):
         raise click.UsageError("Give either the file to write, or --milvus.")
+    if salvage and target is None:
+        raise click.UsageError("--salvage writes a file, not to Milvus.")
+    lost = 0
     with opened(directory) as source:
-        if target is not None:
+        if target is not None and salvage:
+            count, lost = source.salvage(target)
+        elif target is not None:
             count = source.export(target)
         else:
             count = _to_milvus(source, str(milvus), collection)
     if as_json:
-        print_json({"exported": count, "target": str(target or milvus)})
+        found = {"lost": lost} if salvage else {}
+        print_json({"exported": count, "target": str(target or milvus), **found})
     else:
+        if salvage:
+            click.echo(f"lost {lost:,} pictures that could not be read.")
         click.echo(f"exported {count:,} pictures to {target or milvus}.")
 
 

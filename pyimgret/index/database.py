@@ -225,7 +225,7 @@ _ADVICE = {
     ),
     "malformed": (
         "The database is damaged; 'pyimgret index check' says where. Restore a published copy, "
-        "or export what can be read with 'pyimgret index export'."
+        "or save what can be read with 'pyimgret index export --salvage'."
     ),
     "not a database": "The file is damaged or no index; restore a published copy.",
 }

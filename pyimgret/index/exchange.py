@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +17,7 @@ from pyimgret.index import items
 from pyimgret.index.adding import Adder
 from pyimgret.index.arrays import Floats
 from pyimgret.index.items import Record, Source
+from pyimgret.index.salvage import Salvage
 from pyimgret.index.vectors import normalised
 
 if TYPE_CHECKING:
@@ -37,22 +38,45 @@ class Row(NamedTuple):
     checksum: str | None
 
 
+Pages = Callable[[], Iterator[tuple[list[Row], Floats]]]
+
+
 def export(index: Index, target: str | os.PathLike[str]) -> int:
     """Write an index to a file; see `Index.export`."""
+    with index.database.read() as connection:
+        count = int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
+        return _write(index, target, lambda: _pages(connection), lambda: count)
+
+
+def salvage(index: Index, target: str | os.PathLike[str]) -> tuple[int, int]:
+    """Write what can be read of a damaged index; see `Index.salvage`."""
+    with index.database.exclusive() as connection:
+        source = Salvage(connection, index.dimension)
+
+        def pages() -> Iterator[tuple[list[Row], Floats]]:
+            return (([Row(*fields) for fields in rows], v) for rows, v in source.pages())
+
+        saved = _write(index, target, pages, lambda: sum(len(rows) for rows, _ in pages()))
+        return saved, source.lost
+
+
+def _write(
+    index: Index, target: str | os.PathLike[str], pages: Pages, count: Callable[[], int]
+) -> int:
+    """Write pages to a file that is put in place when it is whole."""
     path = Path(target)
     writers = {".parquet": _write_parquet, ".npy": _write_numpy}
     if path.suffix not in writers:
         raise ValueError(f"{path.name}: the name must end in .parquet or .npy.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with index.database.read() as connection:
-            count = writers[path.suffix](index, connection, temporary, path)
+        written = writers[path.suffix](index, pages, count, temporary, path)
         temporary.replace(path)
     except OSError as error:
         raise IndexStoreError(f"Cannot write {path}: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
-    return count
+    return written
 
 
 def import_from(index: Index, source: str | os.PathLike[str], *, replace: bool = False) -> int:
@@ -106,7 +130,9 @@ def _check_facts(index: Index, facts: dict[str, str], path: Path) -> None:
         )
 
 
-def _write_parquet(index: Index, connection: sqlite3.Connection, temporary: Path, _: Path) -> int:
+def _write_parquet(
+    index: Index, pages: Pages, _count: Callable[[], int], temporary: Path, _: Path
+) -> int:
     import_pyarrow()
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -119,7 +145,7 @@ def _write_parquet(index: Index, connection: sqlite3.Connection, temporary: Path
     )  # fmt: skip
     count = 0
     with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for rows, vectors in _pages(connection):
+        for rows, vectors in pages():
             columns = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), schema)]  # noqa: B905
             flat = pa.array(vectors.ravel())
             columns.append(pa.FixedSizeListArray.from_arrays(flat, index.dimension))
@@ -169,18 +195,20 @@ def _vectors_of(batch: Any, dimension: int) -> Floats:
     return vectors
 
 
-def _write_numpy(index: Index, connection: sqlite3.Connection, temporary: Path, path: Path) -> int:
+def _write_numpy(
+    index: Index, pages: Pages, count: Callable[[], int], temporary: Path, path: Path
+) -> int:
     """Write the vectors, and beside them a line of JSON for each."""
-    count = int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
-    header = {"descr": "<f4", "fortran_order": False, "shape": (count, index.dimension)}
+    total = count()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (total, index.dimension)}
     lines = path.with_suffix(".jsonl")
     with temporary.open("wb") as vectors_file, lines.open("w", encoding="utf-8") as rows_file:
         np.lib.format.write_array_header_1_0(vectors_file, header)
         rows_file.write(json.dumps({"pyimgret": _facts(index)}) + "\n")
-        for rows, vectors in _pages(connection):
+        for rows, vectors in pages():
             vectors_file.write(vectors.tobytes())
             rows_file.writelines(_line(row) for row in rows)
-    return count
+    return total
 
 
 def _line(row: Row) -> str:

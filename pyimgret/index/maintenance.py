@@ -10,7 +10,7 @@ from pyimgret.index import lifecycle
 from pyimgret.index.building import Kind, Method, build, recall_check
 from pyimgret.index.checking import CheckReport, check, compact
 from pyimgret.index.duplicates import DuplicateGroup, duplicates
-from pyimgret.index.exchange import export, import_from
+from pyimgret.index.exchange import export, import_from, salvage
 from pyimgret.index.publish import publish
 from pyimgret.index.sync import Sync, SyncOptions, SyncReport
 
@@ -143,6 +143,17 @@ class Maintenance:
         ``.jsonl`` keys, ids and metadata in the same order. Thumbnails are left out.
         """
         return export(self._whole, target)
+
+    def salvage(self, target: str | os.PathLike[str]) -> tuple[int, int]:
+        """Write what can be read of a damaged index, as `export` does.
+
+        Returns
+        -------
+        saved, lost : int
+            Pictures that were written, and those that could not be read (or were deleted
+            before, where nothing tells any more).
+        """
+        return salvage(self._whole, target)
 
     def import_from(self, source: str | os.PathLike[str], *, replace: bool = False) -> int:
         """Add what `export` wrote, or any such file, and return how many.

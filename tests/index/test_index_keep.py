@@ -12,8 +12,10 @@ import zlib
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from index_fakes import FakeEncoder, unit
 
+from pyimgret.cli import main
 from pyimgret.exceptions import (
     DimensionMismatchError,
     IndexStoreError,
@@ -142,6 +144,36 @@ def test_a_corrupted_page_is_reported_and_never_answered_from(full):
     path.write_bytes(content)
     with pytest.raises(IndexStoreError, match="index check"):
         Index.open(full.directory).search(QUERIES[0])
+
+
+@pytest.mark.parametrize("name", ["saved.parquet", "saved.npy"])
+def test_salvage_saves_every_row_but_those_of_the_damaged_page(tmp_path, name):
+    rows = unit(2000, 64)
+    broken = Index.create(tmp_path / "broken", dimension=64)
+    broken.add(rows, keys=[f"k{n}" for n in range(2000)], metadata=[{"n": n} for n in range(2000)])
+    broken.delete(["k7", "k8"])
+    damage(broken, "UPDATE vectors SET crc = 0 WHERE number = 1900")
+    damage(broken, "PRAGMA wal_checkpoint(TRUNCATE)")
+    path = broken.directory / "index.sqlite"
+    content = bytearray(path.read_bytes())
+    place = content.index(rows[500].tobytes()) // 4096 * 4096
+    content[place : place + 64] = b"\xff" * 64
+    path.write_bytes(content)
+    with pytest.raises(IndexStoreError, match="--salvage"):
+        Index.open(broken.directory).export(tmp_path / name)
+    command = ["index", "export", "--index", str(broken.directory), "--salvage", "--json"]
+    done = CliRunner().invoke(main, [*command, str(tmp_path / name)])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["exported"] + told["lost"] == 1998
+    assert 5 < told["lost"] < 30  # one page, and the row with the wrong checksum
+    mended = Index.create(tmp_path / "mended", dimension=64)
+    assert mended.import_from(tmp_path / name) == told["exported"]
+    assert "k500" not in mended
+    assert "k1899" not in mended
+    for number in (0, 100, 900, 1999):
+        assert mended.get(f"k{number}").metadata == {"n": number}
+        assert np.array_equal(mended.get(f"k{number}").vector, rows[number])
 
 
 def test_check_finds_leftovers_and_repair_removes_them(full, monkeypatch):
