@@ -22,6 +22,8 @@ from pyimgret.datasets import load_idx
 from pyimgret.evaluation import nearest_neighbours, retrieval_report
 
 QUERIES = 2000
+#: How pictures are moved while they are learned: digits have no mirror images.
+AUGMENTATION: dict[str, Any] = {"shift": 2.0, "rotation": 10.0, "zoom": 0.1}
 LARGER: dict[str, Any] = {
     "channels": (32, 64), "kernel_size": 3, "convolutions": 2, "mode": "same",
     "batch_normalization": True, "dense_size": 256, "shift": 2.0, "flip": True,
@@ -63,6 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--larger", action="store_true")
     parser.add_argument("--rows", action="store_true")
     parser.add_argument("--head", choices=["centres", "softmax"], default="centres")
+    parser.add_argument("--no-augmentation", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -72,7 +75,8 @@ def _model(options: argparse.Namespace) -> ConvNet | RowNet:
     settings: dict[str, Any] = {"epochs": options.epochs, "head": options.head, "random_state": 0}
     if options.rows:
         return RowNet(**settings)
-    return ConvNet(**settings, **(LARGER if options.larger else {}))
+    moved = {} if options.no_augmentation else AUGMENTATION
+    return ConvNet(**settings, **(LARGER if options.larger else moved))
 
 
 def _load(folder: Path, part: str, count: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
