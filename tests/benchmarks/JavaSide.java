@@ -27,6 +27,9 @@ final class JavaSide {
             case "encode":
                 encode(Path.of(arguments[1]), Path.of(arguments[2]), Integer.parseInt(arguments[3]));
                 break;
+            case "embed":
+                embed(Path.of(arguments[1]), Path.of(arguments[2]), Path.of(arguments[3]));
+                break;
             default:
                 soak(Path.of(arguments[1]), Path.of(arguments[2]), Integer.parseInt(arguments[3]));
         }
@@ -80,6 +83,22 @@ final class JavaSide {
             System.out.println("{\"seconds\": " + seconds.subList(1, runs + 1)
                     + ", \"onednn\": \"" + encoder.oneDnn() + "\"}");
         }
+    }
+
+    /** Writes the embeddings of all pictures as float32. */
+    private static void embed(Path model, Path list, Path out) throws IOException {
+        List<Path> pictures = Files.readAllLines(list).stream().map(Path::of).collect(Collectors.toList());
+        try (ImageEncoder encoder = ImageEncoder.load(model)) {
+            ByteBuffer bytes = ByteBuffer.allocate(4 * pictures.size() * encoder.dimension());
+            bytes.order(ByteOrder.LITTLE_ENDIAN);
+            for (float[] embedding : encoder.encodeAll(pictures)) {
+                for (float number : embedding) {
+                    bytes.putFloat(number);
+                }
+            }
+            Files.write(out, bytes.array());
+        }
+        System.out.println("{}");
     }
 
     /** Eight threads encode and search; every answer is compared with that of one thread. */

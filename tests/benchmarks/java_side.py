@@ -2,10 +2,12 @@
 
     python -m tests.benchmarks.java_side search [--rows 300000] [--dimension 128]
     python -m tests.benchmarks.java_side encode --model MODEL.zip --images FOLDER
+    python -m tests.benchmarks.java_side photos --model MODEL.zip --images FOLDER
     python -m tests.benchmarks.java_side soak --images FOLDER
 
 ``search``: `CosineIndex.search` beside NumPy's exact search (and ND4J's product alone);
 ``encode``: `ImageEncoder.encodeAll` beside `Encoder.encode`, from files;
+``photos``: whether both sides give the same embeddings and neighbours;
 ``soak``: 10,000 encodes and searches by eight threads, every answer compared.
 Times are medians of five, in seconds; a ratio above 1 means that Java is faster.
 """
@@ -35,13 +37,13 @@ RUNS = 5
 def main() -> None:
     """Run one of the comparisons."""
     options = _options()
-    result = {"search": search, "encode": encode, "soak": soak}[options.what](options)
+    result = COMPARISONS[options.what](options)
     print(json.dumps(result) if options.json else _text(result))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=["search", "encode", "soak"])
+    parser.add_argument("what", choices=sorted(COMPARISONS))
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--model", type=Path)
@@ -98,6 +100,31 @@ def encode(options: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def photos(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare the embeddings, and the five nearest of every picture among the others."""
+    files = _files(options.images)
+    python = Encoder.load(options.model).encode(files)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "embeddings"
+        _java("embed", options.model, _listing(folder, files), out)
+        java = np.fromfile(out, dtype="<f4").reshape(python.shape)
+    cosines = (python * java).sum(axis=1)
+    ours, theirs = _nearest(python), _nearest(java)
+    return {
+        "images": len(files),
+        "lowest_cosine": float(cosines.min()), "mean_cosine": float(cosines.mean()),
+        "largest_difference": float(np.abs(python - java).max()),
+        "same_top5": float((ours == theirs).all(axis=1).mean()),
+        "same_top5_in_any_order": float((np.sort(ours) == np.sort(theirs)).all(axis=1).mean()),
+    }  # fmt: skip
+
+
+def _nearest(embeddings: np.ndarray) -> np.ndarray:
+    scores = embeddings @ embeddings.T
+    np.fill_diagonal(scores, -2)
+    return np.argsort(-scores, axis=1, kind="stable")[:, :K]
+
+
 def soak(options: argparse.Namespace) -> dict[str, Any]:
     """Let eight threads encode and search, with the resident memory after each thousand."""
     files = _files(options.images)
@@ -139,6 +166,14 @@ def _java(*arguments: object) -> dict[str, Any]:
     answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     result: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return result
+
+
+COMPARISONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "search": search,
+    "encode": encode,
+    "photos": photos,
+    "soak": soak,
+}
 
 
 def _text(result: dict[str, Any]) -> str:
