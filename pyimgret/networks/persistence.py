@@ -118,8 +118,8 @@ def load(
     preprocessing : Preprocessor, optional
         How pictures become input; needed likewise.
     shape : InputShape, optional
-        What such a network takes; by default pictures as the preprocessing gives them, as one
-        vector each.
+        What such a network takes; by default pictures as the preprocessing gives them: for a
+        graph that begins with a convolution as pictures, else as one vector each.
 
     Raises
     ------
@@ -187,13 +187,49 @@ def _load_plain(
             f"{file} holds no {METADATA}: Deeplearning4j wrote it, and it does not say how "
             "pictures become its input. Give load(path, code_layer=..., preprocessing=...)."
         )
+    configuration = _configuration(file)
+    graph = "vertices" in configuration
+    # NB: restoring checks the file; only then is what it says believed.
+    network = JavaGraph.restore(file) if graph else JavaNetwork.restore(file)
+    kind = _graph_input(file, configuration) if graph else "dense"
     if shape is None:
         assert preprocessing is not None
         channels = 3 if preprocessing.mode == "RGB" else 1
-        shape = InputShape("dense", preprocessing.height, preprocessing.width, channels)
+        shape = InputShape(kind, preprocessing.height, preprocessing.width, channels)
     model = PlainNetwork()
-    model._adopt(JavaNetwork.restore(file), shape, preprocessing, code_layer)
+    model._adopt(network, shape, preprocessing, code_layer)
     return model
+
+
+def _configuration(file: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            configuration: dict[str, Any] = json.loads(archive.read("configuration.json"))
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelFormatError(f"{file} holds no readable configuration.json: {error}") from error
+    return configuration
+
+
+def _graph_input(file: Path, configuration: dict[str, Any]) -> str:
+    """Return the kind of input that a graph of Deeplearning4j's own takes."""
+    inputs = configuration["networkInputs"]
+    if len(inputs) != 1:
+        raise ModelFormatError(f"{file} holds a graph with {len(inputs)} inputs; 1 is expected.")
+    if '"NHWC"' in json.dumps(configuration):
+        raise ModelFormatError(
+            f"{file} holds a graph with channels last (NHWC); save it with channels first (NCHW)."
+        )
+    vertices = configuration["vertices"]
+    first = [
+        vertices[n] for n, sources in configuration["vertexInputs"].items() if inputs[0] in sources
+    ]
+    return "convolutional" if any(map(_takes_pictures, first)) else "dense"
+
+
+def _takes_pictures(vertex: dict[str, Any]) -> bool:
+    layer = vertex.get("layerConf", {}).get("layer", {}).get("@class", "")
+    flat = "FeedForwardToCnn" in str(vertex.get("preProcessor"))
+    return not flat and any(word in layer for word in ("Convolution", "Subsampling", "ZeroPadding"))
 
 
 class PlainNetwork(Model):
