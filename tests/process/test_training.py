@@ -36,6 +36,24 @@ model = Network(layers, checkpoint=checkpoint or None, **settings).fit(X)
 np.savez(out, **model.java_network.training_state(), loss=model.history_["loss"])
 """
 
+CONVOLUTION = """
+import sys
+import numpy as np
+from pyimgret import Network
+from pyimgret.layers import BatchNormalization, Convolution2D, Dense, Dropout, Output, Pooling2D
+rng = np.random.default_rng(0)
+X, y = (rng.random((900, 14, 14)) * 255).astype(np.uint8), rng.integers(0, 3, 900)
+checkpoint, out = sys.argv[1:3]
+layers = [
+    Convolution2D(6, 3, activation="relu"), BatchNormalization(), Pooling2D(),
+    Dense(20, activation="relu"), Dropout(0.5),
+    Output(3, loss="categorical_cross_entropy", activation="softmax"),
+]
+settings = dict(input="convolutional", epochs=8, batch_size=16, random_state=1, verbose=False)
+model = Network(layers, checkpoint=checkpoint or None, **settings).fit(X, y)
+np.savez(out, **model.java_network.training_state(), loss=model.history_["loss"])
+"""
+
 
 def kill_after(script: str, folder: Path, changes: int, out: Path) -> None:
     """Kill a run with -9 after the checkpoint was written so often, wherever it then is."""
@@ -57,7 +75,9 @@ def kill_after(script: str, folder: Path, changes: int, out: Path) -> None:
     assert not out.exists(), "the run was over before it was killed"
 
 
-@pytest.mark.parametrize("script", [CORRUPTION, DROPOUT], ids=["corruption", "dropout"])
+@pytest.mark.parametrize(
+    "script", [CORRUPTION, DROPOUT, CONVOLUTION], ids=["corruption", "dropout", "convolution"]
+)
 def test_a_killed_run_that_goes_on_equals_one_that_was_not(script: str, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole.npz", tmp_path / "parts.npz"
     run(script, "", whole)
