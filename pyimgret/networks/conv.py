@@ -106,10 +106,10 @@ class ConvNet(_Classifier):
     """A convolutional network that learns classes; its code is the embedding.
 
     Convolutions and pooling, one dense layer, a code between -1 and 1, and a head. With the
-    head "centres", each class has a fixed centre of +1 and -1 (rows of a Hadamard matrix, as
-    far apart as can be), and training turns the codes to the centres of their classes by a
-    softmax over scaled cosines: what the search compares is what training makes good, and the
-    signs alone are good binary codes. With "softmax" the last layer is learned.
+    head "softmax" the last layer is learned. With "centres", each class has a fixed centre of
+    +1 and -1 (rows of a Hadamard matrix, as far apart as can be), and training turns the codes
+    to the centres of their classes by a softmax over scaled cosines. On MNIST the learned layer
+    retrieved a little better, by codes and by their signs.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class ConvNet(_Classifier):
         After each convolution (Ioffe and Szegedy 2015).
     dropout : float
         Part of the dense layer's output left out in training.
-    head : {"centres", "softmax"}
+    head : {"softmax", "centres"}
     shift, rotation, zoom : float
         Augmentation: up to so many pixels, degrees, and part of the size (a crop, or its
         opposite), drawn anew each time a picture is learned.
@@ -162,7 +162,7 @@ random_state, verbose
         convolutions: int = 1,
         batch_normalization: bool = False,
         dropout: float = 0.5,
-        head: str = "centres",
+        head: str = "softmax",
         shift: float = 0.0,
         rotation: float = 0.0,
         zoom: float = 0.0,

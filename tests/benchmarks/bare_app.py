@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+
+# NB: before NumPy: BLAS threads that wait by spinning would take the cores from the requests.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 import numpy as np
 from flask import Flask, jsonify, request

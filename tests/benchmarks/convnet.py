@@ -64,7 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=60_000)
     parser.add_argument("--larger", action="store_true")
     parser.add_argument("--rows", action="store_true")
-    parser.add_argument("--head", choices=["centres", "softmax"], default="centres")
+    parser.add_argument("--head", choices=["softmax", "centres"], default="softmax")
     parser.add_argument("--no-augmentation", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")

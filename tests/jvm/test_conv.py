@@ -22,8 +22,9 @@ def data(shuffled_digits):
 def network(data):
     X, y, _, _ = data
     return ConvNet(
-        (8, 16), dense_size=64, dropout=0.2, shift=1, rotation=5, **FAST | {"epochs": 8}
-    ).fit(X, y)
+        (8, 16), dense_size=64, dropout=0.2, head="centres", shift=1, rotation=5,
+        **FAST | {"epochs": 8},
+    ).fit(X, y)  # fmt: skip
 
 
 def test_classes_of_new_digits_are_found(network, data) -> None:
@@ -66,7 +67,7 @@ def test_a_saved_network_predicts_the_same(network, data, tmp_path) -> None:
 
 def test_a_learned_head_with_batch_normalisation(data) -> None:
     X, y, X_test, y_test = data
-    settings = FAST | {"head": "softmax", "batch_normalization": True, "kernel_size": 3}
+    settings = FAST | {"batch_normalization": True, "kernel_size": 3}
     network = ConvNet((8,), dense_size=32, dropout=0.0, **settings).fit(X, y)
     assert network.score(X_test, y_test) > 0.8
 
