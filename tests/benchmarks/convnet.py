@@ -1,6 +1,6 @@
 """ConvNet on MNIST or Fashion-MNIST: accuracy, retrieval by codes and by their signs.
 
-    python -m tests.benchmarks.convnet --data FOLDER [--larger] [--head softmax] [--rows]
+    python -m tests.benchmarks.convnet --data FOLDER [--larger] [--head centres] [--rows]
 
 FOLDER holds the four IDX files. 2,000 of the 10,000 test pictures are the queries, the other
 8,000 the database. ``--rows`` trains `RowNet`, the LSTM over lines, instead.
