@@ -1,5 +1,6 @@
 package org.pyimgret.encoder;
 
+import org.bytedeco.javacpp.FloatPointer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
@@ -183,7 +184,8 @@ final class EmbeddingNetwork {
     }
 
     private static INDArray fill(INDArray input, float[] rows) {
-        input.data().setData(rows);
+        // NB: setData copies number by number, through several calls each.
+        new FloatPointer(input.data().addressPointer()).put(rows);
         return input;
     }
 

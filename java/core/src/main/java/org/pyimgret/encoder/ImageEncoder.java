@@ -24,6 +24,11 @@ import java.util.concurrent.Future;
  */
 public final class ImageEncoder implements AutoCloseable {
 
+    private static final int CONVOLUTIONAL_BATCH = 16;
+    private static final int SMALLEST_BATCH = 64;
+    private static final int LARGEST_BATCH = 512;
+    private static final int BATCH_VALUES = 1 << 20; // of a network's input, 4 MB
+
     private final ModelDescription description;
     private final EmbeddingNetwork network;
     private final ThreadLocal<EmbeddingNetwork> replicas;
@@ -86,7 +91,7 @@ public final class ImageEncoder implements AutoCloseable {
          * Sets how many pictures a network sees at a time in {@link ImageEncoder#encodeAll}.
          *
          * @param count by default 16 for networks of convolutions, whose maps then stay in the
-         *     processor's cache, and 64 for others
+         *     processor's cache, and 64 to 512 for others, the more the smaller the pictures are
          * @return this
          */
         public Builder batchSize(int count) {
@@ -127,7 +132,12 @@ public final class ImageEncoder implements AutoCloseable {
             if (batchSize > 0) {
                 return batchSize;
             }
-            return description.layout == ModelDescription.Layout.CONVOLUTIONAL ? 16 : 64;
+            if (description.layout == ModelDescription.Layout.CONVOLUTIONAL) {
+                return CONVOLUTIONAL_BATCH;
+            }
+            // Calling the layers costs more than small pictures do; big ones cost memory.
+            int pixels = description.height * description.width * description.channels;
+            return Math.max(SMALLEST_BATCH, Math.min(LARGEST_BATCH, BATCH_VALUES / pixels));
         }
 
         private static int positive(String name, int count) {
