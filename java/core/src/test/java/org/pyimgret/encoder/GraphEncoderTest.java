@@ -18,17 +18,17 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.lossfunctions.LossFunctions.LossFunction;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystem;
-import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipInputStream;
+import java.util.zip.ZipOutputStream;
 
 /** Graphs: run channels last where oneDNN is open, and by the mean with the mirror image. */
 final class GraphEncoderTest {
@@ -98,11 +98,22 @@ final class GraphEncoderTest {
                         + " \"preprocessing\": "
                         + PREPROCESSING
                         + "}";
-        URI uri = URI.create("jar:" + path.toUri());
-        try (FileSystem zip = FileSystems.newFileSystem(uri, Map.of())) {
-            Files.write(zip.getPath("pyimgret.json"), json.getBytes(StandardCharsets.UTF_8));
-        }
+        append(path, "pyimgret.json", json.getBytes(StandardCharsets.UTF_8));
         return path;
+    }
+
+    /** Adds an entry; by copying, because small Java runtimes lack the file system of zips. */
+    private static void append(Path archive, String name, byte[] content) throws IOException {
+        byte[] before = Files.readAllBytes(archive);
+        try (ZipInputStream in = new ZipInputStream(new ByteArrayInputStream(before));
+                ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(archive))) {
+            for (ZipEntry entry = in.getNextEntry(); entry != null; entry = in.getNextEntry()) {
+                out.putNextEntry(new ZipEntry(entry.getName()));
+                in.transferTo(out);
+            }
+            out.putNextEntry(new ZipEntry(name));
+            out.write(content);
+        }
     }
 
     private static ComputationGraph graph() {
