@@ -36,6 +36,11 @@ final class Block {
         this.outputs = outputs;
     }
 
+    /** Values of one row, or one picture, that comes in. */
+    int values() {
+        return windows == null ? inputs : windows.inputs();
+    }
+
     /** Values of the result for one image. */
     int results() {
         if (windows == null) {

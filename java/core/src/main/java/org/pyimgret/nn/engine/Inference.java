@@ -18,6 +18,9 @@ public final class Inference {
     /** Rows at a time: enough for BLAS to be at its best, few enough for the second-level cache. */
     private static final int PIECE = 192;
 
+    /** Values of input in a piece: 16 MiB, however large the pictures are. */
+    private static final int MOST = 1 << 22;
+
     private static Crew crew;
 
     private final List<Block> blocks;
@@ -73,7 +76,8 @@ public final class Inference {
     public void run(List<? extends Source> sources, long rows, long out) {
         synchronized (Inference.class) {
             Crew workers = crew();
-            int piece = (int) Math.max(1, Math.min(PIECE, (rows + workers.size - 1) / workers.size));
+            int most = Math.max(1, Math.min(PIECE, MOST / blocks.get(0).values()));
+            int piece = (int) Math.max(1, Math.min(most, (rows + workers.size - 1) / workers.size));
             AtomicLong next = new AtomicLong();
             List<Layers> layers = new ArrayList<>();
             try {

@@ -36,7 +36,7 @@ final class Layers implements AutoCloseable {
         blocks = all.subList(convolutions, all.size());
         this.rows = rows;
         parameters = Matrix.view(network.params(), 1);
-        int inputs = inputs(all.get(0));
+        int inputs = all.get(0).values();
         int outputs = all.get(all.size() - 1).results();
         int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(1);
         result = Matrix.view(out, rows * outputs, outputs, 1);
@@ -58,10 +58,6 @@ final class Layers implements AutoCloseable {
         row = new float[widest];
         raw = new float[piece * inputs];
         blocks.forEach(this::fold);
-    }
-
-    private static int inputs(Block first) {
-        return first.windows == null ? first.inputs : first.windows.inputs();
     }
 
     /** Images that go through the convolutions at a time. */
