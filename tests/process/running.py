@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -28,13 +27,8 @@ def start(script: str, *arguments: object, **changes: str | None) -> subprocess.
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
         env=environment(changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL, text=True, preexec_fn=_hear_ctrl_c,
+        stdin=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-
-
-def _hear_ctrl_c() -> None:
-    """Undo what a shell does to its background jobs: they, and their children, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(script: str, *arguments: object, timeout: float = 240, **changes: str | None) -> str:

@@ -93,9 +93,11 @@ def test_a_killed_run_that_goes_on_equals_one_that_was_not(script: str, tmp_path
 
 def test_ctrl_c_stops_within_two_seconds_and_leaves_a_usable_model(tmp_path: Path) -> None:
     script = """
-    import sys, threading, time
+    import signal, sys, threading, time
     import numpy as np
     import pyimgret
+    # Background jobs of a shell, and their children, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     X = np.random.default_rng(0).random((4000, 400), dtype=np.float32)
     model = pyimgret.Autoencoder((200,), 10, epochs=100000, random_state=0, verbose=False)
 
