@@ -1,5 +1,8 @@
 package org.pyimgret.nn.engine;
 
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
 
 /**
@@ -54,6 +57,40 @@ final class Block {
         return pooling == null
                 ? new int[] {windows.outHeight, windows.outWidth, outputs}
                 : new int[] {pooling.outHeight, pooling.outWidth, outputs};
+    }
+
+    /** The convolutions, which come before all dense blocks. */
+    static List<Block> convolutions(List<Block> blocks) {
+        return blocks.stream().filter(b -> b.windows != null).collect(Collectors.toList());
+    }
+
+    /** Writes some units' weights of a convolution in the order of its windows. */
+    void arrange(int t, Matrix parameters, Matrix out, int from, int to) {
+        float[] theirs = new float[inputs];
+        float[] ours = new float[inputs];
+        for (int u = from; u < to; u++) {
+            parameters.read(t, weights + u * inputs, theirs, inputs);
+            windows.arrange(theirs, ours);
+            out.write(t, u * inputs, ours, inputs);
+        }
+    }
+
+    /** Writes a convolution's bias, zero where it has none, over a whole picture. */
+    void tileBias(int t, Matrix parameters, float[] channel, float[] picture) {
+        Arrays.fill(channel, 0f);
+        if (bias >= 0) {
+            parameters.read(t, bias, channel, outputs);
+        }
+        Windows.tile(channel, outputs, picture);
+    }
+
+    /** Gives the picture that goes out: pooled into {@code room}, or as it is. */
+    float[] pool(float[] picture, float[] line, float[] room) {
+        if (pooling == null) {
+            return picture;
+        }
+        pooling.forward(picture, line, room);
+        return room;
     }
 
     /** Whether only another block can follow. */

@@ -139,6 +139,11 @@ final class Crew implements AutoCloseable {
         return Math.min(columns, lines * thread / size * 16);
     }
 
+    /** The first of a thread's rows, which lie apart: shares need no cache lines of their own. */
+    int firstRow(int thread, int rows) {
+        return rows * thread / size;
+    }
+
     int to(int thread, int columns) {
         return from(thread + 1, columns);
     }

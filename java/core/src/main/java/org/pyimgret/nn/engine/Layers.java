@@ -1,7 +1,6 @@
 package org.pyimgret.nn.engine;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
@@ -21,8 +20,7 @@ final class Layers implements AutoCloseable {
     private final Matrix parameters;
     private final Matrix result;
     private final long rows;
-    private final List<float[]> factors = new ArrayList<>();
-    private final List<float[]> terms = new ArrayList<>();
+    private final List<Affine> folded = new ArrayList<>();
     private final Matrix[] between = new Matrix[2];
     private final Matrix input;
     private final Matrix flat;
@@ -32,8 +30,8 @@ final class Layers implements AutoCloseable {
     private final float[] raw;
 
     Layers(MultiLayerNetwork network, List<Block> all, int piece, long out, long rows) {
-        int convolutions = (int) all.stream().filter(b -> b.windows != null).count();
-        blocks = all.subList(convolutions, all.size());
+        List<Block> convolutions = Block.convolutions(all);
+        blocks = all.subList(convolutions.size(), all.size());
         this.rows = rows;
         parameters = Matrix.view(network.params(), 1);
         int inputs = all.get(0).values();
@@ -41,15 +39,12 @@ final class Layers implements AutoCloseable {
         int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(1);
         result = Matrix.view(out, rows * outputs, outputs, 1);
         input = Matrix.allocate(piece, inputs, 1);
-        group = convolutions == 0 ? piece : group(all.subList(0, convolutions), piece);
-        for (Block block : all.subList(0, convolutions)) {
-            fold(block);
-            maps.add(new MapRun(block, parameters, factors.remove(0), terms.remove(0), group));
-        }
-        int largest = all.subList(0, convolutions).stream().mapToInt(Block::results).max().orElse(1);
+        group = group(convolutions, piece);
+        convolutions.forEach(block -> maps.add(new MapRun(block, parameters, group)));
+        int largest = convolutions.stream().mapToInt(Block::results).max().orElse(1);
         pictures[0] = Matrix.allocate(group, largest, 1);
         pictures[1] = Matrix.allocate(group, largest, 1);
-        int flattened = convolutions == 0 ? 1 : all.get(convolutions - 1).results();
+        int flattened = maps.isEmpty() ? 1 : maps.get(maps.size() - 1).block.results();
         flat = Matrix.allocate(piece, flattened, 1);
         ours = new float[flattened];
         theirs = new float[flattened];
@@ -57,33 +52,13 @@ final class Layers implements AutoCloseable {
         between[1] = Matrix.allocate(piece, widest, 1);
         row = new float[widest];
         raw = new float[piece * inputs];
-        blocks.forEach(this::fold);
+        blocks.forEach(block -> folded.add(new Affine(block, parameters)));
     }
 
     /** Images that go through the convolutions at a time. */
     private static int group(List<Block> convolutions, int piece) {
         int most = convolutions.stream().mapToInt(b -> b.windows.count() * b.outputs).max().orElse(1);
         return Math.max(1, Math.min(piece, GROUP / most));
-    }
-
-    /** What follows the products is one factor and one term, unless an activation lies between. */
-    private void fold(Block block) {
-        int n = block.outputs;
-        float[] factor = new float[n];
-        float[] term = new float[n];
-        Arrays.fill(factor, 1f);
-        if (block.normalised()) {
-            float[] mean = read(block.mean(), n);
-            float[] variance = read(block.variance(), n);
-            float[] scale = read(block.scale, n);
-            parameters.read(0, block.shift(), term, n);
-            for (int i = 0; i < n; i++) {
-                factor[i] = (float) (scale[i] / Math.sqrt(variance[i] + block.epsilon));
-                term[i] -= mean[i] * factor[i];
-            }
-        }
-        factors.add(factor);
-        terms.add(term);
     }
 
     private float[] read(int place, int n) {
@@ -155,7 +130,7 @@ final class Layers implements AutoCloseable {
             }
             block.inner.apply(row, n);
             if (block.normalised()) {
-                Loops.affine(row, factors.get(k), terms.get(k), n);
+                Loops.affine(row, folded.get(k).factor, folded.get(k).term, n);
                 block.outer.apply(row, n);
             }
             if (block.softmax) {

@@ -37,11 +37,11 @@ public final class Learner implements AutoCloseable {
 
     private Learner(MultiLayerNetwork network, List<Block> all, BaseOutputLayer output, Objective objective, int capacity) {
         this.network = network;
-        int convolutions = (int) all.stream().filter(b -> b.windows != null).count();
-        blocks = all.subList(convolutions, all.size());
+        List<Block> convolutions = Block.convolutions(all);
+        blocks = all.subList(convolutions.size(), all.size());
         parameters = Matrix.view(network.params(), crew.size);
         updates = new Updates(network, parameters, crew.size);
-        maps = convolutions == 0 ? null : new Maps(all.subList(0, convolutions), parameters, capacity, crew);
+        maps = convolutions.isEmpty() ? null : new Maps(convolutions, parameters, capacity, crew);
         int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(0);
         gradients = new Matrix[crew.size][2];
         allocateGradients();

@@ -48,7 +48,7 @@ final class Loss {
     void compute(int t, Matrix values, Matrix signal, Crew crew) {
         sums[t] = 0;
         int n = block.outputs;
-        for (int r = rows * t / crew.size; r < rows * (t + 1) / crew.size; r++) {
+        for (int r = crew.firstRow(t, rows); r < crew.firstRow(t + 1, rows); r++) {
             values.read(t, r * n, z[t], n);
             targets.read(t, r * n, target[t], n);
             if (weights != null) {

@@ -99,8 +99,9 @@ final class MapNormalisation implements AutoCloseable {
             s.inverse[c] = (float) (1 / Math.sqrt(variance[c] + block.epsilon));
         }
         if (t == 0) {
-            average(block.mean(), mean);
-            average(block.variance(), variance);
+            float[] running = new float[channels];
+            Normalisation.average(t, block, parameters, block.mean(), mean, running, channels);
+            Normalisation.average(t, block, parameters, block.variance(), variance, running, channels);
         }
         Windows.tile(mean, channels, s.means);
         Windows.tile(s.inverse, channels, s.inverses);
@@ -108,16 +109,6 @@ final class MapNormalisation implements AutoCloseable {
         Windows.tile(s.gamma, channels, s.gammas);
         parameters.read(t, block.shift(), mean, channels);
         Windows.tile(mean, channels, s.betas);
-    }
-
-    private void average(int place, float[] batch) {
-        float[] running = new float[batch.length];
-        float rest = (float) (1 - block.decay);
-        parameters.read(0, place, running, batch.length);
-        for (int i = 0; i < batch.length; i++) {
-            running[i] -= rest * (running[i] - batch[i]);
-        }
-        parameters.write(0, place, running, batch.length);
     }
 
     /** Normalises a picture; the standardised values are kept for {@link #add}. */

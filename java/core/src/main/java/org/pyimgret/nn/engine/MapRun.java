@@ -1,6 +1,5 @@
 package org.pyimgret.nn.engine;
 
-
 /** One convolution of a network that is only run, with what follows it; one thread's. */
 final class MapRun implements AutoCloseable {
 
@@ -19,11 +18,9 @@ final class MapRun implements AutoCloseable {
      * Reads the weights.
      *
      * @param parameters all of the network's
-     * @param factors of the folded normalisation, one for each channel
-     * @param terms of the folded normalisation
      * @param images most at a time
      */
-    MapRun(Block block, Matrix parameters, float[] factors, float[] terms, int images) {
+    MapRun(Block block, Matrix parameters, int images) {
         this.block = block;
         int n = block.windows.count() * block.outputs;
         slider = new Slider(block.windows, block.outputs, false, false, 1);
@@ -35,24 +32,11 @@ final class MapRun implements AutoCloseable {
         bias = new float[n];
         factor = new float[n];
         term = new float[n];
-        arrange(parameters);
-        Windows.tile(factors, block.outputs, factor);
-        Windows.tile(terms, block.outputs, term);
-    }
-
-    private void arrange(Matrix parameters) {
-        float[] theirs = new float[block.inputs];
-        float[] ours = new float[block.inputs];
-        for (int u = 0; u < block.outputs; u++) {
-            parameters.read(0, block.weights + u * block.inputs, theirs, block.inputs);
-            block.windows.arrange(theirs, ours);
-            weights.write(0, u * block.inputs, ours, block.inputs);
-        }
-        float[] biases = new float[block.outputs];
-        if (block.bias >= 0) {
-            parameters.read(0, block.bias, biases, block.outputs);
-        }
-        Windows.tile(biases, block.outputs, bias);
+        block.arrange(0, parameters, weights, 0, block.outputs);
+        block.tileBias(0, parameters, new float[block.outputs], bias);
+        Affine folded = new Affine(block, parameters);
+        Windows.tile(folded.factor, block.outputs, factor);
+        Windows.tile(folded.term, block.outputs, term);
     }
 
     /** Runs images: x from {@code first} on, to {@code out} from its beginning. */
@@ -66,12 +50,7 @@ final class MapRun implements AutoCloseable {
                 Loops.affine(picture, factor, term, picture.length);
                 block.outer.apply(picture, picture.length);
             }
-            if (block.pooling == null) {
-                out.write(0, i * pooled.length, picture, pooled.length);
-            } else {
-                block.pooling.forward(picture, line, pooled);
-                out.write(0, i * pooled.length, pooled, pooled.length);
-            }
+            out.write(0, i * pooled.length, block.pool(picture, line, pooled), pooled.length);
         }
     }
 

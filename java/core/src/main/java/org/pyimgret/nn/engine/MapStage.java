@@ -70,12 +70,7 @@ final class MapStage implements AutoCloseable {
 
     /** Reads the weights of a share of units, in the order of the windows. */
     void begin(int t, int from, int to) {
-        Share s = shares.get(t);
-        for (int u = from; u < to; u++) {
-            parameters.read(t, block.weights + u * block.inputs, s.theirs, block.inputs);
-            windows.arrange(s.theirs, s.unit);
-            weights.write(t, u * block.inputs, s.unit, block.inputs);
-        }
+        block.arrange(t, parameters, weights, from, to);
     }
 
     /** Computes the result for a share of the images. */
@@ -83,7 +78,7 @@ final class MapStage implements AutoCloseable {
         Share s = shares.get(t);
         s.slider.forward(t, x, first, last, weights, values, first);
         int n = s.picture.length;
-        bias(t, s);
+        block.tileBias(t, parameters, s.channel, s.tile);
         for (int i = first; i < last; i++) {
             values.read(t, i * n, s.picture, n);
             Loops.add(s.picture, s.tile, n);
@@ -103,20 +98,10 @@ final class MapStage implements AutoCloseable {
         }
     }
 
-    private void bias(int t, Share s) {
-        Arrays.fill(s.channel, 0f);
-        if (block.bias >= 0) {
-            parameters.read(t, block.bias, s.channel, block.outputs);
-        }
-        Windows.tile(s.channel, block.outputs, s.tile);
-    }
-
     private void finish(int t, Share s, int image) {
-        if (block.pooling != null) {
-            block.pooling.forward(s.picture, s.line, s.pooled);
-            result.write(t, image * s.pooled.length, s.pooled, s.pooled.length);
-        } else if (result != values) {
-            result.write(t, image * s.pooled.length, s.picture, s.pooled.length);
+        if (result != values) {
+            float[] picture = block.pool(s.picture, s.line, s.pooled);
+            result.write(t, image * picture.length, picture, picture.length);
         }
     }
 

@@ -32,8 +32,8 @@ final class Maps implements AutoCloseable {
 
     /** Computes the result, a share of the images; returns when all threads have. */
     void forward(int t, Matrix input, int images) {
-        int first = first(t, images);
-        int last = first(t + 1, images);
+        int first = crew.firstRow(t, images);
+        int last = crew.firstRow(t + 1, images);
         for (MapStage stage : stages) {
             stage.begin(t, crew.from(t, stage.block.outputs), crew.to(t, stage.block.outputs));
         }
@@ -52,14 +52,10 @@ final class Maps implements AutoCloseable {
         crew.await();
     }
 
-    private int first(int t, int images) {
-        return images * t / crew.size;
-    }
-
     /** Goes back from the signal, and steps. */
     void backward(int t, Matrix input, int images, Updates updates) {
-        int first = first(t, images);
-        int last = first(t + 1, images);
+        int first = crew.firstRow(t, images);
+        int last = crew.firstRow(t + 1, images);
         Matrix d = stages.get(stages.size() - 1).signal;
         int n = ours[t].length;
         for (int i = first; i < last; i++) {

@@ -50,8 +50,8 @@ final class Normalisation implements AutoCloseable {
     void forward(int t, Matrix values, int rows, int from, int n) {
         Share s = shares[t];
         moments(t, values, rows, from, n);
-        average(t, block.mean() + from, s.mean, n);
-        average(t, block.variance() + from, s.inverse, n);
+        average(t, block, parameters, block.mean() + from, s.mean, s.x, n);
+        average(t, block, parameters, block.variance() + from, s.inverse, s.x, n);
         for (int i = 0; i < n; i++) {
             s.inverse[i] = (float) (1 / Math.sqrt(s.inverse[i] + block.epsilon));
         }
@@ -85,8 +85,8 @@ final class Normalisation implements AutoCloseable {
         Loops.scale(s.inverse, 1f / rows, n);
     }
 
-    private void average(int t, int place, float[] batch, int n) {
-        float[] running = shares[t].x;
+    /** Moves an average towards what a batch has, by the rest that the decay leaves. */
+    static void average(int t, Block block, Matrix parameters, int place, float[] batch, float[] running, int n) {
         float rest = (float) (1 - block.decay);
         parameters.read(t, place, running, n);
         for (int i = 0; i < n; i++) {

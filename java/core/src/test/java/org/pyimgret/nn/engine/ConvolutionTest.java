@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.Collections;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -111,13 +110,8 @@ class ConvolutionTest {
     }
 
     private static INDArray run(MultiLayerNetwork network, int to, INDArray x) {
-        Inference inference = Inference.of(network, 0, to, HEIGHT, WIDTH, 3).orElseThrow();
-        float[] values = x.permute(0, 2, 3, 1).dup('c').data().asFloat();
-        int n = HEIGHT * WIDTH * 3;
-        Inference.Source source = (first, count, out) -> System.arraycopy(values, (int) first * n, out, 0, count * n);
-        INDArray out = Nd4j.createUninitialized(new long[] {x.size(0), inference.width()}, 'c');
-        inference.run(Collections.nCopies(Inference.threads(), source), x.size(0), out.data().address());
-        return out;
+        INDArray rows = x.permute(0, 2, 3, 1).dup('c').reshape(x.size(0), HEIGHT * WIDTH * 3);
+        return InferenceTest.run(network, 0, to, rows, HEIGHT, WIDTH, 3);
     }
 
     @Test

@@ -42,8 +42,9 @@ class InferenceTest {
         assertClose(network.output(x, false), run(network, 5, 6, code));
     }
 
-    private static INDArray run(MultiLayerNetwork network, int from, int to, INDArray input) {
-        Inference inference = Inference.of(network, from, to).orElseThrow();
+    /** Runs layers on rows, which are pictures of (height, width, channels) where their sizes are given. */
+    static INDArray run(MultiLayerNetwork network, int from, int to, INDArray input, int... picture) {
+        Inference inference = Inference.of(network, from, to, picture).orElseThrow();
         float[] values = input.dup('c').data().asFloat();
         int n = (int) input.size(1);
         Inference.Source source = (first, count, out) -> System.arraycopy(values, (int) first * n, out, 0, count * n);
