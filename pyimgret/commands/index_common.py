@@ -16,10 +16,16 @@ from pyimgret.commands.pretrained import Choice
 if TYPE_CHECKING:
     from pyimgret.index import Index
 
-INDEX = click.option(
-    "--index", "directory", required=True, metavar="DIR", type=click.Path(path_type=Path),
-    help="The directory of the index.",
-)  # fmt: skip
+
+def _index_option(*, required: bool) -> Callable[[Any], Any]:
+    return click.option(
+        "--index", "directory", required=required, metavar="DIR", type=click.Path(path_type=Path),
+        help="The directory of the index.",
+    )  # fmt: skip
+
+
+INDEX = _index_option(required=True)
+INDEX_OR_NONE = _index_option(required=False)
 _SAMPLE = 5000
 
 

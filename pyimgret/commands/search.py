@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from pyimgret.commands.common import json_option, print_json, table
-from pyimgret.commands.index_common import INDEX, as_filter, one_line, opened
+from pyimgret.commands.index_common import INDEX, INDEX_OR_NONE, as_filter, one_line, opened
 from pyimgret.commands.pretrained import Choice
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--index", "directory", metavar="DIR", type=click.Path(path_type=Path),
-    help="The directory of the index.",
-)  # fmt: skip
+@INDEX_OR_NONE
 @click.option("--milvus", metavar="URI", help="Search in a collection there instead.")
 @click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
 @click.option("--model", metavar="ZIP", help="The model that reads QUERY; only with --milvus.")

