@@ -17,7 +17,7 @@ from pyimgret.index.items import Record, Source
 from pyimgret.index.pictures import Failure, Outcome, Prepared, encode_stream, prepare
 from pyimgret.index.sources import checksum
 from pyimgret.index.syncplan import Plan, Work
-from pyimgret.index.walk import walk
+from pyimgret.index.walk import FoundFile, Problem, walk
 
 if TYPE_CHECKING:
     from pyimgret.index.store import Index
@@ -92,16 +92,18 @@ class Sync:
         self.report = SyncReport()
         self._adder = Adder(index, replace=True, strict=strict)
         self._moving: set[str] = set()
+        # Where the index has the pictures: elsewhere in the dry run of a folder that has moved.
+        self._known_folder = self.folder
 
     def run(self) -> SyncReport:
         """Do it and say what was done."""
         if not os.path.isdir(self.folder):  # noqa: PTH112  (pathlib knows no bytes)
             raise IndexStoreError(f"{os.fsdecode(self.folder)} is no folder.")
-        root = self._register()
+        root, self._known_folder = self._register()
         with self.index.database.exclusive() as connection:
             plan = Plan(connection, root, self.prefix)
             try:
-                plan.look(walk(self.folder))
+                plan.look(map(self._as_known, walk(self.folder)))
                 self._carry_out(plan)
             finally:
                 plan.close()
@@ -149,9 +151,13 @@ class Sync:
         made = prepare(name, self.index.encoder, thumbnails=self.thumbnails)
         return Prepared(made.tensor, made.thumbnail, source)
 
+    def _as_known(self, found: FoundFile | Problem) -> FoundFile | Problem:
+        return found._replace(path=self._known_folder + found.path[len(self.folder) :])
+
     def _source(self, work: Work, root: int) -> Source:
+        content = checksum(self.folder + work.path[len(self._known_folder) :])
         # NB: size and time are those of before the reading, so that a later change shows.
-        return Source(work.path, work.size, work.mtime_ns, checksum(work.path), root)
+        return Source(work.path, work.size, work.mtime_ns, content, root)
 
     def _commit(self, plan: Plan, outcomes: list[Outcome[Work]]) -> None:
         """Store the results of a batch in one transaction."""
@@ -235,8 +241,11 @@ class Sync:
         if not self.dry_run:
             plan.forget_failures()
 
-    def _register(self) -> int:
-        """Return the number of the folder; a moved folder takes the place of the old one."""
+    def _register(self) -> tuple[int, bytes]:
+        """Return the number of the folder, and where the index has it.
+
+        A moved folder takes the place of the old one.
+        """
         with self.index.database.read() as connection:
             roots = connection.execute("SELECT number, path, prefix FROM roots").fetchall()
         for number, path, prefix in roots:
@@ -246,21 +255,23 @@ class Sync:
                         f"{os.fsdecode(path)} is kept in step with the prefix {prefix!r}, not "
                         f"{self.prefix!r}; use that one, or delete its pictures first."
                     )
-                return int(number)
+                return int(number), self.folder
+        moved = next((root for root in roots if self._is_old_place(*root[1:])), None)
         if self.dry_run:
-            return -1
-        return self._new_root(roots)
+            return (moved[0], moved[1]) if moved else (-1, self.folder)
+        return (self._relocate(*moved[:2]) if moved else self._new_root()), self.folder
 
-    def _new_root(self, roots: list[tuple[int, bytes, str]]) -> int:
+    def _is_old_place(self, path: bytes, prefix: str) -> bool:
+        return prefix == self.prefix and not os.path.exists(path)  # noqa: PTH110
+
+    def _relocate(self, number: int, path: bytes) -> int:
         with self.index.database.write() as connection:
-            for number, path, prefix in roots:
-                if prefix == self.prefix and not os.path.exists(path):  # noqa: PTH110
-                    values = (self.folder, len(path) + 1, number)
-                    connection.execute(_RELOCATE, values)
-                    connection.execute(
-                        "UPDATE roots SET path = ? WHERE number = ?", (self.folder, number)
-                    )
-                    return number
+            connection.execute(_RELOCATE, (self.folder, len(path) + 1, number))
+            connection.execute("UPDATE roots SET path = ? WHERE number = ?", (self.folder, number))
+        return number
+
+    def _new_root(self) -> int:
+        with self.index.database.write() as connection:
             made = connection.execute(
                 "INSERT INTO roots (path, prefix) VALUES (?, ?)", (self.folder, self.prefix)
             )

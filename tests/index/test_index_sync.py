@@ -86,6 +86,21 @@ def test_new_changed_moved_touched_and_vanished(index, folder, encoder):
     assert counts(index.sync(folder)) == {"unchanged": 4}
 
 
+def test_a_dry_run_knows_a_folder_that_has_moved(index, folder):
+    index.sync(folder)
+    before = [index.get(key).source.path for key in sorted(index.keys())]
+    moved = folder.rename(folder.with_name("elsewhere"))
+    picture(moved / "new.png", 10)
+    os.utime(picture(moved / "a.png", 11), ns=(1, 1))
+    (moved / "cats/b.png").rename(moved / "tom.png")
+    (moved / "dogs/d.png").unlink()
+    expected = {"added": 1, "updated": 1, "moved": 1, "deleted": 1, "unchanged": 1}
+    assert counts(index.sync(moved, dry_run=True)) == expected
+    assert [index.get(key).source.path for key in sorted(index.keys())] == before
+    assert counts(index.sync(moved)) == expected
+    assert index.get("cats/old/c.png").source.path == os.fsencode(moved / "cats/old/c.png")
+
+
 def test_without_delete_nothing_vanishes_and_moves_are_additions(index, folder):
     index.sync(folder)
     (folder / "a.png").rename(folder / "z.png")
