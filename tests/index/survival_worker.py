@@ -105,6 +105,25 @@ def fill(directory: str, limit: str) -> None:
     say("found", *index.search(vector("0-0"), k=1).keys)
 
 
+def peak_memory() -> float:
+    """Return the largest resident size of this process so far, in MiB."""
+    # NB: getrusage would start from the size of the process that started this one.
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(line for line in status if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
+
+
+def sync_many(directory: str, few: str, many: str) -> None:
+    """Sync a folder of few photos, then one of many; report the peak of memory after each."""
+    from index_fakes import FakeEncoder
+
+    index = Index.create(directory, FakeEncoder(mode="RGB"))
+    index.sync(few, prefix="few/")
+    after_few = peak_memory()
+    added = index.sync(many, prefix="many/").added
+    say(str(added), str(after_few), str(peak_memory()))
+
+
 def sync_as_nobody(directory: str, warm_up: str, folder: str) -> None:
     """Sync a folder without privileges, and report what became of every file."""
     import json
@@ -125,15 +144,12 @@ def sync_as_nobody(directory: str, warm_up: str, folder: str) -> None:
     start = time.monotonic()
     report = index.sync(folder)
     again = index.sync(folder)
-    # NB: getrusage would start from the size of the process that started this one.
-    status = Path("/proc/self/status").read_text().splitlines()
-    peak = next(line for line in status if line.startswith("VmHWM:"))
     document = {
         "added": list(index.keys()),
         "failed": {failure.key: failure.reason for failure in report.failed},
         "again": [again.added, again.unchanged, sorted(f.key for f in again.failed)],
         "seconds": time.monotonic() - start,
-        "max_rss_mb": int(peak.split()[1]) / 1024,
+        "max_rss_mb": peak_memory(),
     }
     say(json.dumps(document))
 

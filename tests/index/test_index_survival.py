@@ -253,3 +253,25 @@ def test_every_file_of_a_hostile_folder_is_added_or_reported(hostile, tmp_path):
     assert failed["secret.png"] == failed["closed"] == "Permission denied"
     assert result["again"] == [0, len(added), sorted(failed)]
     assert result["max_rss_mb"] < 900
+
+
+@POSIX
+def test_the_memory_of_a_sync_does_not_grow_with_the_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    photos = [
+        encoded(Image.fromarray(rng.integers(0, 256, (480, 640, 3), np.uint8)), "JPEG")
+        for _ in range(4)
+    ]
+    for folder, count in (("few", 300), ("many", 3000)):
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            # NB: what follows the end of a JPEG is not read, but gives each its own checksum.
+            content = photos[number % 4] + f"{folder}{number}".encode()
+            (tmp_path / folder / f"{number}.jpg").write_bytes(content)
+    process = start("sync_many", tmp_path / "idx", tmp_path / "few", tmp_path / "many")
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    added, few, many = map(float, output.split())
+    assert added == 3000
+    # The 2,700 further photos hold 2.4 GB of pixels, their thumbnails and files 0.9 GB.
+    assert many - few < 64
