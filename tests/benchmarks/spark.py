@@ -1,11 +1,12 @@
 """Spark on loopback: one worker against two, and the memory that a million vectors take.
 
-``python -m tests.benchmarks.spark [--rows N] [--vectors N] [--json]``
+``python -m tests.benchmarks.spark [--rows N] [--photos N] [--vectors N] [--json]``
 
 Each worker is one core and one thread, and the first run takes one of the two. Times are
 the jobs' own, without start-up: for encoding from the first task to the last file, for
-training the sum of the epochs but the first. Memory is the peak resident size, by /proc, of
-the driver and of each executor.
+training the sum of the epochs but the first. Photos are JPEGs cut from the two that
+scikit-learn carries, for MobileNetV2 (``PYIMGRET_WEIGHTS``, or its package). Memory is the
+peak resident size, by /proc, of the driver and of each executor.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from pyimgret import spark
 from pyimgret.datasets import load_digits
 from pyimgret.networks import Autoencoder
+from pyimgret.pretrained import mobilenet_v2
 from tests.spark.cluster import Cluster, children
 
 MIB = 1 << 20
@@ -89,20 +93,46 @@ def _write_digits(path: Path, rows: int) -> Path:
     return path
 
 
+def _write_photos(folder: Path, count: int) -> Path:
+    """Write JPEGs of 400 x 300, cut from anywhere of two photographs."""
+    folder.mkdir()
+    photos = load_sample_images().images
+    random = np.random.default_rng(0)
+    for number in range(count):
+        photo = photos[number % 2]
+        y, x = random.integers(0, (photo.shape[0] - 300, photo.shape[1] - 400))
+        cut = Image.fromarray(photo[y : y + 300, x : x + 400])
+        cut.save(folder / f"{number}.jpg", quality=90)
+    return folder
+
+
 def encoding(folder: Path, rows: int) -> dict[str, Any]:
-    """Encode with one worker and with two."""
+    """Encode digits with one worker and with two."""
     data = spark.Arrays(_write_digits(folder / "digits.npy", rows))
     model = Autoencoder(epochs=1, random_state=0).fit(load_digits().images)
     model.save(folder / "ae.zip")
+    return {"rows": rows} | _encode(folder, "ae", data, max(500, rows // 40))
+
+
+def photos(folder: Path, count: int) -> dict[str, Any]:
+    """Encode photos with one worker and with two."""
+    data = spark.Pictures(_write_photos(folder / "photos", count))
+    mobilenet_v2().save(folder / "mobilenet.zip")
+    return {"photos": count} | _encode(folder, "mobilenet", data, max(32, count // 40), batch=16)
+
+
+def _encode(
+    folder: Path, model: str, data: spark.Arrays | spark.Pictures, part: int, batch: int = 256
+) -> dict[str, Any]:
     seconds = {}
-    with Cluster(_new(folder, "encode"), 2) as cluster:
+    with Cluster(_new(folder, f"cluster of {model}"), 2) as cluster:
         for workers in (1, 2):
             report = spark.encode(
-                folder / "ae.zip", data, folder / f"e{workers}",
-                options=_options(cluster.url, workers), part_rows=max(500, rows // 40),
+                folder / f"{model}.zip", data, folder / f"{model} by {workers}",
+                options=_options(cluster.url, workers), part_rows=part, batch_size=batch,
             )  # fmt: skip
             seconds[workers] = report.seconds
-    return {"rows": rows, "seconds": seconds, "speed_up": seconds[1] / seconds[2]}
+    return {"seconds": seconds, "speed_up": seconds[1] / seconds[2]}
 
 
 def training(folder: Path, rows: int, epochs: int) -> dict[str, Any]:
@@ -154,11 +184,12 @@ def _new(folder: Path, name: str) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="digits to encode")
+    parser.add_argument("--rows", type=int, default=3_000_000, help="digits to encode")
+    parser.add_argument("--photos", type=int, default=4_000, help="photos to encode")
     parser.add_argument("--train-rows", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--vectors", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=["encoding", "training", "memory"])
+    parser.add_argument("--only", choices=["encoding", "photos", "training", "memory"])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     start = time.perf_counter()
@@ -166,6 +197,7 @@ def main() -> None:
         folder = Path(name)
         parts = {
             "encoding": lambda: encoding(folder, given.rows),
+            "photos": lambda: photos(folder, given.photos),
             "training": lambda: training(folder, given.train_rows, given.epochs),
             "memory": lambda: memory(folder, given.vectors),
         }
