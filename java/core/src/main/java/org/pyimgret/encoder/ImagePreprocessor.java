@@ -126,7 +126,7 @@ public final class ImagePreprocessor {
      */
     public float[] apply(Path file) throws IOException {
         // NB: a pipe or a device could block, or never end.
-        if (Files.exists(file) && !Files.isRegularFile(file)) {
+        if (!Files.isRegularFile(file) && Files.exists(file)) {
             throw new ImageDecodeException(file + " is not a regular file.");
         }
         try {

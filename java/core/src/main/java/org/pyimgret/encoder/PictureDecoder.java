@@ -10,6 +10,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Iterator;
 import java.util.Locale;
+import java.util.Optional;
 
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
@@ -32,6 +33,18 @@ final class PictureDecoder {
     /** Decodes the first frame of a file's content. */
     Pixels decode(byte[] file) throws ImageDecodeException {
         PictureInfo info = PictureInfo.of(file);
+        Optional<PlainPng> plain = PlainPng.of(file, info);
+        if (plain.isPresent()) {
+            checkSize(plain.get().width, plain.get().height);
+            Optional<Pixels> pixels = plain.get().decode();
+            if (pixels.isPresent()) {
+                return pixels.get().upright(info.orientation);
+            }
+        }
+        return byImageIo(file, info);
+    }
+
+    private Pixels byImageIo(byte[] file, PictureInfo info) throws ImageDecodeException {
         ImageReader reader = null;
         try (ImageInputStream in =
                 new MemoryCacheImageInputStream(
