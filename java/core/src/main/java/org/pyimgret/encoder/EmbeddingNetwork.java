@@ -1,6 +1,5 @@
 package org.pyimgret.encoder;
 
-import org.bytedeco.javacpp.FloatPointer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
@@ -8,22 +7,25 @@ import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.layers.mkldnn.BaseMKLDNNHelper;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
-import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.nn.ChannelsLast;
+import org.pyimgret.nn.engine.Inference;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentLinkedDeque;
 
 /**
  * A network up to its code layer.
  *
- * <p>A Deeplearning4j network keeps state while it runs, so every thread has a replica of its own;
- * all read the same weights.
+ * <p>Safe for use by several threads: each takes a {@link Pass}, with the state and the memory of
+ * one run, and puts it back for the next one. All read the same weights.
  */
 final class EmbeddingNetwork {
 
@@ -34,6 +36,8 @@ final class EmbeddingNetwork {
     private final INDArray weights;
     private final String codeVertex;
     private final boolean channelsLast;
+    private final Optional<Inference> engine;
+    private final Deque<Pass> idle = new ConcurrentLinkedDeque<>();
 
     private EmbeddingNetwork(
             ModelDescription description, Model model, INDArray weights, String codeVertex) {
@@ -47,6 +51,17 @@ final class EmbeddingNetwork {
                         : null;
         this.channelsLast = twin != null;
         this.model = channelsLast ? twin : model;
+        this.engine = codeVertex == null ? engine((MultiLayerNetwork) model) : Optional.empty();
+    }
+
+    /** Our own way through layers of the usual kinds; it reads their weights on the host. */
+    private Optional<Inference> engine(MultiLayerNetwork layers) {
+        boolean maps = description.layout == ModelDescription.Layout.CONVOLUTIONAL;
+        int[] picture = {description.height, description.width, description.channels};
+        return description.layout != ModelDescription.Layout.RECURRENT
+                        && Nd4j.getEnvironment().isCPU()
+                ? Inference.of(layers, 0, layers.getnLayers() - 1, maps ? picture : new int[0])
+                : Optional.empty();
     }
 
     /** Takes a restored network; what lies behind the code layer is dropped where it can be. */
@@ -123,29 +138,6 @@ final class EmbeddingNetwork {
         }
     }
 
-    /** A network of the same weights, for another thread. */
-    EmbeddingNetwork replica() {
-        if (codeVertex == null) {
-            MultiLayerNetwork own = (MultiLayerNetwork) model;
-            MultiLayerNetwork copy =
-                    new MultiLayerNetwork(own.getLayerWiseConfigurations().clone());
-            copy.init(weights, false);
-            return new EmbeddingNetwork(description, copy, weights, null);
-        }
-        return new EmbeddingNetwork(this);
-    }
-
-    private EmbeddingNetwork(EmbeddingNetwork other) {
-        description = other.description;
-        weights = other.weights;
-        codeVertex = other.codeVertex;
-        channelsLast = other.channelsLast;
-        ComputationGraph copy =
-                new ComputationGraph(((ComputationGraph) other.model).getConfiguration().clone());
-        copy.init(weights, false);
-        model = copy;
-    }
-
     /** Embeds prepared pictures, each (height, width, channels) in that order. */
     float[][] embed(List<float[]> tensors) {
         float[] codes = codes(tensors);
@@ -171,75 +163,43 @@ final class EmbeddingNetwork {
         return mirrored;
     }
 
+    /** Runs on a thread's worth of memory that no other call uses at the moment. */
     private float[] codes(List<float[]> tensors) {
-        int size = description.height * description.width * description.channels;
-        float[] rows = new float[tensors.size() * size];
-        for (int i = 0; i < tensors.size(); i++) {
-            arrange(tensors.get(i), rows, i * size);
-        }
-        try (INDArray input = Nd4j.createUninitializedDetached(DataType.FLOAT, rows.length);
-                INDArray codes = run(fill(input, rows).reshape(shape(tensors.size())))) {
-            return flat(codes);
+        Pass pass = idle.poll();
+        pass = pass == null ? newPass() : pass;
+        try {
+            return pass.codes(tensors);
+        } finally {
+            // NB: the last one first: its memory is still in a cache.
+            idle.push(pass);
         }
     }
 
-    private static INDArray fill(INDArray input, float[] rows) {
-        // NB: setData copies number by number, through several calls each.
-        new FloatPointer(input.data().addressPointer()).put(rows);
-        return input;
-    }
-
-    private INDArray run(INDArray input) {
+    private Pass newPass() {
+        if (engine.isPresent()) {
+            return new EnginePass(engine.get());
+        }
         if (codeVertex == null) {
-            return ((MultiLayerNetwork) model).output(input, false);
+            MultiLayerNetwork own = (MultiLayerNetwork) model;
+            MultiLayerNetwork copy =
+                    new MultiLayerNetwork(own.getLayerWiseConfigurations().clone());
+            copy.init(weights, false);
+            return new ModelPass(description, false, input -> copy.output(input, false));
         }
-        INDArray[] inputs = {input};
-        return ((ComputationGraph) model).output(List.of(codeVertex), false, inputs, null)[0];
+        ComputationGraph copy =
+                new ComputationGraph(((ComputationGraph) model).getConfiguration().clone());
+        copy.init(weights, false);
+        List<String> code = List.of(codeVertex);
+        return new ModelPass(
+                description,
+                channelsLast,
+                input -> copy.output(code, false, new INDArray[] {input}, null)[0]);
     }
 
-    private float[] flat(INDArray codes) {
-        boolean map = channelsLast && codes.rank() == 4;
-        INDArray ordered = map ? codes.permute(0, 3, 1, 2) : codes;
-        try (INDArray copy = ordered.dup('c')) {
-            return copy.data().asFloat();
-        }
-    }
-
-    private long[] shape(long rows) {
-        long height = description.height;
-        long width = description.width;
-        long channels = description.channels;
-        switch (description.layout) {
-            case CONVOLUTIONAL:
-                return channelsLast
-                        ? new long[] {rows, height, width, channels}
-                        : new long[] {rows, channels, height, width};
-            case RECURRENT:
-                return new long[] {rows, width * channels, height};
-            default:
-                return new long[] {rows, height * width * channels};
-        }
-    }
-
-    /** Lays a picture out as the network wants it: pixels, channels or lines apart. */
-    private void arrange(float[] tensor, float[] rows, int at) {
-        boolean asItIs = description.layout == ModelDescription.Layout.DENSE;
-        boolean maps = description.layout == ModelDescription.Layout.CONVOLUTIONAL;
-        if (asItIs || maps && (channelsLast || description.channels == 1)) {
-            System.arraycopy(tensor, 0, rows, at, tensor.length);
-            return;
-        }
-        int outer = maps ? description.height * description.width : description.height;
-        int inner = tensor.length / outer;
-        for (int o = 0; o < outer; o++) {
-            for (int i = 0; i < inner; i++) {
-                rows[at + i * outer + o] = tensor[o * inner + i];
-            }
-        }
-    }
-
-    /** Frees the weights, of all replicas; none may run any more. */
+    /** Frees the weights and the memory of all passes; none may run any more. */
     void close() {
+        idle.forEach(Pass::close);
+        idle.clear();
         weights.close();
     }
 }

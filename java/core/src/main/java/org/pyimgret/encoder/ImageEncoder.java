@@ -12,8 +12,10 @@ import java.util.concurrent.Future;
  * Turns pictures into L2-normalised embeddings with a model that Python trained.
  *
  * <p>Safe for use by several threads; close it to give the off-heap memory back. Networks run on
- * threads of the encoder's own. Nothing process-wide is set: {@link #oneDnn()} tells whether the
- * host lets convolutions run on the fast path, and what to set where it does not.
+ * threads of the encoder's own. Nothing process-wide is set, but that BLAS uses a share of the
+ * processors for each product while {@link #encodeAll} runs networks beside each other: {@link
+ * #oneDnn()} tells whether the host lets convolutions run on the fast path, and what to set where
+ * it does not.
  *
  * <pre>{@code
  * try (ImageEncoder encoder = ImageEncoder.load(Path.of("index/model.zip"));
@@ -31,7 +33,6 @@ public final class ImageEncoder implements AutoCloseable {
 
     private final ModelDescription description;
     private final EmbeddingNetwork network;
-    private final ThreadLocal<EmbeddingNetwork> replicas;
     private final Workers workers;
     private final int threads;
     private final int batchSize;
@@ -40,7 +41,6 @@ public final class ImageEncoder implements AutoCloseable {
             ModelDescription description, EmbeddingNetwork network, int threads, int batchSize) {
         this.description = description;
         this.network = network;
-        this.replicas = ThreadLocal.withInitial(network::replica);
         this.workers = new Workers(threads);
         this.threads = threads;
         this.batchSize = batchSize;
@@ -76,8 +76,7 @@ public final class ImageEncoder implements AutoCloseable {
         private Builder() {}
 
         /**
-         * Sets how many threads decode pictures and run networks; each has a network of its own,
-         * and all share the weights.
+         * Sets how many threads decode pictures and run networks; all share the weights.
          *
          * @param count by default the number of processors
          * @return this
@@ -247,7 +246,7 @@ public final class ImageEncoder implements AutoCloseable {
                 throw new ImageDecodeException("image " + i + ": " + e.getMessage(), e);
             }
         }
-        return Cores.shared(others, () -> replicas.get().embed(tensors));
+        return Cores.shared(others, () -> network.embed(tensors));
     }
 
     private float[] prepare(Object image) throws IOException {
@@ -267,7 +266,7 @@ public final class ImageEncoder implements AutoCloseable {
 
     private float[] embed(float[] tensor) {
         try {
-            return Workers.result(workers.submit(() -> replicas.get().embed(List.of(tensor))))[0];
+            return Workers.result(workers.submit(() -> network.embed(List.of(tensor))))[0];
         } catch (IOException e) {
             throw new AssertionError("a network reads no file", e);
         }

@@ -8,18 +8,17 @@ import java.util.List;
  * Turns prepared pictures, or vectors, into L2-normalised embeddings: {@link ImageEncoder} without
  * its preprocessing and its threads.
  *
- * <p>Safe for use by several threads: each has a network of its own, and all share the weights.
+ * <p>Safe for use by several threads; all share the weights, and the memory of a run is used again
+ * for the next.
  */
 public final class TensorEncoder implements AutoCloseable {
 
     private final ModelDescription description;
     private final EmbeddingNetwork network;
-    private final ThreadLocal<EmbeddingNetwork> replicas;
 
     private TensorEncoder(ModelDescription description, EmbeddingNetwork network) {
         this.description = description;
         this.network = network;
-        this.replicas = ThreadLocal.withInitial(network::replica);
     }
 
     /**
@@ -61,7 +60,7 @@ public final class TensorEncoder implements AutoCloseable {
      * @return their embeddings, in the same order, each of length 1
      */
     public float[][] encode(List<float[]> tensors) {
-        return replicas.get().embed(tensors);
+        return network.embed(tensors);
     }
 
     /** Gives the memory of the weights back; no thread may be encoding. */

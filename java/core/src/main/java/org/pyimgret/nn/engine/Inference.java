@@ -76,19 +76,32 @@ public final class Inference {
     public void run(List<? extends Source> sources, long rows, long out) {
         synchronized (Inference.class) {
             Crew workers = crew();
-            int most = Math.max(1, Math.min(PIECE, MOST / blocks.get(0).values()));
-            int piece = (int) Math.max(1, Math.min(most, (rows + workers.size - 1) / workers.size));
+            int piece = (int) Math.max(1, Math.min(piece(), (rows + workers.size - 1) / workers.size));
             AtomicLong next = new AtomicLong();
             List<Layers> layers = new ArrayList<>();
             try {
                 for (int t = 0; t < workers.size; t++) {
-                    layers.add(new Layers(network, blocks, piece, out, rows));
+                    layers.add(new Layers(network, blocks, piece, Matrix.view(out, rows * width(), width(), 1)));
                 }
-                workers.run(t -> layers.get(t).takeAll(sources.get(t), next, piece));
+                workers.run(t -> layers.get(t).takeAll(sources.get(t), next, piece, rows));
             } finally {
                 layers.forEach(Layers::close);
             }
         }
+    }
+
+    /** Rows that a thread takes at a time. */
+    private int piece() {
+        return Math.max(1, Math.min(PIECE, MOST / blocks.get(0).values()));
+    }
+
+    /**
+     * Makes a runner for the thread that calls it, beside which others may run.
+     *
+     * @return the runner, to be closed; it knows the weights as they are now
+     */
+    public Solo solo() {
+        return new Solo(network, blocks, piece());
     }
 
     /**

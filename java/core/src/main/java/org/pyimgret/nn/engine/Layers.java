@@ -19,7 +19,6 @@ final class Layers implements AutoCloseable {
     private final int group;
     private final Matrix parameters;
     private final Matrix result;
-    private final long rows;
     private final List<Affine> folded = new ArrayList<>();
     private final Matrix[] between = new Matrix[2];
     private final Matrix input;
@@ -29,15 +28,19 @@ final class Layers implements AutoCloseable {
     private final float[] row;
     private final float[] raw;
 
-    Layers(MultiLayerNetwork network, List<Block> all, int piece, long out, long rows) {
+    /**
+     * Makes room.
+     *
+     * @param piece rows at a time
+     * @param result receives the rows of the last block
+     */
+    Layers(MultiLayerNetwork network, List<Block> all, int piece, Matrix result) {
         List<Block> convolutions = Block.convolutions(all);
         blocks = all.subList(convolutions.size(), all.size());
-        this.rows = rows;
+        this.result = result;
         parameters = Matrix.view(network.params(), 1);
         int inputs = all.get(0).values();
-        int outputs = all.get(all.size() - 1).results();
         int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(1);
-        result = Matrix.view(out, rows * outputs, outputs, 1);
         input = Matrix.allocate(piece, inputs, 1);
         group = group(convolutions, piece);
         convolutions.forEach(block -> maps.add(new MapRun(block, parameters, group)));
@@ -68,16 +71,22 @@ final class Layers implements AutoCloseable {
     }
 
     /** Takes pieces until there are none left. */
-    void takeAll(Inference.Source source, AtomicLong next, int piece) {
+    void takeAll(Inference.Source source, AtomicLong next, int piece, long rows) {
         for (long first = next.getAndAdd(piece); first < rows; first = next.getAndAdd(piece)) {
             int count = (int) Math.min(piece, rows - first);
             source.read(first, count, raw);
-            input.write(0, 0, raw, count * input.columns);
-            run(first, count);
+            run(count, first);
         }
     }
 
-    private void run(long first, int count) {
+    /** Runs some rows of the source; they are the result's first. */
+    void take(Inference.Source source, long first, int count) {
+        source.read(first, count, raw);
+        run(count, 0);
+    }
+
+    private void run(int count, long first) {
+        input.write(0, 0, raw, count * input.columns);
         Matrix x = maps.isEmpty() ? input : convolve(first, count);
         for (int k = 0; k < blocks.size(); k++) {
             Block block = blocks.get(k);

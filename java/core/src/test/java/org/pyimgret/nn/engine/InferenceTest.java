@@ -54,6 +54,20 @@ class InferenceTest {
     }
 
     @Test
+    void aloneGivesTheSameAgainAndAgain() {
+        MultiLayerNetwork network = network();
+        try (Solo solo = Inference.of(network, 0, 6).orElseThrow().solo()) {
+            for (int rows : new int[] {400, 1, 193}) {
+                INDArray x = Nd4j.rand(new long[] {rows, 30});
+                float[] values = x.dup('c').data().asFloat();
+                Inference.Source source =
+                        (first, count, out) -> System.arraycopy(values, (int) first * 30, out, 0, count * 30);
+                assertClose(network.output(x, false), Nd4j.createFromArray(solo.run(source, rows)).reshape(rows, 9));
+            }
+        }
+    }
+
+    @Test
     void leavesAnIncompleteBlockToDeeplearning4j() {
         assertFalse(Inference.of(network(), 1, 6).isPresent());
     }

@@ -1,0 +1,108 @@
+package org.pyimgret.encoder;
+
+import org.bytedeco.javacpp.FloatPointer;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.indexing.NDArrayIndex;
+
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/** The way of all other networks: Deeplearning4j's own, which keeps state while it runs. */
+final class ModelPass implements Pass {
+
+    private final ModelDescription description;
+    private final boolean channelsLast;
+    private final UnaryOperator<INDArray> network;
+    private final int size;
+    private float[] rows = {};
+    private INDArray input;
+
+    /**
+     * Makes a pass without memory yet.
+     *
+     * @param channelsLast whether the network's maps are (height, width, channels)
+     * @param network gives the codes of a batch; a replica that nobody else uses
+     */
+    ModelPass(
+            ModelDescription description, boolean channelsLast, UnaryOperator<INDArray> network) {
+        this.description = description;
+        this.channelsLast = channelsLast;
+        this.network = network;
+        size = description.height * description.width * description.channels;
+    }
+
+    @Override
+    public float[] codes(List<float[]> tensors) {
+        int count = tensors.size();
+        makeRoom(count);
+        for (int i = 0; i < count; i++) {
+            arrange(tensors.get(i), i * size);
+        }
+        // NB: setData copies number by number, through several calls each.
+        new FloatPointer(input.data().addressPointer()).put(rows, 0, count * size);
+        INDArray some = input.get(NDArrayIndex.interval(0, (long) count * size));
+        try (INDArray codes = network.apply(some.reshape(shape(count)))) {
+            return flat(codes);
+        }
+    }
+
+    private void makeRoom(int count) {
+        if (rows.length < count * size) {
+            close();
+            rows = new float[Math.multiplyExact(count, size)];
+            input = Nd4j.createUninitializedDetached(DataType.FLOAT, rows.length);
+        }
+    }
+
+    private float[] flat(INDArray codes) {
+        boolean map = channelsLast && codes.rank() == 4;
+        INDArray ordered = map ? codes.permute(0, 3, 1, 2) : codes;
+        try (INDArray copy = ordered.dup('c')) {
+            return copy.data().asFloat();
+        }
+    }
+
+    private long[] shape(long count) {
+        long height = description.height;
+        long width = description.width;
+        long channels = description.channels;
+        switch (description.layout) {
+            case CONVOLUTIONAL:
+                return channelsLast
+                        ? new long[] {count, height, width, channels}
+                        : new long[] {count, channels, height, width};
+            case RECURRENT:
+                return new long[] {count, width * channels, height};
+            default:
+                return new long[] {count, height * width * channels};
+        }
+    }
+
+    /** Lays a picture out as the network wants it: pixels, channels or lines apart. */
+    private void arrange(float[] tensor, int at) {
+        boolean asItIs = description.layout == ModelDescription.Layout.DENSE;
+        boolean maps = description.layout == ModelDescription.Layout.CONVOLUTIONAL;
+        if (asItIs || maps && (channelsLast || description.channels == 1)) {
+            System.arraycopy(tensor, 0, rows, at, tensor.length);
+            return;
+        }
+        int outer = maps ? description.height * description.width : description.height;
+        int inner = tensor.length / outer;
+        for (int o = 0; o < outer; o++) {
+            for (int i = 0; i < inner; i++) {
+                rows[at + i * outer + o] = tensor[o * inner + i];
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        rows = new float[0];
+        if (input != null) {
+            input.close();
+            input = null;
+        }
+    }
+}
