@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from pyimgret._jvm.jar_cache import fill, hold, remove_unused
 from pyimgret._jvm.maven import files_of, run_maven
 from pyimgret.exceptions import JvmStartError
 
@@ -101,6 +101,9 @@ def filled_folder(
 ) -> Path:
     """Give the folder of the jars that come of some files; build and verify them the first time.
 
+    The folder is this process's to use as long as it lives; what older versions of the files
+    left behind, and nobody has used for a month, is removed when a new one was made.
+
     Parameters
     ----------
     name : str
@@ -111,10 +114,19 @@ def filled_folder(
         Called with platform and extension, and the folder that the jars go into.
     """
     platform = native_classifier()
-    folder = cache_folder() / f"{name}-{_fingerprint(files)}-{''.join(platform)}"
-    if not (folder / "complete").exists():
-        _fill(folder, lambda staging: build(platform, staging))
+    cache = cache_folder()
+    folder = cache / f"{name}-{_fingerprint(files)}-{''.join(platform)}"
+    if not hold(folder):
+        fill(folder, lambda staging: _verified(build, platform, staging))
+        remove_unused(cache, name)
     return folder
+
+
+def _verified(
+    build: Callable[[tuple[str, str], Path], None], platform: tuple[str, str], staging: Path
+) -> None:
+    build(platform, staging)
+    verify(staging)
 
 
 def _fingerprint(files: list[Path]) -> str:
@@ -124,25 +136,6 @@ def _fingerprint(files: list[Path]) -> str:
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _fill(folder: Path, build: Callable[[Path], None]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
-    try:
-        build(staging)
-        verify(staging)
-        (staging / "complete").touch()
-        # NB: mkdtemp's folder is the user's alone; a cache may be shared.
-        staging.chmod(0o755)
-        try:
-            staging.rename(folder)
-        except OSError:
-            # Another process was faster, and its jars are as good as ours.
-            if not (folder / "complete").exists():
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def verify(folder: Path) -> None:
