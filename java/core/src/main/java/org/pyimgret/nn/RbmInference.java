@@ -5,6 +5,7 @@ import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.bridge.Memory;
+import org.pyimgret.nn.engine.Crew;
 
 /** What a trained restricted Boltzmann machine says of visible or hidden values. */
 public final class RbmInference {
@@ -87,16 +88,18 @@ public final class RbmInference {
     }
 
     private void forBlocks(Task task) {
-        Crew.run(
-                workers,
-                (place, crew) -> {
-                    try (Block block = new Block()) {
-                        int end = (int) ((long) count * (place + 1) / workers);
-                        for (int from = (int) ((long) count * place / workers); from < end; from += ROWS) {
-                            task.run(block, from, Math.min(ROWS, end - from));
-                        }
-                    }
-                });
+        try (Crew crew = new Crew(workers)) {
+            crew.run(place -> forBlocks(place, task));
+        }
+    }
+
+    private void forBlocks(int place, Task task) {
+        int end = (int) ((long) count * (place + 1) / workers);
+        try (Block block = new Block()) {
+            for (int from = (int) ((long) count * place / workers); from < end; from += ROWS) {
+                task.run(block, from, Math.min(ROWS, end - from));
+            }
+        }
     }
 
     /**

@@ -7,6 +7,7 @@ import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.bridge.Memory;
+import org.pyimgret.nn.engine.Crew;
 
 /**
  * Contrastive divergence, an epoch a call, on parameters in the caller's memory.
@@ -141,7 +142,9 @@ public final class RbmTrainer {
      *     of which no reconstruction comes, the mean square of the chains' states)
      */
     public Map<String, Object> run() {
-        Crew.run(workers, (place, crew) -> new RbmWorker(this, place, workers, crew).run());
+        try (Crew crew = new Crew(workers)) {
+            crew.run(place -> new RbmWorker(this, place, crew).run());
+        }
         free();
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("status", diverged ? "diverged" : done < batches() ? "stopped" : "done");

@@ -8,6 +8,7 @@ import static org.bytedeco.openblas.global.openblas_nolapack.cblas_sgemm;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import org.bytedeco.javacpp.FloatPointer;
+import org.pyimgret.nn.engine.Crew;
 
 /**
  * One thread's share of contrastive divergence: some hidden and some visible units.
@@ -27,7 +28,6 @@ final class RbmWorker {
     private final Rbm rbm;
     private final Crew crew;
     private final int place;
-    private final int workers;
     private final Images images;
     private final int hiddenFrom;
     private final int hiddenTo;
@@ -62,17 +62,16 @@ final class RbmWorker {
     private final float[] w = new float[PIECE];
     private final float[] m = new float[PIECE];
 
-    RbmWorker(RbmTrainer trainer, int place, int workers, Crew crew) {
+    RbmWorker(RbmTrainer trainer, int place, Crew crew) {
         this.t = trainer;
         this.rbm = trainer.rbm;
         this.crew = crew;
         this.place = place;
-        this.workers = workers;
         this.images = trainer.images();
-        hiddenFrom = Crew.cut(rbm.hidden, workers, place);
-        hiddenTo = Crew.cut(rbm.hidden, workers, place + 1);
-        visibleFrom = Crew.cut(rbm.visible, workers, place);
-        visibleTo = Crew.cut(rbm.visible, workers, place + 1);
+        hiddenFrom = crew.from(place, rbm.hidden);
+        hiddenTo = crew.to(place, rbm.hidden);
+        visibleFrom = crew.from(place, rbm.visible);
+        visibleTo = crew.to(place, rbm.visible);
         long first = (long) hiddenFrom * rbm.visible;
         weightRows = Rbm.from(rbm.weights, first);
         weightColumns = Rbm.from(rbm.weights, visibleFrom);
@@ -116,20 +115,20 @@ final class RbmWorker {
     /** Runs through the epoch's batches. */
     void run() {
         load(0);
-        crew.meet();
+        crew.await();
         for (int batch = 0; batch < t.batches(); batch++) {
             fromData(batch);
-            crew.meet();
+            crew.await();
             load(batch + 1);
             for (int step = 1; step <= t.k; step++) {
                 reconstruct(batch, step);
                 if (place == 0 && step == t.k) {
                     t.lookForStop();
                 }
-                crew.meet();
+                crew.await();
                 fromModel(batch, step);
                 if (step < t.k) {
-                    crew.meet();
+                    crew.await();
                 }
             }
             boolean goesOn = t.goesOn();
@@ -151,7 +150,7 @@ final class RbmWorker {
         }
         int rows = t.rows(batch);
         FloatBuffer to = visibles[batch & 1];
-        for (int i = rows * place / workers; i < rows * (place + 1) / workers; i++) {
+        for (int i = rows * place / crew.size; i < rows * (place + 1) / crew.size; i++) {
             images.read(t.order[batch * t.batchSize + i], row);
             put(to, i * rbm.visible, row, row.length);
         }

@@ -2,11 +2,9 @@ package org.pyimgret.nn;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /** The pieces that contrastive divergence is made of, each against what it stands for. */
@@ -82,53 +80,5 @@ class RbmPiecesTest {
         assertEquals(0, sum / COUNT, 0.012);
         assertEquals(1, squares / COUNT, 0.016);
         assertEquals(3, fourths / COUNT, 0.12);
-    }
-
-    @Test
-    void noOneGoesOnBeforeAllHaveMet() {
-        AtomicInteger before = new AtomicInteger();
-        AtomicInteger wrong = new AtomicInteger();
-        Crew.run(
-                4,
-                (place, crew) -> {
-                    for (int round = 1; round <= 2_000; round++) {
-                        before.incrementAndGet();
-                        crew.meet();
-                        wrong.addAndGet(before.get() == 4 * round ? 0 : 1);
-                        crew.meet();
-                    }
-                });
-        assertEquals(0, wrong.get());
-    }
-
-    @Test
-    void aFailureEndsTheOthersWaitAndIsTold() {
-        IllegalStateException error =
-                assertThrows(
-                        IllegalStateException.class,
-                        () ->
-                                Crew.run(
-                                        3,
-                                        (place, crew) -> {
-                                            if (place == 1) {
-                                                throw new ArithmeticException("no such number");
-                                            }
-                                            crew.meet();
-                                        }));
-        assertTrue(error.getMessage().contains("no such number"), error.getMessage());
-    }
-
-    @Test
-    void slicesCoverAllUnitsOnce() {
-        for (int units : new int[] {1, 15, 30, 100, 784, 1000}) {
-            for (int size = 1; size <= 4; size++) {
-                assertEquals(0, Crew.cut(units, size, 0));
-                assertEquals(units, Crew.cut(units, size, size));
-                for (int place = 0; place < size; place++) {
-                    assertTrue(Crew.cut(units, size, place) <= Crew.cut(units, size, place + 1));
-                    assertTrue(place == 0 || Crew.cut(units, size, place) % 2 == 0 || units < 16);
-                }
-            }
-        }
     }
 }

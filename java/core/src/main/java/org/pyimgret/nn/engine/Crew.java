@@ -10,15 +10,18 @@ import org.nd4j.linalg.factory.Nd4j;
  * Threads that run the same task, each on its share, and wait for each other in between.
  *
  * <p>The caller is the first of them. While a task runs, BLAS itself uses one thread: the shares are
- * the parallelism, and no call waits for threads of its own.
+ * the parallelism, no product waits for threads of its own, and what follows a product (activation,
+ * chance, sums) happens where it was made, in that core's cache.
  */
-final class Crew implements AutoCloseable {
+public final class Crew implements AutoCloseable {
 
     private static final int SPINS = 1000;
     /** Nanoseconds until a sleeping thread looks again, should it have missed its call. */
     private static final long PAUSE = 1_000_000;
 
-    final int size;
+    /** How many threads, the caller among them. */
+    public final int size;
+
     private final Thread[] workers;
     private final AtomicInteger arrived = new AtomicInteger();
     private final AtomicInteger finished = new AtomicInteger();
@@ -29,7 +32,12 @@ final class Crew implements AutoCloseable {
     private volatile Throwable failure;
     private volatile boolean closed;
 
-    Crew(int size) {
+    /**
+     * Starts the threads, which sleep until there is a task.
+     *
+     * @param size how many, the caller among them; at least 1
+     */
+    public Crew(int size) {
         this.size = size;
         workers = new Thread[size - 1];
         for (int i = 0; i < workers.length; i++) {
@@ -40,13 +48,27 @@ final class Crew implements AutoCloseable {
         }
     }
 
-    /** As many as the mathematics may use. */
-    static Crew ofAllThreads() {
-        return new Crew(Math.max(1, Nd4j.getEnvironment().maxThreads()));
+    /**
+     * Says how many threads the mathematics may use.
+     *
+     * @return at least 1
+     */
+    public static int threads() {
+        return Math.max(1, Nd4j.getEnvironment().maxThreads());
     }
 
-    /** Runs a task on every thread, and returns when all have ended. */
-    void run(IntConsumer work) {
+    /** As many as the mathematics may use. */
+    static Crew ofAllThreads() {
+        return new Crew(threads());
+    }
+
+    /**
+     * Runs a task on every thread, and returns when all have ended.
+     *
+     * @param work gets the thread's number, from 0
+     * @throws IllegalStateException when it failed on one of them
+     */
+    public void run(IntConsumer work) {
         int threads = openblas.blas_get_num_threads();
         try {
             failure = null;
@@ -66,8 +88,8 @@ final class Crew implements AutoCloseable {
         }
     }
 
-    /** Waits until every thread has come here. */
-    void await() {
+    /** Waits until every thread has come here; to be called within a task. */
+    public void await() {
         int here = generation;
         if (arrived.incrementAndGet() == size) {
             arrived.set(0);
@@ -133,8 +155,14 @@ final class Crew implements AutoCloseable {
         }
     }
 
-    /** The first of a thread's columns; ends of shares are multiples of 16, a cache line. */
-    int from(int thread, int columns) {
+    /**
+     * Gives the first of a thread's columns; ends of shares are multiples of 16, a cache line.
+     *
+     * @param thread its number; the count of threads gives the end of the last
+     * @param columns how many there are for all
+     * @return the first of its own
+     */
+    public int from(int thread, int columns) {
         int lines = (columns + 15) / 16;
         return Math.min(columns, lines * thread / size * 16);
     }
@@ -144,7 +172,14 @@ final class Crew implements AutoCloseable {
         return rows * thread / size;
     }
 
-    int to(int thread, int columns) {
+    /**
+     * Gives the end of a thread's columns.
+     *
+     * @param thread its number
+     * @param columns how many there are for all
+     * @return the first that is no longer its own
+     */
+    public int to(int thread, int columns) {
         return from(thread + 1, columns);
     }
 

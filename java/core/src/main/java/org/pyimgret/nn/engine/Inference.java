@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
-import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * Runs a stack of convolutions and dense layers over many rows, in place of {@code network.output}.
@@ -116,7 +115,7 @@ public final class Inference {
     }
 
     private static Crew crew() {
-        int wanted = Math.max(1, Nd4j.getEnvironment().maxThreads());
+        int wanted = Crew.threads();
         if (crew == null || crew.size != wanted) {
             if (crew != null) {
                 crew.close();
