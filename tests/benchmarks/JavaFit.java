@@ -17,7 +17,7 @@ import org.pyimgret.nn.Trainer;
 
 /**
  * The Java half of java_fit.py: for every line "trainer" or "stock" that it reads, it makes a network,
- * trains it, and prints the seconds and the last epoch's loss.
+ * trains it, and prints the seconds, the last epoch's loss, and the seconds of each epoch.
  */
 final class JavaFit {
 
@@ -28,6 +28,7 @@ final class JavaFit {
     private final BytePointer images;
     private final FloatPointer table = new FloatPointer(256);
     private final INDArray rows;
+    private final StringBuilder times = new StringBuilder();
 
     private JavaFit(Path settings, Path pictures) throws Exception {
         JsonNode all = Json.parse(Files.readString(settings));
@@ -49,9 +50,10 @@ final class JavaFit {
         JavaFit fit = new JavaFit(Path.of(arguments[0]), Path.of(arguments[1]));
         BufferedReader orders = new BufferedReader(new InputStreamReader(System.in));
         for (String line = orders.readLine(); line != null; line = orders.readLine()) {
+            fit.times.setLength(0);
             long start = System.nanoTime();
             double loss = line.equals("stock") ? fit.stock() : fit.trainer();
-            System.out.println((System.nanoTime() - start) * 1e-9 + " " + loss);
+            System.out.println((System.nanoTime() - start) * 1e-9 + " " + loss + fit.times);
         }
     }
 
@@ -61,8 +63,10 @@ final class JavaFit {
         try (Trainer trainer = new Trainer(net, training);
                 DoublePointer control = new DoublePointer(4)) {
             for (int epoch = 0; epoch < epochs; epoch++) {
+                long start = System.nanoTime();
                 control.put(0, 0).put(1, 0);
                 loss = (double) trainer.epoch(epoch, 0, control.address()).get("loss");
+                times.append(" ").append((System.nanoTime() - start) * 1e-9);
             }
         }
         return loss;

@@ -1,17 +1,24 @@
 """``fit`` from Python beside the same loop in pure Java: ``python -m tests.benchmarks.java_fit``.
 
-An autoencoder 784-1000-500-250-30 learns the digits of `load_digits`, batch
-256, Adam. Three sides take turns, five counted rounds after two that are not, each round a
-whole training from a new network on:
+    python -m tests.benchmarks.java_fit [--epochs 4] [--rounds 15] [--digits 5000]
+
+An autoencoder 784-1000-500-250-30 learns the digits of `load_digits` (again and again, where
+``--digits`` is more than there are), batch 256, Adam. The sides take turns, each round a whole
+training from a new network on, after two rounds that are not counted:
 
 - ``python``: `Autoencoder.fit`, this process;
 - ``java``: the same network and `org.pyimgret.nn.Trainer` in a JVM that Python has no part in,
   with the same options;
-- ``stock``: Deeplearning4j's own ``MultiLayerNetwork.fit`` in that JVM.
+- ``stock``: Deeplearning4j's own ``MultiLayerNetwork.fit`` in that JVM, every third round.
 
-``python_of_java`` is the speed of ``python`` divided by that of ``java``: 1 is as fast.
-Prints JSON: medians, every round, and the last epoch's loss, which is the same number for
-``python`` and ``java`` because order and weights follow from the seed.
+``python_of_java`` is the speed of ``python`` divided by that of ``java``: 1 is as fast. Even an
+idle machine lets equal trainings differ by a tenth, mostly from one half minute to the next. So
+each training in Python is compared with its neighbour in Java, the first of the two is the one
+and the other by turns, and the median of these ratios is given; ``middle_half`` is the range of
+the half of them around it. ``an_epoch`` and ``beside_epochs`` divide a training into what grows
+with the work and what does not: making the network, reading its weights and the like.
+Prints JSON. The last epoch's loss is the same number for ``python`` and ``java``, because order
+and weights follow from the seed.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,62 +44,86 @@ from pyimgret.datasets import load_digits
 from pyimgret.networks._input import as_input, preprocessor_for
 from pyimgret.networks._training import Targets
 
-ROUNDS, WARM = 5, 2
-PAUSE = 1.0
+WARM = 2
+PAUSE = 0.3
+#: Of one training: seconds, the last epoch's loss, and the seconds of each epoch.
+Run = tuple[float, float, list[float]]
 
 
 def main() -> None:
     """Let the sides take turns and print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--digits", type=int, default=5000)
     options = parser.parse_args()
-    images = load_digits()[0]
+    images = np.resize(load_digits()[0], (options.digits, 28, 28))
     model = Autoencoder(
         batch_normalization=False, output="identity", schedule="constant",
         batch_size=256, epochs=options.epochs, random_state=0,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         java = JavaSide(Path(folder), model, images)
-        print(json.dumps(compared(model, images, java), indent=2))
+        print(json.dumps(compared(model, images, java, options.rounds), indent=2))
         java.close()
 
 
-def compared(model: Autoencoder, images: np.ndarray, java: JavaSide) -> dict[str, Any]:
-    """Run the sides in turn; return seconds and losses."""
+def compared(model: Autoencoder, images: np.ndarray, java: JavaSide, rounds: int) -> dict[str, Any]:
+    """Run the sides in turn; return seconds, ratios and losses."""
     load = [round(value, 1) for value in os.getloadavg()]
-    sides = {
+    sides: dict[str, Callable[[], Run]] = {
         "python": lambda: python_fit(model, images),
         "java": lambda: java.fit("trainer"),
         "stock": lambda: java.fit("stock"),
     }
-    rounds = [_round(sides, number) for number in range(WARM + ROUNDS)][WARM:]
-    seconds = {name: [round(one[name][0], 3) for one in rounds] for name in sides}
+    done = [_round(sides, number) for number in range(WARM + rounds)][WARM:]
+    runs = {name: [one[name] for one in done if name in one] for name in sides}
+    seconds = {name: [run[0] for run in those] for name, those in runs.items()}
+    ratios = [j / p for j, p in zip(seconds["java"], seconds["python"], strict=True)]
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     return {
         "epochs": model.epochs, "images": len(images), "load_before": load,
-        "seconds": medians, "rounds": seconds,
-        "loss": {name: rounds[-1][name][1] for name in sides},
-        "python_of_java": round(medians["java"] / medians["python"], 3),
+        "python_of_java": round(statistics.median(ratios), 3),
+        "middle_half": [round(q, 3) for q in statistics.quantiles(ratios, n=4)[::2]],
         "python_of_stock": round(medians["stock"] / medians["python"], 3),
+        "seconds": {name: round(value, 3) for name, value in medians.items()},
+        **_parts({name: runs[name] for name in ("python", "java")}),
+        "loss": {name: those[-1][1] for name, those in runs.items()},
+        "rounds": {name: [round(t, 3) for t in times] for name, times in seconds.items()},
     }  # fmt: skip
 
 
-def _round(sides: dict[str, Any], number: int) -> dict[str, tuple[float, float]]:
+def _parts(runs: dict[str, list[Run]]) -> dict[str, Any]:
+    """Divide the trainings into epochs and the rest; medians in seconds."""
+    return {
+        "an_epoch": {
+            name: round(statistics.median(t for run in those for t in run[2]), 4)
+            for name, those in runs.items()
+        },
+        "beside_epochs": {
+            name: round(statistics.median(run[0] - sum(run[2]) for run in those), 4)
+            for name, those in runs.items()
+        },
+    }
+
+
+def _round(sides: dict[str, Callable[[], Run]], number: int) -> dict[str, Run]:
     """Run each side once, the first two in turning order, after a breath for the JVMs' cleaning."""
     python, java, stock = sides
-    order = [python, java, stock] if number % 2 else [java, python, stock]
+    order = [python, java] if number % 2 else [java, python]
     done = {}
-    for name in order:
+    for name in [*order, *([stock] if number % 3 == WARM else [])]:
         time.sleep(PAUSE)
         done[name] = sides[name]()
     return done
 
 
-def python_fit(model: Autoencoder, images: np.ndarray) -> tuple[float, float]:
-    """Fit; return the seconds and the last loss."""
+def python_fit(model: Autoencoder, images: np.ndarray) -> Run:
+    """Fit; return what it took."""
     start = time.perf_counter()
     model.fit(images)
-    return time.perf_counter() - start, model.history_["loss"][-1]
+    seconds = time.perf_counter() - start
+    return seconds, model.history_["loss"][-1], model.history_["seconds"]
 
 
 class JavaSide:
@@ -112,14 +144,14 @@ class JavaSide:
             env={**os.environ, **settings.environment()},
         )  # fmt: skip
 
-    def fit(self, how: str) -> tuple[float, float]:
-        """Train in Java; return the seconds and the last loss."""
+    def fit(self, how: str) -> Run:
+        """Train in Java; return what it took."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{how}\n")
         self._process.stdin.flush()
-        seconds, loss = self._process.stdout.readline().split()
-        return float(seconds), float(loss)
+        seconds, loss, *epochs = map(float, self._process.stdout.readline().split())
+        return seconds, loss, epochs
 
     def close(self) -> None:
         """End the JVM."""

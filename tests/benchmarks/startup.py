@@ -1,7 +1,8 @@
 """What our start-up options give: LeNet's output with them and without, and the first embedding.
 
-Run as ``python -m tests.benchmarks.startup [--json]``. Every figure comes from fresh processes, the
-two sides in turn; medians of five.
+Run as ``python -m tests.benchmarks.startup [--torch] [--json]``. Every figure comes from fresh
+processes, the two sides in turn; medians of five. With ``--torch`` the first embedding is taken
+from PyTorch as well: an encoder of the same sizes, restored from its file of weights.
 """
 
 from __future__ import annotations
@@ -58,6 +59,24 @@ encoder.encode(np.zeros((1, 28, 28), np.uint8))
 print(time.perf_counter() - start)
 """
 
+TORCH = """
+import sys, time
+start = time.perf_counter()
+import numpy as np
+import torch
+from torch import nn
+net = nn.Sequential(
+    nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 250), nn.ReLU(), nn.Linear(250, 30)
+)
+if len(sys.argv) > 2:
+    torch.save(net.state_dict(), sys.argv[1])
+net.load_state_dict(torch.load(sys.argv[1], weights_only=True))
+x = torch.from_numpy(np.zeros((1, 28, 28), np.uint8)).float().div_(255).reshape(1, -1)
+with torch.inference_mode():
+    net(x).numpy()
+print(time.perf_counter() - start)
+"""
+
 MAKE = """
 import sys
 import numpy as np
@@ -78,15 +97,11 @@ def run(script: str, *arguments: str, **changes: str) -> str:
     return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
 
 
-def measure() -> dict[str, Any]:
+def measure(*, torch: bool) -> dict[str, Any]:
     """Return both figures with their single measurements."""
     # The lock that Deeplearning4j closes by default; both sides wait passively, which favours it.
     defaults = {"PYIMGRET_ONEDNN": "0"}
     pairs = [(float(run(LENET)), float(run(LENET, **defaults))) for _ in range(ROUNDS)]
-    with tempfile.TemporaryDirectory() as folder:
-        model = str(Path(folder) / "ae.zip")
-        run(MAKE, model)
-        firsts = [float(run(FIRST, model)) for _ in range(ROUNDS)]
     return {
         "load_before": os.getloadavg()[0],
         "lenet_output_ms": {
@@ -95,17 +110,34 @@ def measure() -> dict[str, Any]:
             "ratio": statistics.median(theirs / ours for ours, theirs in pairs),
             "pairs": pairs,
         },
-        "start_to_first_embedding_s": {"median": statistics.median(firsts), "all": firsts},
+        "start_to_first_embedding_s": first_embedding(torch=torch),
     }
+
+
+def first_embedding(*, torch: bool) -> dict[str, Any]:
+    """Return the medians and the single times of ours, and of PyTorch where it is asked for."""
+    ours, theirs = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        model, weights = str(Path(folder) / "ae.zip"), str(Path(folder) / "weights.pt")
+        run(MAKE, model)
+        if torch:
+            run(TORCH, weights, "make")
+        for _ in range(ROUNDS):
+            ours.append(float(run(FIRST, model)))
+            if torch:
+                theirs.append(float(run(TORCH, weights)))
+    peer = {"torch": statistics.median(theirs), "all_torch": theirs} if torch else {}
+    return {"median": statistics.median(ours), "all": ours, **peer}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--torch", action="store_true", help="Start PyTorch beside it.")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     begin = time.perf_counter()
-    figures = measure()
+    figures = measure(torch=arguments.torch)
     if arguments.json:
         print(json.dumps(figures | {"seconds": time.perf_counter() - begin}, indent=1))
         return
@@ -116,6 +148,8 @@ def main() -> None:
         f"{lenet['deeplearning4j_defaults']:.1f} ms with the defaults: {lenet['ratio']:.1f} times"
     )
     print(f"process start to first embedding: {first['median']:.2f} s")
+    if arguments.torch:
+        print(f"the same in PyTorch: {first['torch']:.2f} s")
 
 
 if __name__ == "__main__":
