@@ -101,7 +101,8 @@ def test_too_little_memory_is_a_start_error() -> None:
 
 def test_no_jdk_names_the_command_that_installs_one(tmp_path: Path) -> None:
     nowhere = str(tmp_path)
-    message = run(FAILS, JAVA_HOME=nowhere, JDK_HOME=None, JRE_HOME=None, PATH=nowhere)
+    homes = dict.fromkeys(("PYIMGRET_JAVA_HOME", "JDK_HOME", "JRE_HOME"))
+    message = run(FAILS, JAVA_HOME=nowhere, PATH=nowhere, **homes)
     for command in ("apt-get install", "dnf install", "brew install", "winget install"):
         assert command in message
 
