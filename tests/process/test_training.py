@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -207,6 +208,52 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         print(pyimgret.load(sys.argv[1]).embedding_size, left)
     """
     assert run(script, tmp_path / "model.zip") == "3 ['model.zip']"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a user without rights, as POSIX has it")
+def test_a_folder_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
+    script = """
+    import os, sys
+    import numpy as np
+    import pyimgret
+    X = np.random.default_rng(0).random((300, 784), dtype=np.float32)
+    pyimgret.PCA(3, random_state=0).fit(X).save(sys.argv[1])
+    other = pyimgret.PCA(4, random_state=0).fit(X)
+    folder = os.path.dirname(sys.argv[1])
+    os.chmod(folder, 0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may write wherever he likes
+    try:
+        other.save(sys.argv[1])
+    except PermissionError as error:
+        os.seteuid(user)
+        print(pyimgret.load(sys.argv[1]).embedding_size, os.listdir(folder))
+    """
+    (tmp_path / "kept").mkdir()
+    assert run(script, tmp_path / "kept" / "model.zip") == "3 ['model.zip']"
+
+
+def test_divergence_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    script = """
+    import sys
+    import numpy as np
+    from pyimgret import Network
+    from pyimgret.exceptions import TrainingError
+    from pyimgret.layers import Dense, Output
+    X = np.random.default_rng(0).random((64, 20), dtype=np.float32)
+    # An iteration an epoch, each step too long: the loss grows from epoch to epoch.
+    settings = dict(batch_size=64, epochs=100, updater="sgd", learning_rate=3.0, random_state=0)
+    net = Network([Dense(8), Output(20)], checkpoint=sys.argv[1], verbose=False, **settings)
+    try:
+        net.fit(X)
+    except TrainingError as error:
+        with np.load(sys.argv[1] + "/training.npz") as state:
+            finite = all(np.isfinite(state[n]).all() for n in state.files if n != "notes")
+            print(int(state["iteration"]) == len(net.history_["loss"]) > 1, finite)
+        print(f"in epoch {len(net.history_['loss']) + 1} " in str(error))
+    """
+    assert run(script, tmp_path / "run") == "True True\nTrue"
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
