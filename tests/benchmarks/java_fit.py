@@ -112,7 +112,7 @@ def _round(sides: dict[str, Callable[[], Run]], number: int) -> dict[str, Run]:
     python, java, stock = sides
     order = [python, java] if number % 2 else [java, python]
     done = {}
-    for name in [*order, *([stock] if number % 3 == WARM else [])]:
+    for name in [*order, *([stock] if number == 0 or number % 3 == WARM else [])]:
         time.sleep(PAUSE)
         done[name] = sides[name]()
     return done
