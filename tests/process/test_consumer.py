@@ -28,7 +28,11 @@ def pictures() -> list[Path]:
 
 def maven(*arguments: str) -> None:
     command = [shutil.which("mvn") or "mvn", "-B", "-q", *arguments]
-    subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+    environment = dict(os.environ)
+    # NB: once our JVM has started, JAVA_HOME is its own, and a bare runtime builds nothing.
+    if not (Path(environment.get("JAVA_HOME", "")) / "bin" / "javac").exists():
+        environment.pop("JAVA_HOME", None)
+    subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment)
 
 
 @pytest.fixture(scope="module")
