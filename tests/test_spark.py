@@ -67,6 +67,12 @@ def test_settings_of_the_user_win() -> None:
         spark.SparkOptions("local[1]", off_heap=0)
 
 
+def test_an_executor_sees_no_more_processors_than_its_cores() -> None:
+    settings = spark.SparkOptions("local[1]", executor_cores=3).settings()
+    assert "-XX:ActiveProcessorCount=3" in settings["spark.executor.extraJavaOptions"].split()
+    assert "ActiveProcessorCount" not in settings["spark.driver.extraJavaOptions"]
+
+
 def fake_java(folder: Path, version: str) -> str:
     java = folder / "java"
     java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")

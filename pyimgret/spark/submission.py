@@ -78,6 +78,8 @@ class SparkOptions:
             "-Dorg.bytedeco.javacpp.maxphysicalbytes=0 "
             "-Dorg.eclipse.deeplearning4j.helpers.disable=false -Djava.awt.headless=true"
         )
+        # NB: else an executor of one core collects garbage with as many threads as the machine has.
+        share = f"-XX:ActiveProcessorCount={self.executor_cores}"
         settings = {
             "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
             "spark.kryo.registrator": "org.nd4j.kryo.Nd4jRegistrator",
@@ -85,7 +87,7 @@ class SparkOptions:
             "spark.driver.memory": self.driver_memory,
             "spark.executor.memoryOverhead": f"{self.off_heap + 384}m",
             "spark.executor.cores": str(self.executor_cores),
-            "spark.executor.extraJavaOptions": java,
+            "spark.executor.extraJavaOptions": f"{java} {share}",
             "spark.driver.extraJavaOptions": java,
             # Each core runs a task of its own, whose mathematics needs no more threads.
             "spark.executorEnv.OMP_NUM_THREADS": "1",
