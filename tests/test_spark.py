@@ -177,6 +177,49 @@ def test_the_import_command_takes_the_folder(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == {"imported": 9, "count": 9}
 
 
+def test_the_import_command_fills_milvus_and_goes_on_there(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e", 9, told=9)
+    uri = str(tmp_path / "lite.db")
+    arguments = ["index", "import", "--milvus", uri, "--collection", "c", str(tmp_path / "e")]
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"imported": 9, "count": 9}
+    with MilvusIndex(uri, "c") as index:
+        assert next(iter(index.search([0.1, 1.1, 0.1, 0.1], k=1))).key == "1"
+
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code != 0
+    assert "already holds" in again.output + str(again.exception)
+    replaced = CliRunner().invoke(main, [*arguments, "--replace", "--json"])
+    assert json.loads(replaced.stdout) == {"imported": 9, "count": 9}
+
+
+def test_milvus_is_not_filled_with_embeddings_of_another_model(tmp_path: Path) -> None:
+    write_embeddings(tmp_path / "e", 9, told=9)
+    told = {"embeddings": 9, "model_checksum": "this one"}
+    (tmp_path / "e" / SUMMARY).write_text(json.dumps(told))
+    uri = str(tmp_path / "lite.db")
+    MilvusIndex.create(uri, dimension=4, model_checksum="another").close()
+    arguments = ["index", "import", "--milvus", uri, str(tmp_path / "e")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code != 0
+    assert "another" in result.output + str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "either --index or --milvus"),
+        ("--index i --milvus m.db", "either --index or --milvus"),
+        ("--milvus m.db --model m.zip", "no --model"),
+    ],
+)
+def test_an_import_goes_to_one_place(arguments: str, message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["index", "import", *arguments.split(), str(tmp_path)])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
 def test_pictures_keep_their_folder_as_metadata(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=9)
     told = {"embeddings": 9, "kind": "pictures"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from pyimgret.commands.common import json_option, print_json
-from pyimgret.commands.index_common import INDEX, opened, progress_bar
+from pyimgret.commands.index_common import INDEX, INDEX_OR_NONE, opened, progress_bar
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
@@ -174,20 +174,51 @@ def _to_milvus(source: Index, uri: str, collection: str) -> int:
 
 
 @click.command("import")
-@INDEX
+@INDEX_OR_NONE
+@click.option("--milvus", metavar="URI", help="Put a SOURCE folder into a collection there.")
+@click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
 @click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
 @click.option("--replace", is_flag=True, help="Replace pictures whose keys are there already.")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @json_option
-def import_(directory: Path, model: str | None, replace: bool, source: Path, as_json: bool) -> None:
+def import_(
+    directory: Path | None,
+    milvus: str | None,
+    collection: str,
+    model: str | None,
+    replace: bool,
+    source: Path,
+    as_json: bool,
+) -> None:
     """Add what a .parquet or .npy file holds, or a folder of 'pyimgret spark embed'."""
-    with opened(directory, model) as target:
-        count = target.import_from(source, replace=replace)
-        total = len(target)
+    if (directory is None) == (milvus is None):
+        raise click.UsageError("Give either --index or --milvus.")
+    if milvus is not None:
+        if model is not None or not source.is_dir():
+            raise click.UsageError("--milvus takes a folder of 'pyimgret spark embed', no --model.")
+        count, total = _from_spark_to_milvus(source, milvus, collection, replace)
+    else:
+        with opened(cast("Path", directory), model) as target:
+            count, total = target.import_from(source, replace=replace), len(target)
     if as_json:
         print_json({"imported": count, "count": total})
     else:
         click.echo(f"imported {count:,}; the index holds {total:,} pictures.")
+
+
+def _from_spark_to_milvus(
+    folder: Path, uri: str, collection: str, replace: bool
+) -> tuple[int, int]:
+    from pyimgret.index.milvus import MilvusIndex
+    from pyimgret.spark.parquet import dimension, import_embeddings, summary
+
+    facts = {"model_checksum": summary(folder).get("model_checksum") or ""}
+    if MilvusIndex.exists(uri, collection):
+        index = MilvusIndex(uri, collection)
+    else:
+        index = MilvusIndex.create(uri, collection, dimension=dimension(folder), **facts)
+    with index:
+        return import_embeddings(index, folder, replace=replace), len(index)
 
 
 def _readable(value: object) -> str:

@@ -73,6 +73,12 @@ class MilvusIndex:
             self._encoder = lifecycle.as_encoder(encoder)
             lifecycle.check_model(self._encoder, self.model_checksum)
 
+    @staticmethod
+    def exists(uri: str, collection: str = "pyimgret", *, token: str = "") -> bool:
+        """Say whether there is a collection of the name."""
+        with _translated(), contextlib.closing(_connect(uri, token)) as client:
+            return bool(client.has_collection(collection))
+
     @classmethod
     def create(
         cls,

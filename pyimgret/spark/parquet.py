@@ -31,6 +31,19 @@ def read_embeddings(
         yield batch.column("key").to_pylist(), values.reshape(len(vectors), -1)
 
 
+def dimension(folder: str | os.PathLike[str]) -> int:
+    """Return the length of the vectors that `encode` wrote.
+
+    Raises
+    ------
+    IndexStoreError
+        When it wrote none.
+    """
+    for _, vectors in read_embeddings(folder, batch_size=1):
+        return int(vectors.shape[1])
+    raise IndexStoreError(f"{folder} holds no embedding: no picture could be encoded.")
+
+
 def read_broken(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
     """Yield key and reason of everything that could not be encoded."""
     for batch in _batches(Path(folder) / "broken=true", ["key", "reason"], 8192):
