@@ -1,11 +1,6 @@
 package org.pyimgret.spark;
 
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FSDataInputStream;
-import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.LocatedFileStatus;
-import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.RemoteIterator;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.encoder.ImageDecodeException;
 import org.pyimgret.encoder.ImagePreprocessor;
@@ -13,75 +8,60 @@ import org.pyimgret.encoder.ImagePreprocessor;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.util.ArrayList;
 import java.util.Iterator;
-import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
- * The files below a folder, hidden ones left out, in the order of their names.
+ * The files below a folder, in the order of their keys; what is no picture is told with the broken
+ * ones.
  *
- * <p>The driver holds the names; the files are read by the executors.
+ * <p>The driver holds the keys; the files are read by the executors.
  */
 final class PictureRecords implements Records {
 
     private static final long serialVersionUID = 1L;
     private static final int CHUNK_ROWS = 16;
-    private static final long MAX_FILE = 1L << 30;
 
-    private final String root;
-    private final String[] names;
+    private final PictureFolder folder;
+    private final String[] keys;
     private final String preprocessing;
     private final int size;
     private transient ImagePreprocessor preprocessor;
 
-    private PictureRecords(String root, String[] names, String preprocessing) throws IOException {
-        this.root = root;
-        this.names = names;
+    private PictureRecords(PictureFolder folder, String[] keys, String preprocessing)
+            throws IOException {
+        this.folder = folder;
+        this.keys = keys;
         this.preprocessing = preprocessing;
         ImagePreprocessor made = ImagePreprocessor.fromJson(preprocessing);
         this.size = made.height() * made.width() * made.channels();
     }
 
     static PictureRecords list(JsonNode input, Configuration hadoop) throws IOException {
-        Path folder = new Path(Settings.required(input, "path").asText());
-        FileSystem files = folder.getFileSystem(hadoop);
-        String root = files.makeQualified(folder).toString().replaceAll("/+$", "");
-        List<String> names = new ArrayList<>();
-        RemoteIterator<LocatedFileStatus> all = files.listFiles(folder, true);
-        while (all.hasNext()) {
-            String name = all.next().getPath().toString().substring(root.length() + 1);
-            if (isVisible(name)) {
-                names.add(name);
-            }
+        String path = Settings.required(input, "path").asText();
+        PictureFolder folder = PictureFolder.of(path, hadoop);
+        String[] keys = folder.keys(hadoop).stream().sorted().toArray(String[]::new);
+        if (keys.length == 0) {
+            throw new FileNotFoundException(path + " holds no files");
         }
-        if (names.isEmpty()) {
-            throw new FileNotFoundException(root + " holds no files");
-        }
-        String[] sorted = names.stream().sorted().toArray(String[]::new);
         return new PictureRecords(
-                root, sorted, Settings.required(input, "preprocessing").toString());
-    }
-
-    /** Whatever is not hidden; what is no picture is told with the broken ones. */
-    private static boolean isVisible(String name) {
-        return !name.startsWith(".") && !name.contains("/.");
+                folder, keys, Settings.required(input, "preprocessing").toString());
     }
 
     /** The same pictures without some of them. */
     PictureRecords without(Set<Integer> rows) throws IOException {
         String[] rest =
-                IntStream.range(0, names.length)
+                IntStream.range(0, keys.length)
                         .filter(i -> !rows.contains(i))
-                        .mapToObj(i -> names[i])
+                        .mapToObj(i -> keys[i])
                         .toArray(String[]::new);
-        return new PictureRecords(root, rest, preprocessing);
+        return new PictureRecords(folder, rest, preprocessing);
     }
 
     @Override
     public int count() {
-        return names.length;
+        return keys.length;
     }
 
     @Override
@@ -96,13 +76,13 @@ final class PictureRecords implements Records {
 
     @Override
     public String key(int row) {
-        return names[row].replace("%", "%25");
+        return keys[row];
     }
 
     @Override
     public String folder(int row) {
-        int slash = names[row].indexOf('/');
-        return slash < 0 ? "" : names[row].substring(0, slash);
+        int slash = keys[row].indexOf('/');
+        return slash < 0 ? "" : Keys.toText(keys[row].substring(0, slash));
     }
 
     @Override
@@ -131,7 +111,7 @@ final class PictureRecords implements Records {
             return Outcome.broken(row, String.valueOf(e.getMessage()));
         } catch (IOException e) {
             // NB: the file system failed, not the picture: the task fails and is tried again.
-            throw new UncheckedIOException(root + "/" + names[row] + " cannot be read", e);
+            throw new UncheckedIOException(keys[row] + " cannot be read", e);
         }
     }
 
@@ -139,20 +119,6 @@ final class PictureRecords implements Records {
         if (preprocessor == null) {
             preprocessor = ImagePreprocessor.fromJson(preprocessing);
         }
-        return preprocessor.apply(content(hadoop, new Path(root + "/" + names[row])));
-    }
-
-    private static byte[] content(Configuration hadoop, Path file) throws IOException {
-        FileSystem files = file.getFileSystem(hadoop);
-        long length = files.getFileStatus(file).getLen();
-        if (length > MAX_FILE) {
-            throw new ImageDecodeException(
-                    "is " + length + " bytes long; at most " + MAX_FILE + ".");
-        }
-        try (FSDataInputStream in = files.open(file)) {
-            byte[] bytes = new byte[(int) length];
-            in.readFully(0, bytes);
-            return bytes;
-        }
+        return preprocessor.apply(folder.read(hadoop, keys[row]));
     }
 }

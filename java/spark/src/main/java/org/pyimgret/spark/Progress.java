@@ -4,6 +4,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.util.LongAccumulator;
 import org.pyimgret.nn.Json;
 
+import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -20,7 +21,9 @@ final class Progress {
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("event", event);
         line.putAll(values);
-        System.out.println(Json.write(line));
+        // NB: println would put question marks for what the locale does not know.
+        byte[] text = (Json.write(line) + "\n").getBytes(StandardCharsets.UTF_8);
+        System.out.write(text, 0, text.length);
         System.out.flush();
     }
 
