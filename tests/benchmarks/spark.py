@@ -212,7 +212,7 @@ def _new(folder: Path, name: str) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=3_000_000, help="digits to encode")
-    parser.add_argument("--photos", type=int, default=4_000, help="photos to encode")
+    parser.add_argument("--photos", type=int, default=6_000, help="photos to encode")
     parser.add_argument("--train-rows", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--vectors", type=int, default=1_000_000)

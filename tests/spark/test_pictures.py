@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pyimgret import spark
+from pyimgret.datasets import ImageFolder
 from pyimgret.encoder import Encoder
 from pyimgret.exceptions import JavaCallError, ModelMismatchError
 from pyimgret.index import Index
@@ -22,10 +24,11 @@ GOOD = 40
 
 @pytest.fixture(scope="module")
 def folder(all_digits: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty pictures in folders with strange names, three that are broken, one that is hidden."""
+    """Forty pictures with strange names, three that are broken, one hidden, links in a circle."""
     root = tmp_path_factory.mktemp("pictures") / "of a user"
     for number, image in enumerate(all_digits[:: len(all_digits) // GOOD][:GOOD]):
-        below = root / ("é ü" if number % 2 else "100%") / f"{number} #?.png"
+        name = os.fsdecode(b"caf\xe9: %d #?.png" % number)
+        below = root / ("é ü" if number % 2 else "100%") / name
         below.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).resize((40, 30)).save(below)
     whole = below.read_bytes()
@@ -33,15 +36,19 @@ def folder(all_digits: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFacto
     (root / "half.png").write_bytes(whole[: len(whole) // 2])
     (root / "text.jpg").write_text("no picture")
     (root / ".hidden.png").write_bytes(whole)
+    (root / "é ü" / "up").symlink_to(root)
+    (root / "nowhere.png").symlink_to("nothing")
     return root
 
 
-BROKEN = {"empty.png", "half.png", "text.jpg"}
+BROKEN = {"empty.png", "half.png", "text.jpg", "nowhere.png"}
 
 
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
 def test_pictures_become_embeddings_and_broken_ones_reasons(
-    model_file: Path, folder: Path, tmp_path: Path
+    model_file: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str
 ) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
     output = tmp_path / "embeddings"
     report = spark.encode(model_file, spark.Pictures(folder), output, options=on("local[2]"))
     assert (report.embeddings, report.broken) == (GOOD, len(BROKEN))
@@ -49,9 +56,13 @@ def test_pictures_become_embeddings_and_broken_ones_reasons(
     assert all(reason for _, reason in spark.read_broken(output))
 
     encoder = Encoder.load(model_file)
+    paths = {file.key: file.path for file in ImageFolder(folder).files}
+    seen = []
     for keys, vectors in spark.read_embeddings(output):
-        files = [folder / key.replace("%25", "%") for key in keys]
-        np.testing.assert_allclose(vectors, encoder.encode(files), atol=1e-5)
+        expected = encoder.encode([paths[key] for key in keys])
+        np.testing.assert_allclose(vectors, expected, atol=1e-5)
+        seen += keys
+    assert sorted(seen) == sorted(paths.keys() - BROKEN)
 
 
 def test_training_leaves_broken_pictures_out_and_goes_on_from_its_checkpoint(

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 import pyimgret
 from pyimgret import spark
+from pyimgret.encoder import Encoder, normalize
 from pyimgret.exceptions import JavaCallError
 from pyimgret.layers import Convolution2D, Dense, Output
 from pyimgret.networks import Autoencoder, Network
 from pyimgret.networks.deep import DeepAutoencoder
 from pyimgret.preprocessing import Preprocessor
+from tests.plain_dl4j import plain_codes
 from tests.spark.cluster import Cluster
 from tests.spark.conftest import EPOCHS, digits_model, error, on
 
@@ -28,6 +30,26 @@ def assert_as_good(model: Autoencoder, single: Autoencoder, images: NDArray[np.u
     ours, theirs = error(model, images), error(single, images)
     print(f"squared error of a digit: {ours:.2f} on the cluster, {theirs:.2f} on one machine")
     assert ours <= 1.1 * theirs
+
+
+def assert_restored_everywhere(
+    file: Path, model: Autoencoder, images: NDArray[np.uint8], cluster: Cluster
+) -> None:
+    """Python, the Java encoder (on the cluster) and plain Deeplearning4j give the same."""
+    np.testing.assert_array_equal(pyimgret.load(file).encode(images), model.encode(images))
+    expected = Encoder.load(file).encode(images)
+
+    tensors = images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+    plain = normalize(plain_codes(file, model.code_layer_, "DENSE,28,28,1", tensors))
+    np.testing.assert_allclose(plain, expected, atol=1e-5)
+
+    np.save(file.with_name("some.npy"), images)
+    output = file.with_name("embeddings")
+    spark.encode(file, spark.Arrays(file.with_name("some.npy")), output, options=on(cluster.url))
+    ours: dict[str, NDArray[np.float32]] = {}
+    for keys, vectors in spark.read_embeddings(output):
+        ours.update(zip(keys, vectors, strict=True))
+    np.testing.assert_allclose([ours[str(n)] for n in range(len(images))], expected, atol=1e-5)
 
 
 def test_the_cluster_reconstructs_as_well_as_one_machine(
@@ -44,8 +66,7 @@ def test_the_cluster_reconstructs_as_well_as_one_machine(
     assert_as_good(model, single, all_digits)
 
     model.save(tmp_path / "ae.zip")
-    restored = pyimgret.load(tmp_path / "ae.zip")
-    np.testing.assert_array_equal(restored.encode(all_digits[:50]), model.encode(all_digits[:50]))
+    assert_restored_everywhere(tmp_path / "ae.zip", model, all_digits[::90], cluster)
 
 
 def test_a_worker_killed_in_the_middle_costs_no_accuracy(
