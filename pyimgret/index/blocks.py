@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 _BLOCK_VALUES = 196_608
-_PARALLEL_VALUES = 2_000_000
+PARALLEL_VALUES = 2_000_000
 """Smaller products are done before a helper would have woken up."""
 
 
@@ -43,7 +43,7 @@ def in_blocks(rows: int, width: int, work: Callable[[int, int], None]) -> None:
             work(start, min(start + step, rows))
 
     helpers = []
-    if rows * width >= _PARALLEL_VALUES and _cores() > 1:
+    if rows * width >= PARALLEL_VALUES and _cores() > 1:
         helpers = [_pool(os.getpid()).submit(take) for _ in range(min(_cores() - 1, 7))]
     take()
     for helper in helpers:

@@ -90,8 +90,7 @@ class Model(Estimator):
         ------
         NotFittedError, DimensionMismatchError, ImageDecodeError
         """
-        self._check_fitted()
-        return self.activate(X, self.code_layer_, batch_size=batch_size)
+        return self._activated(self._checked_input(X), self.code_layer_, batch_size)
 
     def transform(self, X: Images) -> NDArray[np.float32]:
         """Return the codes: `encode`, under the name that a Pipeline calls."""
@@ -102,8 +101,10 @@ class Model(Estimator):
     ) -> NDArray[np.float32]:
         """Return the output of any layer, by index or name, flattened to (n, values)."""
         self._check_fitted()
-        data = self._input(X)
-        index = self._layer_index(layer)
+        return self._activated(self._input(X), self._layer_index(layer), batch_size)
+
+    def _activated(self, data: NetworkInput, index: int, batch_size: int) -> NDArray[np.float32]:
+        """Run the layers up to one that is known to exist."""
         width = self._width(index)
         return self._network.activate(data, last=index, width=width, batch_size=batch_size)
 

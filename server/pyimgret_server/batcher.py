@@ -26,7 +26,8 @@ class Batcher(Generic[Given, Made]):
     Parameters
     ----------
     compute : callable
-        From a list of requests to the list of their results.
+        From a list of requests to the list of their results; an exception among them is
+        what its request gets.
     size : int
         Most requests of a batch.
     wait : float
@@ -41,7 +42,7 @@ class Batcher(Generic[Given, Made]):
 
     def __init__(
         self,
-        compute: Callable[[list[Given]], Sequence[Made]],
+        compute: Callable[[list[Given]], Sequence[Made | Exception]],
         *,
         size: int,
         wait: float,
@@ -57,6 +58,7 @@ class Batcher(Generic[Given, Made]):
         self._waiting: deque[tuple[Given, Future[Made], float]] = deque()
         self._coming = 0
         self._closed = False
+        self._idle = False
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -76,7 +78,10 @@ class Batcher(Generic[Given, Made]):
         finally:
             with self._change:
                 self._coming -= 1
-                self._change.notify_all()
+                # NB: not for each that comes while others are waited for: to be woken costs
+                # the worker, and those who want the GIL, more than most requests do.
+                if self._ready or (self._idle and self._waiting):
+                    self._change.notify()
 
     def submit(self, given: Given) -> Future[Made]:
         """Hand a request over.
@@ -93,16 +98,22 @@ class Batcher(Generic[Given, Made]):
             if len(self._waiting) >= self._queue_size:
                 raise busy(f"{len(self._waiting)} requests wait already; try again in a second.")
             self._waiting.append((given, future, time.perf_counter()))
-            self._change.notify_all()
+            if self._ready:
+                self._change.notify()
         return future
 
     def close(self) -> None:
         """Finish what waits, then end the thread; a second call does nothing."""
         with self._change:
             self._closed = True
-            self._change.notify_all()
+            self._change.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    @property
+    def _ready(self) -> bool:
+        """Whether there is a batch for which nothing is to be waited for any more."""
+        return bool(self._waiting) and (not self._coming or len(self._waiting) >= self._size)
 
     def _work(self) -> None:
         while batch := self._next():
@@ -124,13 +135,18 @@ class Batcher(Generic[Given, Made]):
             batch[0][1].set_exception(error)
             return
         for (_, future, _), result in zip(batch, results, strict=True):
-            future.set_result(result)
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
     def _next(self) -> list[tuple[Given, Future[Made], float]]:
         """Wait for a batch; an empty one means that the worker was closed."""
         with self._change:
+            self._idle = True
             while not self._waiting and not self._closed:
                 self._change.wait()
+            self._idle = False
             self._gather()
             count = min(self._size, len(self._waiting))
             return [self._waiting.popleft() for _ in range(count)]
@@ -138,7 +154,7 @@ class Batcher(Generic[Given, Made]):
     def _gather(self) -> None:
         """Wait, for a short while, for requests that are on their way."""
         until = time.perf_counter() + self._wait
-        while self._coming and not self._closed and len(self._waiting) < self._size:
+        while self._waiting and not self._ready and not self._closed:
             left = until - time.perf_counter()
             if left <= 0:
                 return

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +44,27 @@ class Search:
         return (repr(self.where), self.exclude)
 
 
+class Picture(NamedTuple):
+    """What the network gets, since when it waits, and what is to be looked for with its vector."""
+
+    tensor: Vector
+    since: float
+    search: Search | None
+
+
+class Encoded(NamedTuple):
+    """A picture's vector, and what was found with it; nothing where nothing was looked for."""
+
+    vector: Vector
+    found: Matches
+
+
 class Engine:
     """An index and its model at work; safe for any number of threads.
+
+    The pictures of a batch are encoded and looked for by the same thread: nothing is handed
+    on in between, and a request waits, and is woken, once. Searches by vector and by key
+    have a thread of their own, so that they do not wait for a network.
 
     Parameters
     ----------
@@ -65,8 +82,8 @@ class Engine:
         # NB: more at a time than there are cores would gain nothing, and cost memory.
         self._decoding = threading.BoundedSemaphore(max(2, available_cores()))
         common: dict[str, Any] = {"size": settings.batch_size, "queue_size": settings.queue_size}
-        self._encoding: Batcher[Vector, Vector] = Batcher(
-            self._encode, wait=settings.batch_wait, name="encode",
+        self._encoding: Batcher[Picture, Encoded] = Batcher(
+            self._answer, wait=settings.batch_wait, name="encode",
             observe=metrics.batch("encode"), **common,
         )  # fmt: skip
         self._searching: Batcher[Search, Matches] = Batcher(
@@ -85,7 +102,9 @@ class Engine:
             preprocessor = self.index.encoder.preprocessor
             # NB: the service's own limit, in place of the model's.
             self._preprocessor = replace(preprocessor, max_pixels=self.settings.max_pixels)
-            self._results([self._encoding.submit(self._preprocessor(_blank()))], "encode")
+            tensor = self._preprocessor(_blank())
+            blank = Picture(tensor, time.perf_counter(), None)
+            self._results([self._encoding.submit(blank)])
         self.index.search(np.ones(self.index.dimension, dtype=np.float32), k=1)
 
     @property
@@ -117,34 +136,16 @@ class Engine:
         ProblemError
             When the index has no model, or too much waits already.
         """
-        return [_sound(vector) for vector in self._results(self._submit(images), "encode")]
+        return [encoded.vector for encoded in self._results(self._submit(images))]
 
     def search(self, search: Search) -> Matches:
         """Return the items nearest to a vector."""
-        return self._results([self._searching.submit(search)], "search")[0]
+        with self.metrics.stage("search_wait"):
+            return self._results([self._searching.submit(search)])[0]
 
     def search_image(self, image: bytes, conditions: Search) -> Matches:
-        """Return the items nearest to a picture, whose vector takes the place of the search's.
-
-        The encoding thread hands the vector on to the searching one, so that the request's
-        own thread is woken once only.
-        """
-        (encoded,) = self._submit([image])
-        found: Future[Matches] = Future()
-        began = time.perf_counter()
-
-        def hand_on(vector: Future[Vector]) -> None:
-            self.metrics.observe("encode_wait", time.perf_counter() - began)
-            with _errors_into(found):
-                search = replace(conditions, vector=_sound(vector.result()))
-                self._searching.submit(search).add_done_callback(answer)
-
-        def answer(matches: Future[Matches]) -> None:
-            with _errors_into(found):
-                found.set_result(matches.result())
-
-        encoded.add_done_callback(hand_on)
-        return self._results([found], "search")[0]
+        """Return the items nearest to a picture, whose vector takes the place of the search's."""
+        return self._results(self._submit([image], conditions))[0].found
 
     def close(self) -> None:
         """Finish what waits and close the index."""
@@ -152,13 +153,16 @@ class Engine:
         self._searching.close()
         self.index.close()
 
-    def _submit(self, images: Sequence[bytes]) -> list[Future[Vector]]:
+    def _submit(
+        self, images: Sequence[bytes], search: Search | None = None
+    ) -> list[Future[Encoded]]:
         """Decode pictures on this thread, and hand them over to be encoded."""
         self._need_model()
         with self._encoding.expecting():
             with self._decoding, self.metrics.stage("decode"):
                 tensors = [self._preprocessor(image) for image in images]
-            return [self._encoding.submit(tensor) for tensor in tensors]
+            since = time.perf_counter()
+            return [self._encoding.submit(Picture(tensor, since, search)) for tensor in tensors]
 
     def _need_model(self) -> None:
         if not self.has_model:
@@ -166,64 +170,80 @@ class Engine:
                 422, "no-model", "This index was made without a model; search by vector or key."
             )
 
-    def _results(self, futures: Sequence[Future[Made]], stage: str) -> list[Made]:
+    def _results(self, futures: Sequence[Future[Made]]) -> list[Made]:
         """Wait for results, not longer than a request may take."""
         until = time.monotonic() + self.settings.timeout
         try:
-            with self.metrics.stage(f"{stage}_wait"):
-                return [future.result(max(0.0, until - time.monotonic())) for future in futures]
+            return [future.result(max(0.0, until - time.monotonic())) for future in futures]
         except FutureTimeoutError:
             for future in futures:
                 future.cancel()
             raise busy(f"No answer within {self.settings.timeout:g} seconds; try again.") from None
 
-    def _encode(self, tensors: list[Vector]) -> Sequence[Vector]:
-        with self.metrics.stage("encode"):
-            return list(self.index.encoder.encode_tensors(np.stack(tensors)))
+    def _answer(self, pictures: list[Picture]) -> list[Encoded | Exception]:
+        """Encode pictures together, and look for what is nearest to those that want it."""
+        vectors = self._encode(pictures)
+        encoded = time.perf_counter()
+        answers = [_sound(vector) for vector in vectors]
+        wanted: dict[int, Search] = {}
+        for number, (picture, answer) in enumerate(zip(pictures, answers, strict=True)):
+            if picture.search is not None and isinstance(answer, Encoded):
+                wanted[number] = replace(picture.search, vector=answer.vector)
+        for number, found in zip(wanted, self._search(list(wanted.values())), strict=True):
+            answers[number] = (
+                found if isinstance(found, Exception) else Encoded(vectors[number], found)
+            )
+            self.metrics.observe("search_wait", time.perf_counter() - encoded)
+        return answers
 
-    def _search(self, searches: list[Search]) -> list[Matches]:
-        """Answer searches together where they have the same conditions."""
-        found: dict[int, Matches] = {}
-        numbered = sorted(enumerate(searches), key=lambda pair: repr(pair[1].conditions))
-        with self.metrics.stage("search"):
-            for _, group in groupby(numbered, key=lambda pair: pair[1].conditions):
-                members = list(group)
-                results = self._search_alike([search for _, search in members])
-                found.update({n: r for (n, _), r in zip(members, results, strict=True)})
+    def _encode(self, pictures: list[Picture]) -> Vector:
+        with self.metrics.stage("encode"):
+            vectors = self.index.encoder.encode_tensors(np.stack([one.tensor for one in pictures]))
+        now = time.perf_counter()
+        for picture in pictures:
+            self.metrics.observe("encode_wait", now - picture.since)
+        return vectors
+
+    def _search(self, searches: list[Search]) -> list[Matches | Exception]:
+        """Answer searches, together where they have the same conditions."""
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for number, search in enumerate(searches):
+            alike.setdefault(search.conditions, []).append(number)
+        found: dict[int, Matches | Exception] = {}
+        for numbers in alike.values():
+            results = self._search_alike([searches[number] for number in numbers])
+            found.update(zip(numbers, results, strict=True))
         return [found[number] for number in range(len(searches))]
 
-    def _search_alike(self, searches: list[Search]) -> list[Matches]:
+    def _search_alike(self, searches: list[Search]) -> Sequence[Matches | Exception]:
+        """Answer searches with the same conditions; what fails them does so for all of them."""
         first = searches[0]
-        results = self.index.search_batch(
-            np.stack([search.vector for search in searches if search.vector is not None]),
-            max(search.k for search in searches),
-            where=first.where,
-            exclude=first.exclude,
-        )
+        try:
+            with self.metrics.stage("search"):
+                results = self.index.search_batch(
+                    np.stack([search.vector for search in searches if search.vector is not None]),
+                    max(search.k for search in searches),
+                    where=first.where,
+                    exclude=first.exclude,
+                )
+        except Exception as error:
+            return [error] * len(searches)
         return [_narrowed(r, search) for r, search in zip(results, searches, strict=True)]
 
 
-@contextlib.contextmanager
-def _errors_into(future: Future[Any]) -> Iterator[None]:
-    """Give the block's error to a future, unless its owner has given it up."""
-    try:
-        yield
-    except BaseException as error:
-        if not isinstance(error, InvalidStateError) and not future.cancelled():
-            future.set_exception(error)
-
-
-def _sound(vector: Vector) -> Vector:
-    """Return an embedding that has a direction."""
-    if not np.isfinite(vector).all() or not vector.any():
-        raise ProblemError(
-            422, "no-embedding", "The network answers with zeros only: nothing to compare."
-        )
-    return vector
+def _sound(vector: Vector) -> Encoded | Exception:
+    """Return an embedding, nothing being found yet, or the problem that it has no direction."""
+    if np.isfinite(vector).all() and vector.any():
+        return Encoded(vector, Matches([]))
+    return ProblemError(
+        422, "no-embedding", "The network answers with zeros only: nothing to compare."
+    )
 
 
 def _narrowed(matches: Matches, search: Search) -> Matches:
     """Leave out what one search of a batch did not ask for."""
+    if search.min_score is None and len(matches) <= search.k:
+        return matches
     least = -2.0 if search.min_score is None else search.min_score
     return Matches([match for match in matches[: search.k] if match.score >= least])
 

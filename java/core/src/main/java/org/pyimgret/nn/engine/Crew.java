@@ -130,7 +130,10 @@ public final class Crew implements AutoCloseable {
     private void attempt(int number) {
         try {
             // NB: each thread of the crew has its own share: BLAS must not divide it again.
-            openblas.blas_set_num_threads(1);
+            // To set the number takes a third of a millisecond, to ask for it nothing.
+            if (openblas.blas_get_num_threads() != 1) {
+                openblas.blas_set_num_threads(1);
+            }
             task.accept(number);
         } catch (RuntimeException | Error e) {
             if (failure == null) {

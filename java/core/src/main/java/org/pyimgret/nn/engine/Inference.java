@@ -73,6 +73,10 @@ public final class Inference {
      * @param out address of rows x {@link #width} float32
      */
     public void run(List<? extends Source> sources, long rows, long out) {
+        if (blocks.stream().allMatch(b -> b.windows == null && Gemm.few(rows, b.inputs))) {
+            runFew(sources.get(0), (int) rows, out);
+            return;
+        }
         synchronized (Inference.class) {
             Crew workers = crew();
             int piece = (int) Math.max(1, Math.min(piece(), (rows + workers.size - 1) / workers.size));
@@ -86,6 +90,12 @@ public final class Inference {
             } finally {
                 layers.forEach(Layers::close);
             }
+        }
+    }
+
+    private void runFew(Source source, int rows, long out) {
+        try (Layers layers = new Layers(network, blocks, rows, Matrix.view(out, (long) rows * width(), width(), 1))) {
+            layers.take(source, 0, rows);
         }
     }
 

@@ -15,12 +15,13 @@ final class Layers implements AutoCloseable {
     private final List<Block> blocks;
 
     private final List<MapRun> maps = new ArrayList<>();
-    private final Matrix[] pictures = new Matrix[2];
+    private final List<Matrix> pictures = new ArrayList<>();
     private final int group;
     private final Matrix parameters;
     private final Matrix result;
     private final List<Affine> folded = new ArrayList<>();
     private final Matrix[] between = new Matrix[2];
+    private final Matrix memory;
     private final Matrix input;
     private final Matrix flat;
     private final float[] ours;
@@ -41,18 +42,21 @@ final class Layers implements AutoCloseable {
         parameters = Matrix.view(network.params(), 1);
         int inputs = all.get(0).values();
         int widest = blocks.stream().mapToInt(b -> b.outputs).max().orElse(1);
-        input = Matrix.allocate(piece, inputs, 1);
         group = group(convolutions, piece);
         convolutions.forEach(block -> maps.add(new MapRun(block, parameters, group)));
-        int largest = convolutions.stream().mapToInt(Block::results).max().orElse(1);
-        pictures[0] = Matrix.allocate(group, largest, 1);
-        pictures[1] = Matrix.allocate(group, largest, 1);
-        int flattened = maps.isEmpty() ? 1 : maps.get(maps.size() - 1).block.results();
-        flat = Matrix.allocate(piece, flattened, 1);
+        int largest = convolutions.stream().mapToInt(Block::results).max().orElse(0);
+        for (int i = 0; i < 2 && !maps.isEmpty(); i++) {
+            pictures.add(Matrix.allocate(group, largest, 1));
+        }
+        int flattened = maps.isEmpty() ? 0 : maps.get(maps.size() - 1).block.results();
         ours = new float[flattened];
         theirs = new float[flattened];
-        between[0] = Matrix.allocate(piece, widest, 1);
-        between[1] = Matrix.allocate(piece, widest, 1);
+        // NB: one piece of memory: to allocate costs as much as to multiply a few rows.
+        memory = Matrix.allocate(piece, inputs + flattened + 2 * widest, 1);
+        input = memory.part(0, piece, inputs);
+        flat = memory.part((long) piece * inputs, piece, flattened);
+        between[0] = memory.part((long) piece * (inputs + flattened), piece, widest);
+        between[1] = memory.part((long) piece * (inputs + flattened + widest), piece, widest);
         row = new float[widest];
         raw = new float[piece * inputs];
         blocks.forEach(block -> folded.add(new Affine(block, parameters)));
@@ -92,7 +96,11 @@ final class Layers implements AutoCloseable {
             Block block = blocks.get(k);
             boolean last = k == blocks.size() - 1;
             Matrix out = between[k % 2].as(block.outputs);
-            Gemm.forward(0, x, parameters, block.weights, out, count, 0, block.outputs);
+            if (Gemm.few(count, x.columns)) {
+                Gemm.forwardFew(x, parameters, block.weights, out, count, block.outputs);
+            } else {
+                Gemm.forward(0, x, parameters, block.weights, out, count, 0, block.outputs);
+            }
             finish(k, out, count, last ? first : -1);
             x = out;
         }
@@ -104,7 +112,7 @@ final class Layers implements AutoCloseable {
             int images = Math.min(group, count - from);
             Matrix x = input;
             for (int k = 0; k < maps.size(); k++) {
-                Matrix out = pictures[k % 2].as(maps.get(k).block.results());
+                Matrix out = pictures.get(k % 2).as(maps.get(k).block.results());
                 maps.get(k).run(x, k == 0 ? from : 0, images, out);
                 x = out;
             }
@@ -155,12 +163,8 @@ final class Layers implements AutoCloseable {
 
     @Override
     public void close() {
-        input.close();
-        flat.close();
-        pictures[0].close();
-        pictures[1].close();
+        memory.close();
+        pictures.forEach(Matrix::close);
         maps.forEach(MapRun::close);
-        between[0].close();
-        between[1].close();
     }
 }
