@@ -213,10 +213,13 @@ def describe(
     found = {}
     for part in _parts(numbers):
         marks = ",".join("?" * len(part))
-        rows = connection.execute(
-            f"SELECT number, key, id, metadata FROM items WHERE number IN ({marks})", part
-        )
-        for number, key, identifier, metadata in rows:
+        # NB: one row, for between rows the GIL is given up, and others take it for long.
+        (rows,) = connection.execute(
+            "SELECT json_group_array(json_array(number, key, id, metadata)) FROM items "
+            f"WHERE number IN ({marks})",
+            part,
+        ).fetchone()
+        for number, key, identifier, metadata in json.loads(rows):
             found[number] = (key, identifier, {} if metadata == "{}" else json.loads(metadata))
     return found
 

@@ -78,9 +78,7 @@ class Batcher(Generic[Given, Made]):
         finally:
             with self._change:
                 self._coming -= 1
-                # NB: not for each that comes while others are waited for: to be woken costs
-                # the worker, and those who want the GIL, more than most requests do.
-                if self._ready or (self._idle and self._waiting):
+                if self._ready:
                     self._change.notify()
 
     def submit(self, given: Given) -> Future[Made]:
@@ -98,7 +96,9 @@ class Batcher(Generic[Given, Made]):
             if len(self._waiting) >= self._queue_size:
                 raise busy(f"{len(self._waiting)} requests wait already; try again in a second.")
             self._waiting.append((given, future, time.perf_counter()))
-            if self._ready:
+            # NB: not for each that comes while others are waited for: to be woken costs the
+            # worker, and those who want the GIL, more than most requests do.
+            if self._ready or self._idle:
                 self._change.notify()
         return future
 

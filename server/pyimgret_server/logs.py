@@ -28,9 +28,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes a line by one call; threads that finish together do not wait for each other."""
+
+    def createLock(self) -> None:  # noqa: N802  (logging's name)
+        """Make none: a stream takes a line as a whole."""
+        self.lock = None
+
+
 def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     """Send the service's logs, and its web server's warnings, to a stream."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Handler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name, least in (("pyimgret_server", level), ("waitress", logging.ERROR)):
         logger = logging.getLogger(name)

@@ -20,7 +20,7 @@ from typing import Any
 from flask_openapi3.openapi import OpenAPI
 from waitress import create_server, wasyncore
 from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from pyimgret_server.problems import MEDIA_TYPE, ProblemError, busy
 from pyimgret_server.service import Service
@@ -30,6 +30,18 @@ _HEADERS_LIMIT = 30_000
 _IDLE_SECONDS = 60
 _CONNECTIONS = 1_000
 _DRAIN_SECONDS = 30.0
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """Sends an answer's head with its body: one packet, and the GIL given up once for it."""
+
+    def build_response_header(self) -> bytes:
+        self.channel.held = super().build_response_header()
+        return b""
+
+    def finish(self) -> None:
+        super().finish()
+        self.channel.write_held()
 
 
 class _ErrorTask(ErrorTask):  # type: ignore[misc]
@@ -47,7 +59,26 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection."""
+
+    task_class = _Task
     error_task_class = _ErrorTask
+    held = b""
+    """The head of an answer whose body has not begun."""
+
+    def write_soon(self, data: Any) -> int:
+        if not data:
+            return 0
+        if isinstance(data, bytes):
+            data, self.held = self.held + data, b""
+        self.write_held()
+        written: int = super().write_soon(data)
+        return written
+
+    def write_held(self) -> None:
+        """Send the head of an answer that has no body."""
+        held, self.held = self.held, b""
+        super().write_soon(held)
 
 
 class Server:

@@ -11,7 +11,14 @@ import pytest
 from index_fakes import unit
 
 from pyimgret.index import Index, scan
-from pyimgret.index.exact import multiply, padded, padded_width, search_batch, top_k
+from pyimgret.index.exact import (
+    multiply,
+    padded,
+    padded_width,
+    search_batch,
+    top_k,
+    top_k_together,
+)
 
 
 @pytest.fixture
@@ -45,6 +52,33 @@ def test_top_k_equals_a_full_sort(n, k):
         scores = scores.astype(np.float32)
         expected = np.lexsort((np.arange(n), -scores))[:k]
         assert np.array_equal(top_k(scores, k), expected)
+
+
+@pytest.mark.parametrize("n", [1, 100, 8193, 20000])
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_the_top_k_of_several_queries_are_those_of_each(n, k):
+    scores = np.random.default_rng(n + k).integers(-9, 9, (n, 3)).astype(np.float32)
+    scores[:, 1] = -np.inf
+    scores[: n // 2, 2] = -np.inf
+    for column, (positions, found) in zip(scores.T, top_k_together(scores, k), strict=True):
+        expected = top_k(column, k)
+        expected = expected[column[expected] > -np.inf]
+        assert np.array_equal(positions, expected)
+        assert np.array_equal(found, column[expected])
+
+
+@pytest.mark.parametrize("count", [2, 5, 32, 33])
+@pytest.mark.parametrize("n", [3, 9000, 70001])
+def test_a_few_queries_together_equal_a_full_sort(n, count):
+    rows, queries, dead = unit(n, 32), unit(count, 32, seed=1), np.array([0, 2])
+    expected = queries @ rows.T
+    expected[:, dead] = -np.inf
+    found = search_batch(rows, dead, queries, 10)
+    for row, (positions, scores) in zip(expected, found, strict=True):
+        assert not {0, 2} & set(positions.tolist())
+        best = np.sort(row[row > -np.inf])[::-1][:10]
+        assert scores == pytest.approx(best, abs=1e-6)
+        assert row[positions] == pytest.approx(best, abs=1e-6)
 
 
 def test_batches_in_blocks_equal_single_queries(monkeypatch):

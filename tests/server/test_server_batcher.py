@@ -107,6 +107,28 @@ def test_the_wait_has_an_end(make, gate):
         assert batcher.submit(1).result(5) == 2
 
 
+def test_the_wait_begins_with_the_first_request_though_others_go_on_coming(make, gate):
+    gate.set()
+    batcher, _ = make(wait=0.02)
+    with batcher.expecting():
+        with batcher.expecting():
+            first = batcher.submit(1)
+        assert first.result(5) == 2
+
+
+def test_an_exception_among_the_results_is_one_requests_own():
+    def compute(numbers):
+        return [ValueError("odd") if number % 2 else number for number in numbers]
+
+    batcher = Batcher(compute, size=8, wait=0.0, queue_size=8, name="test")
+    futures = [batcher.submit(number) for number in range(4)]
+    assert (futures[0].result(5), futures[2].result(5)) == (0, 2)
+    for odd in futures[1::2]:
+        with pytest.raises(ValueError, match="odd"):
+            odd.result(5)
+    batcher.close()
+
+
 def test_close_finishes_what_waits_and_refuses_what_is_new(make, gate):
     batcher, _ = make()
     futures = [batcher.submit(n) for n in range(12)]

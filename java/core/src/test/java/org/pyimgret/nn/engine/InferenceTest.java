@@ -42,6 +42,16 @@ class InferenceTest {
         assertClose(network.output(x, false), run(network, 5, 6, code));
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {1, 5, 31, 32, 33})
+    void fewRowsOfAWideNetworkGoThroughSomeUnitsAtATime(int rows) {
+        MultiLayerNetwork network = network(1201);
+        INDArray x = Nd4j.rand(new long[] {rows, 1201});
+        for (int to : new int[] {0, 6}) {
+            assertClose(network.feedForwardToLayer(to, x, false).get(to + 1), run(network, 0, to, x));
+        }
+    }
+
     /** Runs layers on rows, which are pictures of (height, width, channels) where their sizes are given. */
     static INDArray run(MultiLayerNetwork network, int from, int to, INDArray input, int... picture) {
         Inference inference = Inference.of(network, from, to, picture).orElseThrow();
@@ -84,10 +94,15 @@ class InferenceTest {
     }
 
     private static MultiLayerNetwork network() {
-        MultiLayerNetwork network = NetworkFactory.create(Json.parse(SETTINGS.replace('\'', '"')));
+        return network(30);
+    }
+
+    private static MultiLayerNetwork network(int inputs) {
+        String settings = SETTINGS.replace("'size': 30", "'size': " + inputs).replace('\'', '"');
+        MultiLayerNetwork network = NetworkFactory.create(Json.parse(settings));
         Nd4j.getRandom().setSeed(11);
         for (int i = 0; i < 3; i++) {
-            network.fit(Nd4j.rand(new long[] {50, 30}), Nd4j.rand(new long[] {50, 9}));
+            network.fit(Nd4j.rand(new long[] {50, inputs}), Nd4j.rand(new long[] {50, 9}));
         }
         return network;
     }
