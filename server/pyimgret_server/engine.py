@@ -45,9 +45,9 @@ class Search:
 
 
 class Picture(NamedTuple):
-    """What the network gets, since when it waits, and what is to be looked for with its vector."""
+    """Pixels of the network's size, since when they wait, and what is looked for with them."""
 
-    tensor: Vector
+    pixels: NDArray[np.uint8]
     since: float
     search: Search | None
 
@@ -102,8 +102,7 @@ class Engine:
             preprocessor = self.index.encoder.preprocessor
             # NB: the service's own limit, in place of the model's.
             self._preprocessor = replace(preprocessor, max_pixels=self.settings.max_pixels)
-            tensor = self._preprocessor(_blank())
-            blank = Picture(tensor, time.perf_counter(), None)
+            blank = Picture(self._preprocessor.pixels(_blank()), time.perf_counter(), None)
             self._results([self._encoding.submit(blank)])
         self.index.search(np.ones(self.index.dimension, dtype=np.float32), k=1)
 
@@ -160,9 +159,9 @@ class Engine:
         self._need_model()
         with self._encoding.expecting():
             with self._decoding, self.metrics.stage("decode"):
-                tensors = [self._preprocessor(image) for image in images]
+                decoded = [self._preprocessor.pixels(image) for image in images]
             since = time.perf_counter()
-            return [self._encoding.submit(Picture(tensor, since, search)) for tensor in tensors]
+            return [self._encoding.submit(Picture(pixels, since, search)) for pixels in decoded]
 
     def _need_model(self) -> None:
         if not self.has_model:
@@ -198,7 +197,8 @@ class Engine:
 
     def _encode(self, pictures: list[Picture]) -> Vector:
         with self.metrics.stage("encode"):
-            vectors = self.index.encoder.encode_tensors(np.stack([one.tensor for one in pictures]))
+            # NB: bytes, which the encoder scales; as numbers they would be four times as many.
+            vectors = self.index.encoder.encode(np.stack([one.pixels for one in pictures]))
         now = time.perf_counter()
         for picture in pictures:
             self.metrics.observe("encode_wait", now - picture.since)
