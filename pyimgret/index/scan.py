@@ -21,7 +21,15 @@ from pyimgret.index import items
 from pyimgret.index.arrays import Array, Floats, Numbers
 from pyimgret.index.cachefile import CacheFile, Layout
 from pyimgret.index.database import identity_of
-from pyimgret.index.exact import Found, merge, padded, search_batch, search_pieces
+from pyimgret.index.exact import (
+    Found,
+    few,
+    merge,
+    padded,
+    search_batch,
+    search_few,
+    search_pieces,
+)
 
 _FLUSH_ROWS = 16_384
 """So many rows in memory are moved to the file."""
@@ -234,8 +242,9 @@ def search_parts(
     allowed : ndarray of int, optional
         Only these numbers count; ascending.
     """
-    if len(queries) == 1 and allowed is None and parts:
-        return [_search_one(parts, queries[0], k)]
+    rows = sum(len(part.numbers) for part in parts)
+    if allowed is None and parts and few(len(queries), rows):
+        return _search_all(parts, queries, k)
     found = [_search_part(part, queries, k, allowed) for part in parts]
     if not found:
         nothing = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
@@ -243,16 +252,25 @@ def search_parts(
     return [merge(list(of_query), k) for of_query in zip(*found, strict=True)]
 
 
-def _search_one(parts: Sequence[Part], query: Floats, k: int) -> Found:
+def _search_all(parts: Sequence[Part], queries: Floats, k: int) -> list[Found]:
     """Search all parts at once: the k greatest are picked once, not in each part."""
-    query = padded(query, parts[0].columns["vectors"].shape[1])
-    positions, scores = search_pieces([(p.columns["vectors"], p.dead) for p in parts], query, k)
+    queries = padded(queries, parts[0].columns["vectors"].shape[1])
+    pieces = [(part.columns["vectors"], part.dead) for part in parts]
+    if len(queries) == 1:
+        found = [search_pieces(pieces, queries[0], k)]
+    else:
+        found = search_few(pieces, queries, k)
+    return [(_numbers_at(parts, positions), scores) for positions, scores in found]
+
+
+def _numbers_at(parts: Sequence[Part], positions: Numbers) -> Numbers:
+    """Return the numbers of the items at positions that are counted through all parts."""
     numbers, start = np.empty(len(positions), dtype=np.int64), 0
     for part in parts:
         here = (positions >= start) & (positions < start + len(part.numbers))
         numbers[here] = part.numbers[positions[here] - start]
         start += len(part.numbers)
-    return numbers, scores
+    return numbers
 
 
 def _search_part(part: Part, queries: Floats, k: int, allowed: Numbers | None) -> list[Found]:

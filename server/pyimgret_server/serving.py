@@ -73,7 +73,20 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             data, self.held = self.held + data, b""
         self.write_held()
         written: int = super().write_soon(data)
+        if self.total_outbufs_len:
+            self.server.pull_trigger()
         return written
+
+    def writable(self) -> bool:
+        """Say whether the server's loop has to send.
+
+        While a thread sends, it has not; Waitress would say so, and ask again and again, with
+        the GIL that the thread is waiting for.
+        """
+        if not self.outbuf_lock.acquire(blocking=False):
+            return False
+        self.outbuf_lock.release()
+        return bool(super().writable())
 
     def write_held(self) -> None:
         """Send the head of an answer that has no body."""
