@@ -58,13 +58,57 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
+class _Reserved:
+    """A connection's server, whose loop it wakes only when it has to."""
+
+    def __init__(self, server: Any, channel: _Channel) -> None:
+        self._server = server
+        self._channel = channel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    def pull_trigger(self) -> None:
+        if self._channel.busy:
+            # NB: the loop looks anew at what came early, and finds no request in its way.
+            self._channel.early = False
+            self._server.pull_trigger()
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection."""
+    """A connection; it wakes the server's loop only when there is something for it to do.
+
+    Waitress does not look at a connection while its request is worked on, and so has to wake
+    the loop after each answer. Here the loop goes on looking, leaves what comes early where
+    it is, and notes that it must be woken.
+    """
 
     task_class = _Task
     error_task_class = _ErrorTask
     held = b""
     """The head of an answer whose body has not begun."""
+    early = False
+    """Whether something came, or the client went, while a request was worked on."""
+
+    def __init__(self, server: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(server, *arguments, **options)
+        self.server = _Reserved(server, self)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to send, to close, or to read later."""
+        return bool(
+            self.early or self.total_outbufs_len or self.will_close or self.close_when_flushed
+        )
+
+    def readable(self) -> bool:
+        return not self.busy
+
+    def handle_read(self) -> None:
+        with self.requests_lock:
+            self.early = bool(self.requests)
+        if not self.early:
+            super().handle_read()
 
     def write_soon(self, data: Any) -> int:
         if not data:

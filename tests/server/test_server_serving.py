@@ -114,6 +114,66 @@ def test_dropped_connections_leave_nothing_behind(live, encoder):
     assert threading.active_count() <= threads
 
 
+def asked(encoder) -> bytes:
+    """Return the bytes of a search by picture, which waits at the encoder's gate."""
+    encoder.gate.clear()
+    body = json.dumps({"image": base64.b64encode(png(pictures(1)[0])).decode()}).encode()
+    head = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def read_until(connection: socket.socket, answers: int) -> bytes:
+    received = b""
+    while received.count(b"HTTP/1.1 200") < answers or not received.endswith(b"}"):
+        data = connection.recv(65536)
+        assert data, received
+        received += data
+    return received
+
+
+def test_a_request_that_comes_before_the_last_is_answered_is_answered_next(live, encoder):
+    request = asked(encoder)
+    with connect(live) as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            time.sleep(0.1)
+        encoder.gate.set()
+        assert read_until(connection, 3).count(b'"took_ms"') == 3
+        connection.sendall(request)
+        assert read_until(connection, 1).count(b'"took_ms"') == 1
+
+
+def test_a_client_that_sends_no_more_is_answered(live, encoder):
+    request = asked(encoder)
+    threading.Timer(0.3, encoder.gate.set).start()
+    assert b'"took_ms"' in raw(live, request)
+
+
+def test_a_head_without_a_body_is_sent(live):
+    head = b"HEAD /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = raw(live, head)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_an_answer_larger_than_the_sockets_buffers_comes_whole(make_app):
+    body = {"images": [base64.b64encode(png(pictures(1)[0])).decode()] * 3000}
+    content = json.dumps(body).encode()
+    head = b"POST /v1/embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(content)
+    with served(make_app(max_images=3000, queue_size=3000)) as address, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        host, port = address.removeprefix("http://").split(":")
+        client.connect((host, int(port)))
+        client.sendall(head + content)
+        time.sleep(0.5)  # the answer fills all buffers meanwhile
+        received = bytearray()
+        while data := client.recv(65536):
+            received += data
+    assert len(json.loads(received.partition(b"\r\n\r\n")[2])["vectors"]) == 3000
+
+
 def test_a_flood_is_shed_with_503_and_served_afterwards(make_app, encoder):
     app = make_app(threads=2, queue_size=4, batch_size=4)
     with served(app) as address:
