@@ -69,7 +69,7 @@ class _Reserved:
         return getattr(self._server, name)
 
     def pull_trigger(self) -> None:
-        if self._channel.busy:
+        if self._channel.busy or not self._channel.watched:
             # NB: the loop looks anew at what came early, and finds no request in its way.
             self._channel.early = False
             self._server.pull_trigger()
@@ -89,6 +89,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     """The head of an answer whose body has not begun."""
     early = False
     """Whether something came, or the client went, while a request was worked on."""
+    watched = False
+    """Whether the loop waits for what this client sends."""
 
     def __init__(self, server: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(server, *arguments, **options)
@@ -102,7 +104,10 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         )
 
     def readable(self) -> bool:
-        return not self.busy
+        # NB: false first: a thread that becomes ready meanwhile wakes the loop once too often.
+        self.watched = False
+        self.watched = not self.busy
+        return self.watched
 
     def handle_read(self) -> None:
         with self.requests_lock:

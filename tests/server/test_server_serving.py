@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from server_fakes import pictures, png, served
@@ -22,6 +23,7 @@ from server_process import Process
 
 from pyimgret.index import Index
 from pyimgret_server.keys import make_key
+from pyimgret_server.serving import _Channel, _Reserved
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def asked(encoder) -> bytes:
 
 def read_until(connection: socket.socket, answers: int) -> bytes:
     received = b""
-    while received.count(b"HTTP/1.1 200") < answers or not received.endswith(b"}"):
+    while received.count(b"HTTP/1.1 200") < answers or not received.rstrip().endswith(b"}"):
         data = connection.recv(65536)
         assert data, received
         received += data
@@ -141,6 +143,35 @@ def test_a_request_that_comes_before_the_last_is_answered_is_answered_next(live,
         assert read_until(connection, 3).count(b'"took_ms"') == 3
         connection.sendall(request)
         assert read_until(connection, 1).count(b'"took_ms"') == 1
+
+
+def test_the_loop_is_woken_for_the_next_request_of_a_connection(live):
+    # NB: a loop that is not woken looks again after a second, or when another client comes.
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    def waits() -> float:
+        began = time.monotonic()
+        connection.sendall(request)
+        read_until(connection, 1)
+        return time.monotonic() - began
+
+    with connect(live) as connection:
+        slow = [seconds for seconds in (waits() for _ in range(500)) if seconds > 0.9]
+    assert len(slow) <= 2
+
+
+def test_a_loop_that_does_not_watch_a_connection_is_woken_for_it():
+    woken = []
+    channel = _Channel.__new__(_Channel)
+    channel.total_outbufs_len, channel.will_close, channel.close_when_flushed = 1, False, False
+    server = _Reserved(SimpleNamespace(pull_trigger=lambda: woken.append(True)), channel)
+    assert not channel.readable()  # asked while a thread sends
+    channel.total_outbufs_len = 0
+    server.pull_trigger()
+    assert len(woken) == 1
+    assert channel.readable()
+    server.pull_trigger()
+    assert len(woken) == 1
 
 
 def test_a_client_that_sends_no_more_is_answered(live, encoder):
