@@ -112,7 +112,8 @@ class Engine:
         if not self.has_model:
             return ""
         encoder = self.index.encoder
-        return type(getattr(encoder, "model", encoder)).__name__
+        model = getattr(encoder, "model", None)
+        return type(encoder if model is None else model).__name__
 
     def checked(self, image: bytes) -> bytes:
         """Return a picture that may be decoded: one that is not too large.
