@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pyimgret.exceptions import IndexStoreError
 from pyimgret.index.items import vectors_of
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ Kind = Literal["exact", "int8", "binary", "hnsw"]
 Method = Literal["auto", "exact", "int8", "binary", "hnsw"]
 
 KINDS: tuple[Kind, ...] = ("exact", "int8", "binary", "hnsw")
+METHODS: tuple[Method, ...] = ("auto", *KINDS)
 
 
 def check_method(method: str) -> None:
     """Refuse the name of a method that there is not."""
-    if method not in ("auto", *KINDS):
+    if method not in METHODS:
         raise ValueError(f"{method!r} is no method; choose auto or one of {', '.join(KINDS)}.")
 
 
@@ -53,7 +55,13 @@ def build(
             return {"kind": kind, "count": header.count}
         rows = {"exact": searcher.rows, "int8": searcher.int8.rows}.get(kind)
         rows = rows or searcher.hamming.rows(connection)
-        return {"kind": kind, "written": rows.flush(connection), "count": len(index)}
+        if not rows.flush(connection):
+            raise IndexStoreError(
+                f"Cannot write the cache {kind!r} in {index.directory / 'cache'}: the disk is "
+                "full, the folder read-only, or another process is writing it. Nothing that was "
+                "stored is lost, and searches work without; make room and repeat it."
+            )
+        return {"kind": kind, "written": True, "count": len(index)}
 
 
 def recall_check(

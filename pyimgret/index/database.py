@@ -8,6 +8,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import schema
@@ -19,15 +21,34 @@ Identity = tuple[int, int, int]
 """The process, and device and inode of the database's file."""
 
 
+class State(NamedTuple):
+    """How far the database is: its revision, and since when its log of removals is whole."""
+
+    revision: int
+    log_start: int
+
+
 class _Connection(sqlite3.Connection):
-    """A connection that knows which file it was opened on."""
+    """A connection that knows which file it was opened on, and what it sees of it."""
 
     identity: Identity | None = None
+    reading = False
+    state: State | None = None
 
 
 def identity_of(connection: sqlite3.Connection) -> Identity | None:
     """Return what tells two databases apart that were at the same place, one after another."""
     return connection.identity if isinstance(connection, _Connection) else None
+
+
+def state_of(connection: sqlite3.Connection) -> State:
+    """Return the state that a transaction sees; in one that reads it is asked for once."""
+    known = connection.state if isinstance(connection, _Connection) else None
+    if known is None:
+        known = State(*connection.execute("SELECT revision, log_start FROM state").fetchone())
+        if isinstance(connection, _Connection) and connection.reading:
+            connection.state = known
+    return known
 
 
 class Database:
@@ -48,19 +69,13 @@ class Database:
         self.path = directory / FILE
         self.timeout = timeout
         self._lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[_Connection] = []
         self._identity: Identity | None = None
         self._immutable = False
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Reading:
         """Give a connection whose statements all see the same state."""
-        with translated(self.path), self._borrow() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.rollback()
+        return Reading(self)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -101,14 +116,9 @@ class Database:
             connection.close()
 
     @contextlib.contextmanager
-    def _borrow(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that belongs to this process and to the file now in place."""
-        identity = self._current()
-        with self._lock:
-            if identity != self._identity:
-                self._forget(identity)
-            connection = self._idle.pop() if self._idle else None
-        connection = connection or self._connect(identity)
+    def _borrow(self) -> Iterator[_Connection]:
+        """Lend a connection for the body of a ``with``."""
+        connection = self.lend()
         healthy = True
         try:
             yield connection
@@ -116,14 +126,24 @@ class Database:
             healthy = False
             raise
         finally:
-            self._take_back(connection, identity if healthy else None)
+            self.take_back(connection, healthy=healthy)
 
-    def _take_back(self, connection: sqlite3.Connection, identity: Identity | None) -> None:
-        """Keep a connection for the next borrower, or close it when it serves no more."""
+    def lend(self) -> _Connection:
+        """Return a connection that belongs to this process and to the file now in place."""
+        identity = self._current()
         with self._lock:
-            if identity is not None and identity == self._identity:
-                self._idle.append(connection)
-                return
+            if identity != self._identity:
+                self._forget(identity)
+            connection = self._idle.pop() if self._idle else None
+        return connection or self._connect(identity)
+
+    def take_back(self, connection: _Connection, *, healthy: bool) -> None:
+        """Keep a connection for the next borrower, or close it when it serves no more."""
+        if healthy:
+            with self._lock:
+                if connection.identity == self._identity:
+                    self._idle.append(connection)
+                    return
         connection.close()
 
     def _current(self) -> Identity:
@@ -148,7 +168,7 @@ class Database:
         self._idle = []
         self._identity = identity
 
-    def _connect(self, identity: Identity) -> sqlite3.Connection:
+    def _connect(self, identity: Identity) -> _Connection:
         """Open a connection; a published copy is opened without any locking."""
         published = self._is_published()
         mode = "mode=ro&immutable=1" if published else "mode=rw"
@@ -184,6 +204,46 @@ class Database:
             header = file.read(20)
         # NB: bytes 18 and 19 of an SQLite file are 2 in WAL mode, 1 otherwise.
         return header[:15] == b"SQLite format 3" and header[18:20] == b"\x01\x01"
+
+
+class Reading(contextlib.AbstractContextManager[sqlite3.Connection]):
+    """A transaction that only reads.
+
+    A class and no generator, because its steps are a part of every search that is felt.
+    """
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        """Begin: what follows sees one state."""
+        try:
+            self._connection = connection = self._database.lend()
+            self._connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise IndexStoreError(_explain(self._database.path, error)) from error
+        connection.reading = True
+        return connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End; an error of SQLite becomes an `IndexStoreError`."""
+        connection = self._connection
+        connection.reading, connection.state = False, None
+        failed = error if isinstance(error, sqlite3.Error) else None
+        try:
+            connection.rollback()
+        except sqlite3.Error as ending:
+            failed = failed or ending
+        self._database.take_back(connection, healthy=failed is None)
+        if failed is not None:
+            raise IndexStoreError(_explain(self._database.path, failed)) from failed
 
 
 def initialise(connection: sqlite3.Connection) -> None:

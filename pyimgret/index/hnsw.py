@@ -26,9 +26,11 @@ from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import items
 from pyimgret.index.arrays import Floats, Numbers
 from pyimgret.index.cachefile import Layout
-from pyimgret.index.database import identity_of
+from pyimgret.index.database import identity_of, state_of
+from pyimgret.index.diskerrors import not_written
 from pyimgret.index.exact import Found, merge
 from pyimgret.index.keys import new_uuid
+from pyimgret.index.locality import nearby_order
 from pyimgret.index.scan import RowCache, StaleSnapshotError, search_parts
 
 _HEADER = "hnsw.json"
@@ -110,7 +112,11 @@ class Graph:
             graph.add(vectors)
             known.append(np.array(numbers, dtype="<i8"))
             progress(graph.ntotal, total)
-        return self._keep(connection, graph, np.concatenate(known), connectivity, expansion)
+        all_numbers = np.concatenate(known)
+        # NB: added in another order than that of the keys, clusters would lack links.
+        order = nearby_order(_stored(graph))
+        graph.permute_entries(order)
+        return self._keep(connection, graph, all_numbers[order], connectivity, expansion)
 
     def find(
         self, connection: sqlite3.Connection, queries: Floats, k: int, *, unwanted: Numbers
@@ -119,12 +125,14 @@ class Graph:
         loaded = self._current(connection)
         if loaded is None:
             return None
-        parts = [part.without(unwanted) for part in loaded.tail.snapshot(connection)]
-        newer = search_parts(parts, queries, k)
-        hidden = loaded.dead(connection)
+        parts, hidden = loaded.tail.snapshot(connection), loaded.dead(connection)
         if len(unwanted):
+            parts = [part.without(unwanted) for part in parts]
             hidden = np.union1d(hidden, unwanted)
         older = [loaded.nearest(query, k, hidden) for query in queries]
+        if not parts:
+            return older
+        newer = search_parts(parts, queries, k)
         return [merge([old, new], k) for old, new in zip(older, newer, strict=True)]
 
     def discard(self) -> None:
@@ -150,9 +158,9 @@ class Graph:
     ) -> GraphHeader:
         """Write the graph and its header, and delete older ones."""
         uuid = connection.execute("SELECT value FROM meta WHERE name = 'uuid'").fetchone()[0]
-        birth = connection.execute("SELECT revision FROM state").fetchone()[0]
+        birth = state_of(connection).revision
         generation = new_uuid()[:12]
-        last = int(numbers[-1]) if len(numbers) else 0
+        last = int(numbers.max()) if len(numbers) else 0
         try:
             self.folder.mkdir(exist_ok=True)
             import_faiss().write_index(graph, os.fspath(self.paths(generation)[0]))
@@ -162,11 +170,16 @@ class Graph:
                 self._sum(generation),
             )  # fmt: skip
             temporary = self.folder / f"hnsw.{os.getpid()}.tmp"
-            temporary.write_text(json.dumps(asdict(header)))
-            temporary.replace(self.header_path)
+            try:
+                temporary.write_text(json.dumps(asdict(header)))
+                temporary.replace(self.header_path)
+            finally:
+                temporary.unlink(missing_ok=True)
         except (OSError, RuntimeError) as error:
-            self._remove_all_but("")
-            raise IndexStoreError(f"The graph could not be written: {error}.") from error
+            # NB: an older graph goes on serving.
+            older = self.header()
+            self._remove_all_but(older.generation if older else "")
+            raise not_written("the graph", error) from error
         self._remove_all_but(generation)
         return header
 
@@ -190,7 +203,7 @@ class Graph:
             loaded = self._loaded
         if loaded is None:
             return None
-        revision, log_start = connection.execute("SELECT revision, log_start FROM state").fetchone()
+        revision, log_start = state_of(connection)
         if loaded.header.birth > revision:
             raise StaleSnapshotError
         return loaded if loaded.header.birth >= log_start else None
@@ -207,6 +220,7 @@ class Graph:
         faiss = import_faiss()
         path, numbers_path = self.paths(header.generation)
         graph = faiss.read_index(os.fspath(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
+        graph.hnsw.efSearch = header.expansion
         numbers = np.fromfile(numbers_path, dtype="<i8")
         layout = Layout("tail", {"vectors": ("<f4", self.dimension)})
         tail = RowCache(
@@ -240,7 +254,7 @@ class _Loaded:
 
     def dead(self, connection: sqlite3.Connection) -> Numbers:
         """Return the numbers in the graph that were deleted since it was built."""
-        revision = connection.execute("SELECT revision FROM state").fetchone()[0]
+        revision = state_of(connection).revision
         known = self._dead
         if known[0] != revision:
             rows = connection.execute(
@@ -256,20 +270,46 @@ class _Loaded:
         wanted = k
         while True:
             wanted = min(wanted, self.header.count)
-            if wanted == 0:
-                return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-            parameters = import_faiss().SearchParametersHNSW(
-                efSearch=max(self.header.expansion, wanted)
-            )
-            found, places = self._graph.search(query[None], wanted, params=parameters)
-            reached = places[0] >= 0
-            numbers, scores = self._numbers[places[0][reached]], found[0][reached]
+            places, scores = self._ask(query, wanted)
+            numbers = self._numbers[places]
             if len(hidden):
                 keep = ~np.isin(numbers, hidden)
                 numbers, scores = numbers[keep], scores[keep]
             if len(numbers) >= k or wanted >= self.header.count:
                 return numbers[:k], scores[:k]
             wanted = 2 * wanted + 16
+
+    def _ask(self, query: Floats, wanted: int) -> Found:
+        """Return the places in the graph, and the scores, of the nearest."""
+        scores, places = np.empty(wanted, dtype=np.float32), np.empty(wanted, dtype=np.int64)
+        if wanted == 0:
+            return places, scores
+        pointer, query = import_faiss().swig_ptr, np.ascontiguousarray(query, dtype=np.float32)
+        # NB: search() would check and allocate again what is known and there.
+        self._graph.search_c(
+            1, pointer(query), wanted, pointer(scores), pointer(places), self._parameters(wanted)
+        )
+        if places[-1] >= 0:
+            return places, scores
+        return places[places >= 0], scores[places >= 0]
+
+    def _parameters(self, wanted: int) -> Any:
+        """Return the width of the search as faiss takes it; None for that of the graph."""
+        if wanted <= self.header.expansion:
+            return None
+        return import_faiss().SearchParametersHNSW(efSearch=wanted)
+
+
+def _stored(graph: Any) -> Floats:
+    """Return the vectors that a graph holds, without a copy."""
+    faiss = import_faiss()
+    if graph.ntotal == 0:
+        return np.empty((0, graph.d), dtype=np.float32)
+    values = faiss.rev_swig_ptr(
+        faiss.downcast_index(graph.storage).get_xb(), graph.ntotal * graph.d
+    )
+    rows: Floats = values.reshape(graph.ntotal, graph.d)
+    return rows
 
 
 def _file_sum(path: Path) -> int:

@@ -7,13 +7,16 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from pyimgret.exceptions import IndexStoreError, KeyNotFoundError
 from pyimgret.index.arrays import Floats
 from pyimgret.index.keys import new_ids
+
+Described: TypeAlias = tuple[str, str, str, int]
+"""Key, opaque id, metadata as the JSON text that is stored, and number."""
 
 _PAGE = 8192
 _VARIABLES = 30_000
@@ -164,10 +167,24 @@ def ids(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def from_json(text: str, key: str) -> dict[str, Any]:
+    """Return the metadata of a stored text, or raise when it was damaged."""
+    if text == "{}":
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise IndexStoreError(
+            f"The metadata of {key!r} is damaged ({error}): set it anew with Index.update; "
+            "'pyimgret index check' lists all."
+        ) from error
+    return found
+
+
 def metadata(connection: sqlite3.Connection, key: str) -> dict[str, Any]:
     """Return the metadata of a key; empty when there is no such key."""
     row = connection.execute("SELECT metadata FROM items WHERE key = ?", (key,)).fetchone()
-    return {} if row is None else json.loads(row[0])
+    return {} if row is None else from_json(row[0], key)
 
 
 def set_metadata(connection: sqlite3.Connection, key: str, text: str) -> None:
@@ -203,24 +220,22 @@ def get(connection: sqlite3.Connection, key: str, *, by: str = "key") -> Item:
     if row is None:
         raise no_such_key(key, by=by)
     source = None if row[5] is None else Source(*row[5:10])
-    return Item(row[0], row[1], checked_vector(row[2], row[3], row[0]), json.loads(row[4]), source)
+    vector = checked_vector(row[2], row[3], row[0])
+    return Item(row[0], row[1], vector, from_json(row[4], row[0]), source)
 
 
-def describe(
-    connection: sqlite3.Connection, numbers: Sequence[int]
-) -> dict[int, tuple[str, str, dict[str, Any]]]:
+def describe(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Described]:
     """Return key, id and metadata of each of these numbers."""
-    found = {}
+    found: dict[int, Described] = {}
     for part in _parts(numbers):
         marks = ",".join("?" * len(part))
         # NB: one row, for between rows the GIL is given up, and others take it for long.
         (rows,) = connection.execute(
-            "SELECT json_group_array(json_array(number, key, id, metadata)) FROM items "
+            "SELECT json_group_array(json_array(key, id, metadata, number)) FROM items "
             f"WHERE number IN ({marks})",
             part,
         ).fetchone()
-        for number, key, identifier, metadata in json.loads(rows):
-            found[number] = (key, identifier, {} if metadata == "{}" else json.loads(metadata))
+        found |= {row[3]: tuple(row) for row in json.loads(rows)}
     return found
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
+from pyimgret.index.items import Described, from_json
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -52,17 +54,44 @@ class Matches(Sequence[Match]):
     (['a.png', 'b.png'], 0.9, 2)
     """
 
-    def __init__(self, matches: Sequence[Match]) -> None:
-        self._matches = tuple(matches)
+    def __init__(self, matches: Sequence[Match] = ()) -> None:
+        self._made: tuple[Match, ...] | None = tuple(matches)
+        self._rows: Sequence[Described] = ()
+        self._scores: Sequence[float] = ()
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Described], scores: Sequence[float]) -> Matches:
+        """Return matches of what the database held at one moment.
+
+        Everything is there already, so no later change shows; only the objects, and their
+        metadata from its JSON, are made when they are first looked at.
+        """
+        made = cls()
+        made._made, made._rows, made._scores = None, rows, scores
+        return made
+
+    @property
+    def _matches(self) -> tuple[Match, ...]:
+        if self._made is None:
+            pairs = enumerate(zip(self._rows, self._scores, strict=True), 1)
+            self._made = tuple(
+                Match(key, score, from_json(text, key), identifier, rank)
+                for rank, ((key, identifier, text, _), score) in pairs
+            )
+        return self._made
 
     @property
     def keys(self) -> list[str]:
         """The keys, best first."""
+        if self._made is None:
+            return [row[0] for row in self._rows]
         return [match.key for match in self._matches]
 
     @property
     def scores(self) -> list[float]:
         """The scores, best first."""
+        if self._made is None:
+            return list(self._scores)
         return [match.score for match in self._matches]
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,7 +108,7 @@ class Matches(Sequence[Match]):
         return self._matches[index]
 
     def __len__(self) -> int:
-        return len(self._matches)
+        return len(self._rows) if self._made is None else len(self._made)
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self._matches)

@@ -123,8 +123,8 @@ class MilvusIndex:
                 rows = (known[number] for number in numbers)
                 made._upsert(
                     [
-                        _entity(key, identifier, vector, metadata)
-                        for (key, identifier, metadata), vector in zip(rows, vectors, strict=True)
+                        _entity(key, identifier, vector, items.from_json(text, key))
+                        for (key, identifier, text, _), vector in zip(rows, vectors, strict=True)
                     ]
                 )
         return made

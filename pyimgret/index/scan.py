@@ -20,7 +20,7 @@ import numpy as np
 from pyimgret.index import items
 from pyimgret.index.arrays import Array, Floats, Numbers
 from pyimgret.index.cachefile import CacheFile, Layout
-from pyimgret.index.database import identity_of
+from pyimgret.index.database import identity_of, state_of
 from pyimgret.index.exact import (
     Found,
     few,
@@ -132,8 +132,7 @@ class RowCache:
             When another thread or process has brought the cache further than this
             transaction.
         """
-        row = connection.execute("SELECT revision, log_start FROM state").fetchone()
-        revision, log_start = int(row[0]), int(row[1])
+        revision, log_start = state_of(connection)
         state = self._state
         if (identity_of(connection), revision) == state[:2]:
             return state[2]

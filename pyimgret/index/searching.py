@@ -21,7 +21,7 @@ from pyimgret.index.filtersql import matching
 from pyimgret.index.hamming import HammingScan
 from pyimgret.index.hnsw import Graph
 from pyimgret.index.int8scan import Int8Scan
-from pyimgret.index.matches import Match, Matches
+from pyimgret.index.matches import Matches
 from pyimgret.index.scan import RowCache, StaleSnapshotError, search_parts
 
 _RETRIES = 20
@@ -97,7 +97,7 @@ class Searcher:
             return self.int8.find(connection, queries, k, allowed=allowed, unwanted=unwanted)
         if allowed is None and method == "binary":
             return self.hamming.find(connection, queries, k, unwanted=unwanted)
-        if allowed is None and (method == "hnsw" or (method == "auto" and self.graph.exists())):
+        if allowed is None and method in ("hnsw", "auto"):
             found = self.graph.find(connection, queries, k, unwanted=unwanted)
             if found is not None:
                 return found
@@ -124,21 +124,12 @@ def _described(
     """Return matches with keys and metadata, those below the threshold left out."""
     if min_score is not None:
         found = [(n[s >= min_score], s[s >= min_score]) for n, s in found]
-    wanted = {number for numbers, _ in found for number in numbers.tolist()}
-    known = items.describe(connection, sorted(wanted))
-    return [_matches(known, numbers, scores) for numbers, scores in found]
-
-
-def _matches(
-    known: dict[int, tuple[str, str, dict[str, object]]], numbers: Numbers, scores: Floats
-) -> Matches:
-    clipped = [min(1.0, max(-1.0, score)) for score in scores.tolist()]
-    rows = [known[number] for number in numbers.tolist()]
-    return Matches(
-        [
-            Match(key, score, metadata, identifier, rank)
-            for rank, ((key, identifier, metadata), score) in enumerate(
-                zip(rows, clipped, strict=True), 1
-            )
-        ]
-    )
+    listed = [numbers.tolist() for numbers, _ in found]
+    known = items.describe(connection, sorted({number for one in listed for number in one}))
+    return [
+        Matches.of_rows(
+            [known[number] for number in numbers],
+            [min(1.0, max(-1.0, score)) for score in scores.tolist()],
+        )
+        for numbers, (_, scores) in zip(listed, found, strict=True)
+    ]

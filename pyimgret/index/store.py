@@ -315,7 +315,7 @@ class Index(Maintenance):
             k,
             where=parse(where),
             min_score=min_score,
-            exclude=as_list(exclude),
+            exclude=as_list(exclude) if exclude else (),
             method=method,
         )
 

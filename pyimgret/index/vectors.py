@@ -19,7 +19,7 @@ def is_vectors(value: Any) -> bool:
     (True, False, False)
     """
     if isinstance(value, np.ndarray):
-        return bool(np.issubdtype(value.dtype, np.floating)) and value.ndim <= 2
+        return value.dtype.kind == "f" and value.ndim <= 2
     if not isinstance(value, (list, tuple)) or not value:
         return False
     if isinstance(value[0], np.ndarray):
