@@ -146,13 +146,15 @@ class CacheFile:
         if header is None:
             header = {"format": _FORMAT, "uuid": uuid, "generation": new_uuid()[:12], "count": 0}
             header |= {"birth": revision, "sums": dict.fromkeys(self.layout.all_columns(), 0)}
-        for part in parts:
-            self._write_rows(header, part)
-        header["revision"] = revision
-        self._write_header(header)
-        for path in self.orphans():
-            with contextlib.suppress(OSError):
-                path.unlink()
+        try:
+            for part in parts:
+                self._write_rows(header, part)
+            header["revision"] = revision
+            self._write_header(header)
+        finally:
+            for path in self.orphans():
+                with contextlib.suppress(OSError):
+                    path.unlink()
         return self._map(header)
 
     def _write_rows(self, header: dict[str, Any], part: Part) -> None:
@@ -171,8 +173,11 @@ class CacheFile:
     def _write_header(self, header: dict[str, Any]) -> None:
         """Replace the header in one step."""
         temporary = self.header_path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(header))
-        temporary.replace(self.header_path)
+        try:
+            temporary.write_text(json.dumps(header))
+            temporary.replace(self.header_path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _read_header(self) -> dict[str, Any] | None:
         try:

@@ -16,6 +16,7 @@ from pyimgret.exceptions import DimensionMismatchError, IndexStoreError, ModelMi
 from pyimgret.index import items
 from pyimgret.index.adding import Adder
 from pyimgret.index.arrays import Floats
+from pyimgret.index.diskerrors import not_written
 from pyimgret.index.items import Record, Source
 from pyimgret.index.salvage import Salvage
 from pyimgret.index.vectors import normalised
@@ -73,7 +74,7 @@ def _write(
         written = writers[path.suffix](index, pages, count, temporary, path)
         temporary.replace(path)
     except OSError as error:
-        raise IndexStoreError(f"Cannot write {path}: {error}.") from error
+        raise not_written(str(path), error) from error
     finally:
         temporary.unlink(missing_ok=True)
     return written
@@ -201,13 +202,17 @@ def _write_numpy(
     """Write the vectors, and beside them a line of JSON for each."""
     total = count()
     header = {"descr": "<f4", "fortran_order": False, "shape": (total, index.dimension)}
-    lines = path.with_suffix(".jsonl")
-    with temporary.open("wb") as vectors_file, lines.open("w", encoding="utf-8") as rows_file:
-        np.lib.format.write_array_header_1_0(vectors_file, header)
-        rows_file.write(json.dumps({"pyimgret": _facts(index)}) + "\n")
-        for rows, vectors in pages():
-            vectors_file.write(vectors.tobytes())
-            rows_file.writelines(_line(row) for row in rows)
+    lines = temporary.with_name(f"{temporary.name}.jsonl")
+    try:
+        with temporary.open("wb") as vectors_file, lines.open("w", encoding="utf-8") as rows_file:
+            np.lib.format.write_array_header_1_0(vectors_file, header)
+            rows_file.write(json.dumps({"pyimgret": _facts(index)}) + "\n")
+            for rows, vectors in pages():
+                vectors_file.write(vectors.tobytes())
+                rows_file.writelines(_line(row) for row in rows)
+        lines.replace(path.with_suffix(".jsonl"))
+    finally:
+        lines.unlink(missing_ok=True)
     return total
 
 
@@ -236,14 +241,38 @@ def _lines(index: Index, path: Path, count: int) -> Iterator[Row]:
     if not path.exists():
         yield from (Row(str(n), None, "{}", None, None, None, None) for n in range(count))
         return
+    documents = _documents(path)
+    if facts := next(documents):
+        _check_facts(index, facts, path)
+    if (present := sum(1 for _ in _documents(path)) - 1) != count:
+        raise IndexStoreError(
+            f"{path} names {present:,} pictures, but {path.with_suffix('.npy').name} holds "
+            f"{count:,} vectors: they do not belong together; export again."
+        )
+    for document in documents:
+        text = json.dumps(document.get("metadata") or {}, ensure_ascii=False)
+        yield Row(document["key"], document.get("id"), text, None, None, None, None)
+
+
+def _documents(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the facts about a file (empty when it tells none), then a document for each row."""
     with path.open(encoding="utf-8") as file:
-        for line in file:
-            document = json.loads(line)
-            if "pyimgret" in document:
-                _check_facts(index, document["pyimgret"], path)
-                continue
-            text = json.dumps(document.get("metadata") or {}, ensure_ascii=False)
-            yield Row(document["key"], document.get("id"), text, None, None, None, None)
+        for number, line in enumerate(file, 1):
+            try:
+                document = json.loads(line)
+                facts = document.get("pyimgret")
+                valid = facts is not None or isinstance(document["key"], str)
+            except (ValueError, KeyError, AttributeError):
+                valid = False
+            if not valid:
+                raise IndexStoreError(
+                    f'{path}, line {number}: expected {{"key": …, "metadata": {{…}}}}, not '
+                    f"{line.strip()!r:.80}."
+                )
+            if number == 1:
+                yield facts or {}
+            if facts is None:
+                yield document
 
 
 def import_pyarrow() -> Any:

@@ -13,6 +13,7 @@ from pyimgret import __version__
 from pyimgret.exceptions import IndexStoreError, ModelMismatchError
 from pyimgret.index.arrays import EncoderLike
 from pyimgret.index.database import FILE, Database, initialise, translated
+from pyimgret.index.diskerrors import not_written
 from pyimgret.index.keys import key_from_path, new_uuid
 from pyimgret.index.schema import FORMAT
 
@@ -29,7 +30,7 @@ def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) 
         if encoder is not None:
             encoder.save(directory / MODEL)
     except OSError as error:
-        raise IndexStoreError(f"Cannot write the index {directory}: {error}.") from error
+        raise not_written(f"the index {directory}", error) from error
     meta = {
         "uuid": new_uuid(),
         "dimension": str(size),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index.database import FILE, translated
+from pyimgret.index.diskerrors import not_written
 from pyimgret.index.lifecycle import MODEL
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def publish(index: Index, target: str | os.PathLike[str]) -> Path:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise IndexStoreError(f"Cannot publish to {directory}: {error}.") from error
+        raise not_written(f"the copy {directory}", error) from error
     _copy_caches(index, directory)
     return directory
 
@@ -74,9 +75,9 @@ def _copy_caches(index: Index, directory: Path) -> None:
     """Make the memory-mapped vectors for the copy, and take the graph along."""
     from pyimgret.index.store import Index
 
-    with Index.open(directory) as copy:
+    # NB: the copy is whole without them; a full disk only makes its first search slower.
+    with Index.open(directory) as copy, contextlib.suppress(IndexStoreError):
         copy.build("exact")
-        copy.close()
     graph = index.searcher.graph
     if header := graph.header():
         sources = graph.paths(header.generation)
