@@ -73,12 +73,16 @@ class Adder:
 
     def update(self, key: str, given: Any, metadata: dict[str, Any] | None) -> None:
         """Change one item; what is not given stays."""
-        old = self.index.get(key)
         if given is None:
+            if metadata is None:
+                raise ValueError(f"Give a picture (or vector) of {key!r}, metadata, or both.")
             with self.index.database.write() as connection:
                 items.set_metadata(connection, key, items.to_json(metadata))
             return
-        report = self.add([given], [key], old.metadata if metadata is None else metadata)
+        if key not in self.index:
+            raise items.no_such_key(key)
+        kept = self.index.get(key).metadata if metadata is None else metadata
+        report = self.add([given], [key], kept)
         assert report.added == [key]
 
     def write(self, records: Sequence[Record]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sqlite3
 import threading
 
@@ -18,6 +19,7 @@ from pyimgret.exceptions import (
     ModelMismatchError,
 )
 from pyimgret.index import Index
+from pyimgret.index.matches import Matches
 
 
 def naive(vectors, query, k):
@@ -260,3 +262,36 @@ def test_threads_share_an_index(index, vectors):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_matches_stay_what_they_were_at_the_moment_of_the_search(tmp_path):
+    index = Index.create(tmp_path / "i", dimension=2)
+    index.add([[1.0, 0], [0, 1.0]], keys=["a", "b"], metadata=[{"n": 1}, {"n": 2}])
+    matches = index.search([1.0, 0.1], 2)
+    index.update("a", metadata={"n": 3})
+    index.delete("b")
+    assert [(m.key, m.metadata, m.rank) for m in matches] == [
+        ("a", {"n": 1}, 1),
+        ("b", {"n": 2}, 2),
+    ]
+    assert (matches.keys, len(matches)) == (["a", "b"], 2)
+    assert pickle.loads(pickle.dumps(matches)) == matches
+    assert Matches(list(matches)) == matches
+
+
+def test_metadata_that_was_damaged_is_named_when_it_is_read(tmp_path):
+    index = Index.create(tmp_path / "i", dimension=2)
+    index.add([[1.0, 0]], keys=["a"])
+    with index.database.write() as connection:
+        connection.execute("UPDATE items SET metadata = '['")
+    matches = index.search([1.0, 0])
+    assert matches.keys == ["a"]
+    with pytest.raises(IndexStoreError, match=r"metadata of 'a' is damaged.*Index\.update"):
+        list(matches)
+    with pytest.raises(IndexStoreError, match="metadata of 'a' is damaged"):
+        index.get("a")
+    index.update("a", metadata={"n": 1})
+    assert index.search([1.0, 0])[0].metadata == {"n": 1}
+    with pytest.raises(ValueError, match="Give a picture"):
+        index.update("a")
+    assert index.get("a").metadata == {"n": 1}
