@@ -76,7 +76,15 @@ def as_filter(where: str | None) -> str | dict[str, Any] | None:
     """Return a filter from the command line: JSON when it begins with a brace, else text."""
     if where is None or not where.lstrip().startswith("{"):
         return where
-    document: dict[str, Any] = json.loads(where)
+    from pyimgret.index.filters import FilterError
+
+    try:
+        document: dict[str, Any] = json.loads(where)
+    except ValueError as error:
+        raise FilterError(
+            f"The filter begins with a brace but is no JSON: {error}. Expected such as "
+            '\'{"year": {"$gte": 2001}}\', or text: year >= 2001.'
+        ) from error
     return document
 
 

@@ -198,5 +198,6 @@ def metadata_texts(
 
 def _already(key: str) -> IndexStoreError:
     return IndexStoreError(
-        f"The index already holds {key!r}; add with replace=True, or use update."
+        f"The index already holds {key!r}; replace it (replace=True, --replace), or "
+        "change it by Index.update."
     )

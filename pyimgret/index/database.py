@@ -88,11 +88,7 @@ class Database:
             published (read-only) copy.
         """
         with translated(self.path), self._borrow() as connection:
-            if self._immutable:
-                raise IndexStoreError(
-                    f"{self.path.parent} is a published copy, which is read-only; change the "
-                    "index it was made from and publish again."
-                )
+            self._refuse_copy()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.execute("UPDATE state SET revision = revision + 1")
@@ -101,6 +97,18 @@ class Database:
             except BaseException:
                 connection.rollback()
                 raise
+
+    def refuse_copy(self) -> None:
+        """Raise `IndexStoreError` when this is a published copy, which cannot be changed."""
+        with self.read():
+            self._refuse_copy()
+
+    def _refuse_copy(self) -> None:
+        if self._immutable:
+            raise IndexStoreError(
+                f"{self.path.parent} is a published copy, which is read-only; change the "
+                "index it was made from and publish again."
+            )
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
@@ -153,7 +161,7 @@ class Database:
         except FileNotFoundError:
             raise IndexStoreError(
                 f"{self.path.parent} holds no index ({FILE} is missing); make one with "
-                "Index.create or 'pyimgret index add'."
+                "Index.create, or 'pyimgret index add --model ZIP'."
             ) from None
         return (os.getpid(), status.st_dev, status.st_ino)
 

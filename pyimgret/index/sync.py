@@ -99,6 +99,8 @@ class Sync:
         """Do it and say what was done."""
         if not os.path.isdir(self.folder):  # noqa: PTH112  (pathlib knows no bytes)
             raise IndexStoreError(f"{os.fsdecode(self.folder)} is no folder.")
+        if not self.dry_run:
+            self.index.database.refuse_copy()
         root, self._known_folder = self._register()
         with self.index.database.exclusive() as connection:
             plan = Plan(connection, root, self.prefix)
@@ -256,13 +258,26 @@ class Sync:
                         f"{self.prefix!r}; use that one, or delete its pictures first."
                     )
                 return int(number), self.folder
-        moved = next((root for root in roots if self._is_old_place(*root[1:])), None)
+        moved = next((root for root in roots if self._is_old_place(*root)), None)
         if self.dry_run:
             return (moved[0], moved[1]) if moved else (-1, self.folder)
         return (self._relocate(*moved[:2]) if moved else self._new_root()), self.folder
 
-    def _is_old_place(self, path: bytes, prefix: str) -> bool:
-        return prefix == self.prefix and not os.path.exists(path)  # noqa: PTH110
+    def _is_old_place(self, number: int, path: bytes, prefix: str) -> bool:
+        """Tell whether the folder is another one that has moved.
+
+        NB: that a disk is not there must not make an unrelated folder take its place, and
+        delete its pictures: some of the files must be found in the new place.
+        """
+        if prefix != self.prefix or os.path.exists(path):  # noqa: PTH110
+            return False
+        with self.index.database.read() as connection:
+            known = connection.execute(
+                "SELECT path, size FROM items WHERE root = ? ORDER BY number LIMIT ?",
+                (number, _LOOKED_AT),
+            ).fetchall()
+        found = sum(_size_of(self.folder + one[len(path) :]) == size for one, size in known)
+        return bool(found >= _MOVED_SHARE * len(known))
 
     def _relocate(self, number: int, path: bytes) -> int:
         with self.index.database.write() as connection:
@@ -288,6 +303,18 @@ class Sync:
         setattr(self.report, name, getattr(self.report, name) + 1)
         self.on_change(kind, key)
 
+
+def _size_of(path: bytes) -> int:
+    """Return the size of a file; -1 when there is none."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  (pathlib knows no bytes)
+    except OSError:
+        return -1
+
+
+_LOOKED_AT = 1000
+_MOVED_SHARE = 0.1
+"""So many of the first files of a folder that has moved are the same in its new place."""
 
 _COUNTERS = {
     "add": "added",

@@ -242,3 +242,24 @@ def test_many_pictures_arrive_in_batches(index, tmp_path, encoder):
     assert [m.keys[0] for m in index.search_batch(sorted(root.iterdir())[:5], 1)] == [
         f"{n:03}.png" for n in range(5)
     ]
+
+
+def test_an_unrelated_folder_takes_no_vanished_one_s_place(index, folder, tmp_path):
+    index.sync(folder)
+    folder.rename(tmp_path / "unplugged")
+    other = tmp_path / "other"
+    for number in range(5):
+        picture(other / f"holiday{number}.png", 50 + number)
+    assert counts(index.sync(other, dry_run=True)) == {"added": 5}
+    assert counts(index.sync(other)) == {"added": 5}
+    assert len(index) == 9
+    (tmp_path / "unplugged").rename(folder)
+    assert counts(index.sync(folder)) == {"unchanged": 4}
+
+
+def test_a_published_copy_is_not_synced(index, folder, tmp_path):
+    index.sync(folder)
+    copy = Index.open(index.publish(tmp_path / "copy"), index.encoder)
+    with pytest.raises(IndexStoreError, match="published copy, which is read-only"):
+        copy.sync(folder)
+    assert counts(copy.sync(folder, dry_run=True)) == {"unchanged": 4}
