@@ -11,6 +11,7 @@ import click
 from pyimgret.commands.common import json_option, print_json, table
 from pyimgret.commands.index_common import INDEX, INDEX_OR_NONE, as_filter, one_line, opened
 from pyimgret.commands.pretrained import Choice
+from pyimgret.commands.search_many import search_many
 
 if TYPE_CHECKING:
     from pyimgret.index.building import Method
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     metavar="PNG",
     help="Draw which regions of QUERY and of the best match are alike.",
 )
-@click.argument("query", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.argument("queries", nargs=-1, metavar="[QUERY]...", type=click.Path(exists=True))
 @click.option("--key", help="Search with a picture of the index instead of a file.")
 @json_option
 def search(
@@ -52,23 +53,32 @@ def search(
     exclude: tuple[str, ...],
     method: str,
     drawing: Path | None,
-    query: str | None,
+    queries: tuple[str, ...],
     key: str | None,
     as_json: bool,
 ) -> None:
     """Find the pictures that look like QUERY.
 
-    The score is a cosine between -1 and 1; higher is nearer.
+    The score is a cosine between -1 and 1; higher is nearer. Several pictures, or a folder
+    of them, are searched with one after the other.
     """
-    if (query is None) == (key is None):
-        raise click.UsageError("Give a picture to search with, or --key.")
-    if drawing is not None and query is None:
-        raise click.UsageError("--explain needs the QUERY as a file.")
+    if bool(queries) == (key is not None):
+        raise click.UsageError("Give pictures to search with, or --key.")
+    several = len(queries) > 1 or any(Path(query).is_dir() for query in queries)
+    query = queries[0] if queries else None
+    if drawing is not None and (query is None or several):
+        raise click.UsageError("--explain needs the QUERY as one file.")
     if (directory is None) == (milvus is None):
         raise click.UsageError("Give either --index or --milvus.")
     conditions: dict[str, Any] = {
         "where": as_filter(where), "min_score": min_score, "exclude": exclude,
     }  # fmt: skip
+    if several:
+        if directory is None or model is not None:
+            raise click.UsageError("Several pictures are searched with in an --index only.")
+        conditions["method"] = method
+        search_many(directory, queries, k, conditions, as_json=as_json)
+        return
     if milvus is not None:
         if drawing is not None or method != "auto":
             raise click.UsageError("--method and --explain are for --index.")

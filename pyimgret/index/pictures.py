@@ -143,9 +143,17 @@ def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
     return [
         outcome
         if outcome.prepared is None or outcome.prepared.tensor is None
-        else replace(outcome, vector=next(vectors))
+        else _with(outcome, next(vectors))
         for outcome in group
     ]
+
+
+def _with(outcome: Outcome[T], vector: Floats) -> Outcome[T]:
+    """Return the outcome with its vector, or with the reason why that has no direction."""
+    if np.isfinite(vector).all() and vector.any():
+        return replace(outcome, vector=vector)
+    reason = "the network answers with zeros only (or no numbers): nothing to compare"
+    return replace(outcome, prepared=None, reason=reason, lasting=True)
 
 
 def _vectors(tensors: list[Array], encoder: EncoderLike) -> Floats:
@@ -154,7 +162,10 @@ def _vectors(tensors: list[Array], encoder: EncoderLike) -> Floats:
     shapes = {tensor.shape for tensor in tensors}
     if len(shapes) > 1:
         raise DimensionMismatchError(f"The pictures became tensors of unlike shapes: {shapes}.")
-    return normalised(encoder.encode_tensors(np.stack(tensors)), encoder.embedding_size)
+    vectors = np.asarray(encoder.encode_tensors(np.stack(tensors)), dtype=np.float32)
+    sound = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
+    vectors[sound] = normalised(vectors[sound], encoder.embedding_size)
+    return vectors
 
 
 def _thumbnail(picture: Any) -> Thumbnail:

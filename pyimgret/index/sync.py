@@ -150,7 +150,11 @@ class Sync:
 
     def _decoded(self, source: Source) -> Prepared:
         name = os.fsdecode(source.path)
-        made = prepare(name, self.index.encoder, thumbnails=self.thumbnails)
+        try:
+            made = prepare(name, self.index.encoder, thumbnails=self.thumbnails)
+        except ImageDecodeError as error:
+            # The key stands beside the reason; the path would say it again.
+            raise ImageDecodeError(str(error).removeprefix(f"{name}: ")) from error
         return Prepared(made.tensor, made.thumbnail, source)
 
     def _as_known(self, found: FoundFile | Problem) -> FoundFile | Problem:

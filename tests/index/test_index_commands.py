@@ -154,3 +154,34 @@ def test_a_damaged_index_ends_with_status_1(filled, tmp_path):
     connection.close()
     result = filled("index", "check", "--index", "idx", code=1)
     assert "damaged: the vector of" in result.stdout
+
+
+def test_several_pictures_and_folders_are_searched_with_in_one_call(filled, tmp_path):
+    (tmp_path / "pictures/dogs/broken.png").write_bytes(b"no picture")
+    call = ["search", "--index", "idx", "pictures/cats", "pictures/dogs", "-k", "2"]
+    done = filled(*call, "--json")
+    document = json.loads(done.stdout)
+    names = ["pictures/cats/a.png", "pictures/cats/b.png", "pictures/dogs/c.png"]
+    assert [one["query"] for one in document["queries"]] == names
+    best = [one["matches"][0]["key"] for one in document["queries"]]
+    assert best == ["cats/a.png", "cats/b.png", "dogs/c.png"]
+    assert [one["key"] for one in document["skipped"]] == ["pictures/dogs/broken.png"]
+    assert "skipped pictures/dogs/broken.png: " in done.stderr
+    lines = filled(*call, "--where", "folder == 'dogs'", "--min-score", "0.999").stdout.splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["pictures/cats/a.png", "no", "match"],
+        ["pictures/cats/b.png", "no", "match"],
+        ["pictures/dogs/c.png", "dogs/c.png", "1.0000"],
+    ]
+    single = json.loads(filled("search", "--index", "idx", names[0], "-k", "2", "--json").stdout)
+    pairs = zip(single["matches"], document["queries"][0]["matches"], strict=True)
+    assert all(a | {"score": 0} == b | {"score": 0} for a, b in pairs)
+    filled(*call, "--explain", "out.png", code=2)
+    filled(*call, "--key", "cats/a.png", code=2)
+    filled("search", "--milvus", "m.db", "--model", "ae.zip", *names, code=2)
+
+
+def test_a_filter_that_is_no_json_says_what_was_expected(filled):
+    done = filled("search", "--index", "idx", "--key", "cats/a.png", "--where", '{"a": ', code=1)
+    assert "no JSON" in done.stderr
+    assert "year >= 2001" in done.stderr

@@ -337,3 +337,44 @@ def test_an_exported_line_is_plain_json(full, tmp_path):
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert len(lines) == 299
     assert json.loads(lines[1])["metadata"] == {"n": 0, "text": "Ä\n"}
+
+
+ODD_METADATA = [
+    {"big": 2**60 + 1, "bigger": -(2**70), "small": 0.1, "tiny": 5e-324, "whole": 3.0},
+    {"text": "Ä\n\u2028\U0001d11e'\"\\", "nested": {"a": [1, {"b": None}], "c": {}}, "yes": True},
+    {"a.b": 1, "with space": [], "日本": "x", "zero": -0.0},
+    {},
+]
+
+
+@pytest.mark.parametrize("name", ["all.parquet", "all.npy"])
+def test_every_kind_of_metadata_survives_the_round_trip(tmp_path, name):
+    index = Index.create(tmp_path / "i", dimension=8)
+    index.add(unit(4, 8), keys=["ä\n%", "b", "c" * 5000, "d"], metadata=ODD_METADATA)
+    index.export(tmp_path / name)
+    other = Index.create(tmp_path / "other", dimension=8)
+    assert other.import_from(tmp_path / name) == 4
+    for key in index:
+        a, b = index.get(key).metadata, other.get(key).metadata
+        assert json.dumps(a) == json.dumps(b)
+        assert [type(value) for value in a.values()] == [type(value) for value in b.values()]
+    assert other.search(unit(1, 8)[0], where=f"big == {2**60 + 1}").keys == ["ä\n%"]
+    assert other.search(unit(1, 8)[0], where=f"big == {2**60}").keys == []
+
+
+def test_lines_that_do_not_belong_to_the_vectors_are_refused(full, tmp_path):
+    full.export(tmp_path / "all.npy")
+    lines = (tmp_path / "all.jsonl").read_text().splitlines()
+    other = Index.create(tmp_path / "other", dimension=8)
+    for wrong, words in [
+        (lines[:-1], r"names 297 pictures, but all\.npy holds 298 vectors"),
+        ([*lines, lines[-1]], r"names 299 pictures"),
+        ([lines[0], '{"kez": 1}', *lines[2:]], r"line 2: expected .*kez"),
+        (["[1]", *lines[1:]], r"line 1: expected"),
+    ]:
+        (tmp_path / "all.jsonl").write_text("\n".join(wrong) + "\n")
+        with pytest.raises(IndexStoreError, match=words):
+            other.import_from(tmp_path / "all.npy")
+        assert len(other) == 0
+    (tmp_path / "all.jsonl").write_text("\n".join(lines[1:]) + "\n")
+    assert other.import_from(tmp_path / "all.npy") == 298

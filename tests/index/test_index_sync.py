@@ -10,10 +10,12 @@ import shutil
 
 import numpy as np
 import pytest
+from index_fakes import FakeEncoder
 from PIL import Image
 
 from pyimgret.exceptions import ImageDecodeError, IndexStoreError
 from pyimgret.index import Index
+from pyimgret.preprocessing import Preprocessor
 
 
 def picture(path, seed):
@@ -263,3 +265,30 @@ def test_a_published_copy_is_not_synced(index, folder, tmp_path):
     with pytest.raises(IndexStoreError, match="published copy, which is read-only"):
         copy.sync(folder)
     assert counts(copy.sync(folder, dry_run=True)) == {"unchanged": 4}
+
+
+class WithoutBias(FakeEncoder):
+    """Answers a black picture with zeros, as a network of rectified units may."""
+
+    def __init__(self):
+        super().__init__()
+        self.preprocessor = Preprocessor("L", 8, 8)
+
+    def encode_tensors(self, X):
+        codes = X.reshape(len(X), -1) @ self.weights
+        return codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-9)
+
+
+def test_a_picture_that_the_network_says_nothing_about_is_reported(tmp_path, folder):
+    index = Index.create(tmp_path / "silent", WithoutBias())
+    Image.new("L", (8, 8), 0).save(folder / "black.png")
+    report = index.sync(folder)
+    assert [(f.key, f.reason) for f in report.failed] == [
+        ("black.png", "the network answers with zeros only (or no numbers): nothing to compare")
+    ]
+    assert report.added == 4
+    assert [f.key for f in index.sync(folder).failed] == ["black.png"]
+    added = index.add([folder / "black.png", folder / "a.png"], keys=["black", "a"])
+    assert (added.added, [f.key for f in added.failed]) == (["a"], ["black"])
+    (folder / "wrong.png").write_bytes(b"no picture")
+    assert index.sync(folder).failed[-1].reason.startswith("not a picture of a known format")
