@@ -66,6 +66,8 @@ class MilvusIndex:
                     "'pyimgret index export --milvus'."
                 )
             facts = _facts_of(self._client.describe_collection(collection), collection)
+            # NB: another process, or a server that was started anew, finds it released.
+            self._client.load_collection(collection)
         self.dimension = int(facts["dimension"])
         self.model_checksum = str(facts["model_checksum"])
         self._encoder: EncoderLike | None = None
@@ -319,4 +321,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        raise IndexStoreError(f"Milvus: {error.message}") from error
+        advice = _LITE if "local milvus" in error.message else ""
+        raise IndexStoreError(f"Milvus: {error.message}{advice}") from error
+
+
+_LITE = "; is the file open elsewhere? Milvus Lite serves one process at a time."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -152,3 +154,38 @@ def test_search_by_picture_needs_the_model(tmp_path, monkeypatch):
     found = CliRunner().invoke(main, [*command, "--model", "model.zip", "--json"])
     assert found.exit_code == 0, found.output
     assert [m["key"] for m in json.loads(found.stdout)["matches"]] == index.search(picture, 5).keys
+
+
+def test_another_process_finds_the_collection_ready(both, tmp_path):
+    # NB: Milvus Lite lets one process at a time open its file, so two do it in turn.
+    index, _ = both
+    uri, key = str(tmp_path / "lite.db"), next(index.keys())
+    for script in (_LOAD, _SEARCH):
+        command = [sys.executable, "-c", script, uri, str(index.directory), key]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == index.search(index.get(key).vector, 3).keys
+
+
+_LOAD = """
+import sys
+from pyimgret.index import Index
+from pyimgret.index.milvus import MilvusIndex
+MilvusIndex.load(Index.open(sys.argv[2]), sys.argv[1]).close()
+"""
+
+_SEARCH = """
+import json, sys
+from pyimgret.index.milvus import MilvusIndex
+with MilvusIndex(sys.argv[1]) as copy:
+    print(json.dumps(copy.search(copy.get(sys.argv[3]).vector, 3).keys))
+"""
+
+
+def test_a_file_that_another_process_has_open_is_named(tmp_path):
+    uri = str(tmp_path / "lite.db")
+    MilvusIndex.create(uri, dimension=3)
+    command = [sys.executable, "-c", _SEARCH, uri, "", "k"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "one process at a time" in done.stderr
