@@ -199,7 +199,8 @@ class Graph:
         with self._lock:
             if stamp != self._stamp:
                 self._loaded = self._open(connection)
-                self._stamp = stamp if self._loaded else None
+                # NB: a broken one in a read-only folder is not examined anew by every search.
+                self._stamp = stamp
             loaded = self._loaded
         if loaded is None:
             return None
