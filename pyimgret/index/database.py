@@ -200,7 +200,7 @@ class Database:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Check that this is an index and set what every connection needs."""
         if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
-            raise IndexStoreError(f"{self.path} is no database of a pyimgret index.")
+            raise IndexStoreError(f"{self.path} is an SQLite database, but not a pyimgret index.")
         schema.migrate(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
