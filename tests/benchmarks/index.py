@@ -217,7 +217,7 @@ PEERS: dict[str, tuple[Any, int, int]] = {
     "hnswlib, 32 edges": (_hnswlib, 32, 128),
     "usearch": (_usearch, 16, 128),
 }
-"""Libraries with edges and width of construction: the best of 12 to 32 edges, widths 64 to 200."""
+"""Libraries with edges and width of construction: the best of a few that were tried."""
 
 
 _OPENING = """
