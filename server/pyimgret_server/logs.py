@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -28,12 +29,22 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
+class _NoLock(contextlib.nullcontext[None]):
+    """Takes the place of a handler's lock: from Python 3.13 on logging does not ask for None."""
+
+    def acquire(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
 class _Handler(logging.StreamHandler[TextIO]):
     """Writes a line by one call; threads that finish together do not wait for each other."""
 
     def createLock(self) -> None:  # noqa: N802  (logging's name)
         """Make none: a stream takes a line as a whole."""
-        self.lock = None
+        self.lock = _NoLock()  # type: ignore[assignment]
 
 
 def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
