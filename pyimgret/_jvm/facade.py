@@ -52,6 +52,7 @@ _GRAPH: dict[str, str] = {
     "setGraphParameter": f"(J{_STRING}J)V",
     "graphOutputShape": f"(J{_STRING}{_STRING}){_STRING}",
     "javaGraph": "(J)Lorg/deeplearning4j/nn/graph/ComputationGraph;",
+    "createGraphTrainer": f"(J{_STRING})J",
     "activateGraph": f"(J{_STRING}{_STRING}IJJ)V",
 }
 

@@ -28,6 +28,7 @@ class JavaGraph(JavaNetwork):
         "setParameters": "setGraphParameters",
         "getParameter": "getGraphParameter",
         "setParameter": "setGraphParameter",
+        "createTrainer": "createGraphTrainer",
     }
 
     @classmethod

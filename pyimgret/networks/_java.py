@@ -146,7 +146,7 @@ class JavaTrainer(JavaObject):
     @classmethod
     def create(cls, network: JavaNetwork, settings: dict[str, Any], keep: object) -> JavaTrainer:
         """Prepare training; ``keep`` are the arrays that the settings name by address."""
-        handle = bridge().call("createTrainer", network.handle, json.dumps(settings), keep=keep)
+        handle = network._call("createTrainer", json.dumps(settings), keep=keep)
         return cls(handle, keep)
 
     @property

@@ -12,6 +12,7 @@ import org.pyimgret.nn.GraphFactory;
 import org.pyimgret.nn.GraphNetwork;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.Parameters;
+import org.pyimgret.nn.Trainer;
 
 /** What Python calls for graphs; the rules are those of {@link Bridge}. */
 public final class GraphBridge {
@@ -140,6 +141,17 @@ public final class GraphBridge {
     public static void activateGraph(
             long graph, String images, String vertex, int batchSize, long out, long width) {
         graph(graph).activate(Json.parse(images), vertex, batchSize, out, width);
+    }
+
+    /**
+     * Prepares training of a graph with one input and one output.
+     *
+     * @param graph handle
+     * @param settings JSON, see {@link Trainer}
+     * @return the handle of a trainer like any other
+     */
+    public static long createGraphTrainer(long graph, String settings) {
+        return Handles.put(new Trainer(graph(graph).stored(), Json.parse(settings)));
     }
 
     /**

@@ -1,13 +1,11 @@
 package org.pyimgret.nn;
 
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Future;
 import org.bytedeco.javacpp.DoublePointer;
+import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
-import org.nd4j.linalg.dataset.DataSet;
 import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.nn.engine.Learner;
 
 /**
  * Trains a network, one call an epoch.
@@ -25,34 +23,45 @@ public final class Trainer implements AutoCloseable {
     private static final int SCORE = 2;
     private static final int BLOCK = 4;
 
-    private final MultiLayerNetwork network;
     private final Batches batches;
-    private final int[] picture;
     private final long seed;
-    private final boolean stock;
-    private Optional<Learner> learner;
+    private final Pupil pupil;
 
     /**
-     * Prepares training.
+     * Prepares training of a stack of layers.
      *
      * @param network what learns
      * @param settings {@code images, targets, batch_size, seed, shuffle}, optionally {@code
      *     corruption}, and {@code stock}: true keeps to {@code network.fit}
      */
     public Trainer(MultiLayerNetwork network, JsonNode settings) {
-        this.network = network;
-        this.seed = Json.required(settings, "seed").asLong();
-        this.stock = settings.path("stock").asBoolean(false);
         Images images = new Images(Json.required(settings, "images"));
-        this.picture = images.picture();
-        this.batches =
-                new Batches(
-                        images,
-                        Targets.of(Json.required(settings, "targets"), images),
-                        Json.has(settings, "corruption") ? new Corruption(settings.get("corruption")) : null,
-                        Json.required(settings, "batch_size").asInt(),
-                        seed,
-                        settings.path("shuffle").asBoolean(true));
+        boolean stock = settings.path("stock").asBoolean(false);
+        this.seed = Json.required(settings, "seed").asLong();
+        this.batches = batches(images, settings, seed);
+        this.pupil = new StackPupil(network, batches.rows(), images.picture(), stock);
+    }
+
+    /**
+     * Prepares training of a graph with one input and one output.
+     *
+     * @param graph what learns, channels first
+     * @param settings as for a stack of layers
+     */
+    public Trainer(ComputationGraph graph, JsonNode settings) {
+        this.seed = Json.required(settings, "seed").asLong();
+        this.batches = batches(new Images(Json.required(settings, "images")), settings, seed);
+        this.pupil = new GraphPupil(graph);
+    }
+
+    private static Batches batches(Images images, JsonNode settings, long seed) {
+        return new Batches(
+                images,
+                Targets.of(Json.required(settings, "targets"), images),
+                Json.has(settings, "corruption") ? new Corruption(settings.get("corruption")) : null,
+                Json.required(settings, "batch_size").asInt(),
+                seed,
+                settings.path("shuffle").asBoolean(true));
     }
 
     /**
@@ -75,9 +84,6 @@ public final class Trainer implements AutoCloseable {
      *     this call)
      */
     public Map<String, Object> epoch(long epoch, int first, long control) {
-        if (learner == null) {
-            learner = stock ? Optional.empty() : Learner.of(network, batches.rows(), picture);
-        }
         DoublePointer block = org.pyimgret.bridge.Memory.doubles(control, BLOCK);
         double sum = 0;
         int done = first;
@@ -87,7 +93,8 @@ public final class Trainer implements AutoCloseable {
         while (done < count) {
             Batches.Batch batch = Batches.await(next);
             next = done + 1 < count ? batches.request(epoch, done + 1) : null;
-            double score = learn(batch, epoch, done);
+            long chance = Chance.mix(Chance.mix(seed, epoch), done);
+            double score = pupil.learn(batch.features, batch.labels, chance);
             done++;
             block.put(ITERATIONS, done);
             block.put(SCORE, score);
@@ -107,17 +114,6 @@ public final class Trainer implements AutoCloseable {
         return Map.of("status", status, "iterations", done, "loss", done > first ? sum / (done - first) : 0.0);
     }
 
-    /** One iteration, on our own engine where it knows all of the network. */
-    private double learn(Batches.Batch batch, long epoch, int iteration) {
-        long chance = Chance.mix(Chance.mix(seed, epoch), iteration);
-        if (learner.isPresent()) {
-            return learner.get().fit(batch.features, batch.labels, chance);
-        }
-        Chance.seedNd4j(chance);
-        network.fit(batch.features, batch.labels);
-        return network.score();
-    }
-
     /**
      * Gives the mean loss without training: dropout is off, batch normalisation uses its averages.
      *
@@ -128,7 +124,7 @@ public final class Trainer implements AutoCloseable {
         long rows = 0;
         for (int i = 0; i < batches.count(); i++) {
             Batches.Batch batch = Batches.await(batches.request(0, i));
-            sum += network.score(new DataSet(batch.features, batch.labels), false) * batch.rows;
+            sum += pupil.loss(batch.features, batch.labels) * batch.rows;
             rows += batch.rows;
         }
         return sum / rows;
@@ -136,9 +132,7 @@ public final class Trainer implements AutoCloseable {
 
     @Override
     public void close() {
-        if (learner != null) {
-            learner.ifPresent(Learner::close);
-        }
+        pupil.close();
         batches.close();
     }
 }
