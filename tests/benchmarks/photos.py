@@ -1,12 +1,17 @@
-"""MobileNetV2 beside PyTorch: its output alone, and a folder of JPEGs to embeddings.
+"""MobileNetV2 beside PyTorch: its output alone, a folder of JPEGs to embeddings, their matches.
 
     python -m tests.benchmarks.photos [--images DIR] [--json]
+    python -m tests.benchmarks.photos --images DIR --matches [--json]
 
-Both sides take turns in one process, with as many threads; a figure is the median of 5 rounds
-after one that is not counted, in pictures a second by the clock. ``ratio`` is ours divided by
-PyTorch's; ``cpu`` is the same by processor time, which other load disturbs less. The folder is
-DIR (its first 96 files), or 96 JPEGs that are made. Needs PyTorch (the extra ``bench``) and
-MobileNetV2's weights.
+``--matches`` judges the embeddings of both sides instead: P@1, P@10 and mAP of each picture of
+DIR against all others, the folders being the classes. PyTorch's are those of torchvision's
+network on what torchvision's own transforms make of the files.
+
+Without it, speeds: both sides take turns in one process, with as many threads; a figure is the
+median of 5 rounds after one that is not counted, in pictures a second by the clock. ``ratio`` is
+ours divided by PyTorch's; ``cpu`` is the same by processor time, which other load disturbs less.
+The folder is DIR (its first 96 files), or 96 JPEGs that are made. Needs PyTorch (the extra
+``bench``), torchvision and MobileNetV2's weights.
 """
 
 from __future__ import annotations
@@ -21,6 +26,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pyimgret import Encoder
@@ -30,6 +37,8 @@ from pyimgret._weights import find_weights
 from pyimgret.commands.embed import encode_all
 from pyimgret.commands.sources import Pictures
 from pyimgret.datasets import ImageFiles, ImageFolder
+from pyimgret.encoder import normalize
+from pyimgret.evaluation import retrieval_report
 from pyimgret.pretrained import mobilenet_v2
 from tests.pictures import made_pictures
 
@@ -42,15 +51,21 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=Path)
+    parser.add_argument("--matches", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.matches and options.images is None:
+        parser.error("--matches judges the class folders of --images DIR.")
     ours, theirs = Encoder(mobilenet_v2()), torch_network()
-    with tempfile.TemporaryDirectory() as made:
-        files = jpegs(options.images, Path(made))
-        results = {
-            f"output, batch {BATCH}": output(ours, theirs),
-            f"{len(files)} JPEGs to embeddings": folder(ours, theirs, files),
-        }
+    if options.matches:
+        results = matches(ours, theirs, options.images)
+    else:
+        with tempfile.TemporaryDirectory() as made:
+            files = jpegs(options.images, Path(made))
+            results = {
+                f"output, batch {BATCH}": output(ours, theirs),
+                f"{len(files)} JPEGs to embeddings": folder(ours, theirs, files),
+            }
     if options.json:
         print(json.dumps(results, indent=1))
         return
@@ -98,6 +113,36 @@ def output(ours: Encoder, theirs: Any) -> dict[str, float]:
 
 def folder(ours: Encoder, theirs: Any, files: list[Path]) -> dict[str, float]:
     """Compare decoding, resizing and embedding; each side in its usual way."""
+    pictures = Pictures(ImageFiles([os.fspath(file) for file in files]))
+    return compared(
+        len(files),
+        {
+            "ours": lambda: encode_all(ours, pictures),
+            "torch": lambda: torch_embeddings(theirs, files),
+        },
+    )
+
+
+def matches(ours: Encoder, theirs: Any, images: Path) -> dict[str, dict[str, float]]:
+    """Judge both sides' embeddings, each picture against all others."""
+    pictures = ImageFolder(images)
+    paths = {file.key: file.path for file in pictures.files}
+    keys, labels, vectors = encode_all(ours, Pictures(pictures))
+    sides = {"ours": vectors, "torch": torch_embeddings(theirs, [paths[key] for key in keys])}
+    results = {}
+    for name, embeddings in sides.items():
+        report = retrieval_report(embeddings, labels)
+        results[name] = {
+            "P@1": report.precision[1], "P@10": report.precision[10],
+            "mAP": report.mean_average_precision,
+        }  # fmt: skip
+    unit = [normalize(embeddings) for embeddings in sides.values()]
+    results["both"] = {"least cosine": float((unit[0] * unit[1]).sum(axis=1).min())}
+    return results
+
+
+def torch_embeddings(network: Any, files: list[Path]) -> NDArray[np.float32]:
+    """Return the pooled features of files by torchvision's transforms and network."""
     import torch
     from torchvision import transforms
 
@@ -107,16 +152,13 @@ def folder(ours: Encoder, theirs: Any, files: list[Path]) -> dict[str, float]:
             transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         ]
     )  # fmt: skip
-
-    def run() -> None:
-        with torch.inference_mode():
-            for start in range(0, len(files), BATCH):
-                pictures = [Image.open(f).convert("RGB") for f in files[start : start + BATCH]]
-                batch = torch.stack([prepared(picture) for picture in pictures])
-                theirs.features(batch).mean((2, 3))
-
-    pictures = Pictures(ImageFiles([os.fspath(file) for file in files]))
-    return compared(len(files), {"ours": lambda: encode_all(ours, pictures), "torch": run})
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(files), BATCH):
+            pictures = [Image.open(f).convert("RGB") for f in files[start : start + BATCH]]
+            batch = torch.stack([prepared(picture) for picture in pictures])
+            parts.append(network.features(batch).mean((2, 3)).numpy())
+    return np.concatenate(parts)
 
 
 def compared(count: int, sides: dict[str, Callable[[], Any]]) -> dict[str, float]:
