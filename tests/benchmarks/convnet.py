@@ -3,7 +3,8 @@
     python -m tests.benchmarks.convnet --data FOLDER [--larger] [--head centres] [--rows]
 
 FOLDER holds the four IDX files. 2,000 of the 10,000 test pictures are the queries, the other
-8,000 the database. ``--rows`` trains `RowNet`, the LSTM over lines, instead.
+8,000 the database. ``--rows`` trains `RowNet`, the LSTM over lines, instead. ``--validate`` leaves
+the test pictures alone: the last 10,000 of the training pictures judge, for choosing settings.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pyimgret import ConvNet, RowNet
 from pyimgret.datasets import load_idx
 from pyimgret.evaluation import nearest_neighbours, retrieval_report
 
+Labelled = tuple[NDArray[np.uint8], NDArray[Any]]
+
 QUERIES = 2000
 #: How pictures are moved while they are learned: digits have no mirror images.
 AUGMENTATION: dict[str, Any] = {"shift": 2.0, "rotation": 10.0, "zoom": 0.1}
@@ -35,8 +38,7 @@ LARGER: dict[str, Any] = {
 def main() -> None:
     """Train once and judge."""
     options = _options()
-    X, y = _load(options.data, "train", options.count)
-    X_test, y_test = _load(options.data, "t10k", 10_000)
+    (X, y), (X_test, y_test) = _split(options)
     model = _model(options)
     start = time.perf_counter()
     model.fit(X, y)
@@ -45,10 +47,8 @@ def main() -> None:
         "accuracy": model.score(X_test, y_test),
     }  # fmt: skip
     codes = model.encode(X_test)
-    bits = np.unpackbits(model.encode(X_test, bits=True), axis=1)[:, : codes.shape[1]]
     result["pixels"] = _judge(X_test.reshape(len(X_test), -1).astype(np.float32), y_test)
-    result["codes"] = _judge(codes, y_test)
-    result[f"codes of {bits.shape[1]} bits"] = _judge(bits * np.float32(2) - np.float32(1), y_test)
+    result |= judged_codes(codes, y_test)
     result["kNN accuracy"] = _knn(model.encode(X), y, codes, y_test)
     if options.out:
         model.save(options.out)
@@ -64,6 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--count", type=int, default=60_000)
+    parser.add_argument("--validate", action="store_true")
     parser.add_argument("--larger", action="store_true")
     parser.add_argument("--rows", action="store_true")
     parser.add_argument("--head", choices=["softmax", "centres"], default="softmax")
@@ -81,12 +82,28 @@ def _model(options: argparse.Namespace) -> ConvNet | RowNet:
     return ConvNet(**settings, **(LARGER if options.larger else moved))
 
 
-def _load(folder: Path, part: str, count: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+def _split(options: argparse.Namespace) -> tuple[Labelled, Labelled]:
+    """Return what is learned and what judges."""
+    X, y = labelled(options.data, "train", 60_000)
+    if options.validate:
+        count = min(options.count, 50_000)
+        return (X[:count], y[:count]), (X[50_000:], y[50_000:])
+    return (X[: options.count], y[: options.count]), labelled(options.data, "t10k", 10_000)
+
+
+def labelled(folder: Path, part: str, count: int) -> Labelled:
+    """Return the first pictures of a part, "train" or "t10k", with their classes."""
     images, labels = (
         load_idx(next(folder.glob(f"{part}-{kind}-idx{ranks}-ubyte*")))
         for kind, ranks in (("images", 3), ("labels", 1))
     )
     return images[:count], labels[:count].astype(np.int64)
+
+
+def judged_codes(codes: NDArray[np.float32], y: NDArray[Any]) -> dict[str, dict[str, float]]:
+    """Judge codes, and their signs."""
+    signs = np.where(codes > 0, np.float32(1), np.float32(-1))
+    return {"codes": _judge(codes, y), f"codes of {codes.shape[1]} bits": _judge(signs, y)}
 
 
 def _judge(vectors: NDArray[np.float32], y: NDArray[Any]) -> dict[str, float]:
