@@ -73,6 +73,39 @@ class Architecture:
         """Name of the vertex with the last map."""
         return self.rows[-1].name
 
+    @property
+    def blocks(self) -> list[str]:
+        """Names of the blocks in their order: "stem", "block1" to "block17", "features"."""
+        return list(dict.fromkeys(_block_of(row) for row in self.rows))
+
+    def rows_up_to(self, name: str) -> int:
+        """Return how many rows run up to the end of a block, or up to a vertex.
+
+        Raises
+        ------
+        ValueError
+            When there is none of that name, or when a later row looks back beyond it.
+        """
+        ends = [n for n, row in enumerate(self.rows, 1) if name in (row.name, _block_of(row))]
+        if not ends:
+            raise ValueError(
+                f"{self.name} has no layer {name!r}; known: {', '.join(self.blocks)}, and their "
+                f"parts such as {self.rows[-2].name}."
+            )
+        count = ends[-1]
+        before = {row.name for row in self.rows[: count - 1]} | {"input"}
+        beyond = [row.name for row in self.rows[count:] if before & set(row.inputs)]
+        if beyond:
+            raise ValueError(
+                f"{beyond[0]} looks back beyond {name!r}, so {self.name} cannot be divided there; "
+                f"choose the end of a block: {', '.join(self.blocks)}."
+            )
+        return count
+
+
+def _block_of(row: Row) -> str:
+    return row.name.partition("_")[0]
+
 
 #: Expansion, channels, repetitions and first stride of the blocks (table 2 of the paper).
 _BLOCKS: Final = (

@@ -1,56 +1,75 @@
-"""An ImageNet network with a head of one's own, on features that are computed once."""
+"""An ImageNet network with a head of one's own, and as many of its last blocks as are to learn.
+
+What stays as it was published runs over the pictures once (`cached_features`).
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret._mobilenet import MOBILENET_V2
-from pyimgret.encoder import Encoder, normalize
+from pyimgret._features import cached_features
+from pyimgret.encoder import normalize
 from pyimgret.layers import Layer
+from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape, NetworkInput
-from pyimgret.networks._training import Targets
+from pyimgret.networks._schedules import table as schedule_table
+from pyimgret.networks._training import Targets, TrainingSettings, train
 from pyimgret.networks.base import Images
 from pyimgret.networks.conv import _Classifier
-from pyimgret.preprocessing import Preprocessor
 from pyimgret.pretrained import ARCHITECTURES, PretrainedNetwork, head_settings
 
+__all__ = ["FineTunedNetwork", "cached_features"]
+
 _HEAD = ("code", "classes")
+_TUNING_BATCH = 32
+
+Weights = dict[str, NDArray[np.float32]]
 
 
 class FineTunedNetwork(PretrainedNetwork):
     """A pretrained network whose last layers learned classes of one's own.
 
-    Everything up to the pooled features stays as it was published; a code and a layer of
-    classes, as `ConvNet` has them, are learned on the features, which are computed once.
+    Everything up to ``freeze`` stays as it was published, to the bit. First a code and a layer of
+    classes, as `ConvNet` has them, are learned on the pooled features; then, when anything lies
+    between ``freeze`` and them, all that comes after ``freeze`` is trained with a small rate. The
+    order matters: a head of random weights would spoil the features before it has learned (Kumar
+    et al. 2022). Batch normalisations stay folded into the convolutions before them: what is
+    trained is these convolutions' weights and biases.
 
     Parameters
     ----------
     architecture : str
     code_size : int
         Length of the new embedding.
-    head : {"centres", "softmax"}
+    head : {"softmax", "centres"}
         As for `ConvNet`.
+    freeze : str
+        The last block that stays: "features" (all of them), "block16", … "block1", "stem"; or a
+        vertex such as "block17_expand".
     epochs : int
-        Rounds through the features.
+        Rounds of the head through the features.
     learning_rate : float
+        Of the head.
+    tuning_epochs, tuning_rate : int, float
+        Of all that comes after ``freeze``, by Adam, in one cycle up to the rate.
     random_state : int or None
 
     Attributes
     ----------
     labels_ : ndarray
         The classes.
+    history_ : dict of str to list of float
+        "loss" of the head, and "tuning_loss".
 
     References
     ----------
     Yosinski, Clune, Bengio, Lipson (2014), How transferable are features in deep neural
-    networks?
+    networks? Kumar, Raghunathan, Jones, Ma, Liang (2022), Fine-tuning can distort pretrained
+    features and underperform out-of-distribution.
     """
 
     def __init__(
@@ -58,17 +77,36 @@ class FineTunedNetwork(PretrainedNetwork):
         architecture: str = "mobilenet_v2",
         *,
         code_size: int = 64,
-        head: str = "centres",
+        head: str = "softmax",
+        freeze: str = "features",
         epochs: int = 40,
         learning_rate: float = 3e-3,
+        tuning_epochs: int = 10,
+        tuning_rate: float = 1e-4,
         random_state: int | None = None,
     ) -> None:
         super().__init__(architecture)
         self.code_size = code_size
         self.head = head
+        self.freeze = freeze
         self.epochs = epochs
         self.learning_rate = learning_rate
+        self.tuning_epochs = tuning_epochs
+        self.tuning_rate = tuning_rate
         self.random_state = random_state
+
+    @property
+    def frozen_layer(self) -> str | None:
+        """What `cached_features` is to compute: a vertex, or None for the pooled features.
+
+        Raises
+        ------
+        ValueError
+            When the network cannot be divided at ``freeze``.
+        """
+        table = ARCHITECTURES[self.architecture]
+        count = table.rows_up_to(self.freeze)
+        return None if count == len(table.rows) else table.rows[count - 1].name
 
     @property
     def classes_(self) -> list[Any]:
@@ -77,37 +115,80 @@ class FineTunedNetwork(PretrainedNetwork):
         return names
 
     def fit(self, base: PretrainedNetwork, features: NDArray[np.float32], y: object) -> Self:
-        """Learn the head.
+        """Learn the head, and what comes after ``freeze``.
 
         Parameters
         ----------
         base : PretrainedNetwork
             The network that gave the features, with the pooling "avg".
-        features : ndarray, shape (n, 1280)
-            What it gave for the pictures (`cached_features`).
+        features : ndarray, shape (n, 1280) or (n, height, width, channels)
+            What it gave for the pictures at `frozen_layer` (`cached_features`).
         y : array, shape (n,)
             Their classes.
         """
+        seed = seed_of(self.random_state)
+        published = _weights(_graph(base))
+        rank = 2 if self.frozen_layer is None else 4
+        if features.ndim != rank:
+            raise ValueError(
+                f"freeze={self.freeze!r} wants {'vectors' if rank == 2 else 'maps'}, got features "
+                f"of shape {features.shape}; give cached_features(..., layer=frozen_layer)."
+            )
+        if rank == 2:
+            learned, self.history_ = self._learn_head(features, y, seed)
+        else:
+            learned, self.history_ = self._learn_tail(published, features, y, seed)
+        network = JavaGraph.create(self._settings(base.input_))
+        _fill(network, published | learned)
+        self._adopt(network, base.input_, base.preprocessor_, "code")
+        return self
+
+    def _learn_head(
+        self, features: NDArray[np.float32], y: object, seed: int
+    ) -> tuple[Weights, dict[str, list[float]]]:
         # NB: of mean square 1, which is what the layers' first weights are made for.
         scale = np.float32(np.sqrt(features.shape[1]))
         learned = _Head(
             code_size=self.code_size, head=self.head, epochs=self.epochs,
-            learning_rate=self.learning_rate, random_state=self.random_state,
+            learning_rate=self.learning_rate, random_state=seed,
         ).fit(normalize(features) * scale, y)  # fmt: skip
-        network = JavaGraph.create(_graph(base, learned, self.head))
-        for layer in network.describe()["layers"]:
-            for key in layer["parameters"]:
-                if layer["name"] not in _HEAD:
-                    network.set(key, base.java_network.get(key))
-        for place, name in enumerate(_HEAD):
-            for kind in ("W", "b") if name == "code" or self.head == "softmax" else ("W",):
-                values = learned.java_network.get(f"{place}_{kind}")
-                factor = scale if (name, kind) == ("code", "W") else np.float32(1)
-                network.set(f"{name}_{kind}", values * factor)
         self.labels_ = learned.classes_
-        self._adopt(network, base.input_, base.preprocessor_, "code")
-        self.history_ = learned.history_
-        return self
+        return learned.weights(scale), {"loss": learned.history_["loss"]}
+
+    def _learn_tail(
+        self, published: Weights, maps: NDArray[np.float32], y: object, seed: int
+    ) -> tuple[Weights, dict[str, list[float]]]:
+        """Learn the head, then all that comes after the maps."""
+        self.labels_, numbers = np.unique(np.asarray(y), return_inverse=True)
+        # NB: no copy of what is mapped into memory: it may be larger than the memory.
+        values = np.ascontiguousarray(maps, dtype=np.float32)
+        data = NetworkInput(values, None, InputShape.of("convolutional", values))
+        targets = Targets("classes", numbers.astype(np.int32), len(self.labels_))
+        tail = JavaGraph.create(self._settings(data.shape, tuned=len(maps)))
+        _fill(tail, published)
+        names = [layer["name"] for layer in tail.describe()["layers"]]
+        last = names.index("pooled")
+        pooled = tail.activate(data, last=last, width=tail.width(data, last), batch_size=256)
+        head, history = self._learn_head(pooled, y, seed)
+        _fill(tail, head)
+        settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
+        history["tuning_loss"] = train(tail, data, targets, settings).loss
+        return _weights(tail), history
+
+    def _settings(self, shape: InputShape, *, tuned: int = 0) -> dict[str, Any]:
+        """Return the whole graph's settings, or those of its end, to be trained on ``tuned``."""
+        table = ARCHITECTURES[self.architecture]
+        updater = None
+        if tuned:
+            iterations = -(-tuned // _TUNING_BATCH) * self.tuning_epochs
+            updater = {
+                "type": "adam", "learning_rate": self.tuning_rate,
+                "schedule": schedule_table("one_cycle", self.tuning_rate, iterations),
+            }  # fmt: skip
+        return head_settings(
+            table, shape, self.code_size, len(self.labels_), learned=self.head == "softmax",
+            after=table.rows_up_to(self.freeze) if tuned else 0, updater=updater,
+        )  # fmt: skip
 
     def predict(self, X: Images) -> NDArray[Any]:
         """Return the most probable class of each picture."""
@@ -132,7 +213,7 @@ class _Head(_Classifier):
         self,
         *,
         code_size: int = 64,
-        head: str = "centres",
+        head: str = "softmax",
         epochs: int = 40,
         learning_rate: float = 3e-3,
         random_state: int | None = None,
@@ -153,44 +234,33 @@ class _Head(_Classifier):
         del shape, data
         return self._head(targets)
 
+    def weights(self, scale: np.float32) -> Weights:
+        """Return what was learned by the graph's names, for vectors of length 1."""
+        found = {}
+        for place, name in enumerate(_HEAD):
+            for kind in ("W", "b") if name == "code" or self.head == "softmax" else ("W",):
+                values = self.java_network.get(f"{place}_{kind}")
+                factor = scale if (name, kind) == ("code", "W") else np.float32(1)
+                found[f"{name}_{kind}"] = values * factor
+        return found
 
-def _graph(base: PretrainedNetwork, learned: _Head, head: str) -> dict[str, Any]:
-    count = len(learned.classes_)
-    return head_settings(
-        ARCHITECTURES[base.architecture], base.input_, learned.code_size, count,
-        bias=head == "softmax",
-    )  # fmt: skip
+
+def _parameters(network: JavaGraph) -> list[str]:
+    return [key for layer in network.describe()["layers"] for key in layer["parameters"]]
 
 
-def cached_features(
-    network: PretrainedNetwork, files: Sequence[Path], folder: Path
-) -> NDArray[np.float32]:
-    """Return the features of files, from a cache when nothing has changed.
+def _fill(network: JavaGraph, weights: Weights) -> None:
+    """Set the parameters that are named; others stay."""
+    for key in _parameters(network):
+        if key in weights:
+            network.set(key, weights[key])
 
-    Parameters
-    ----------
-    network : PretrainedNetwork
-    files : sequence of Path
-        Pictures that can be read.
-    folder : Path
-        Where the cache is kept; made when it is missing.
-    """
-    digest = hashlib.sha256(Encoder(network).model_checksum.encode())
-    for file in files:
-        status = file.stat()
-        digest.update(f"{file.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(
-            errors="surrogateescape"
-        ))  # fmt: skip
-    cache = folder / f"features-{digest.hexdigest()[:24]}.npy"
-    if cache.is_file():
-        stored: NDArray[np.float32] = np.load(cache, allow_pickle=False)
-        return stored
-    preprocessor: Preprocessor = network.preprocessor or MOBILENET_V2.preprocessing
-    parts = [
-        network.encode(np.stack([preprocessor.pixels(file) for file in files[start : start + 64]]))
-        for start in range(0, len(files), 64)
-    ]
-    features = np.concatenate(parts)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(cache, features)
-    return features
+
+def _weights(network: JavaGraph) -> Weights:
+    return {key: network.get(key) for key in _parameters(network)}
+
+
+def _graph(model: PretrainedNetwork) -> JavaGraph:
+    graph = model.java_network
+    assert isinstance(graph, JavaGraph)
+    return graph

@@ -33,6 +33,7 @@ _POOLINGS: Final = {
     "max": GlobalPooling(name="pooled", pooling="max"),
 }
 _WHITENED = "whitened"
+_UNTRAINED: Final = {"type": "sgd", "learning_rate": 0.0}
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -213,33 +214,58 @@ def _settings(
     loss = Loss(name="probabilities", loss="categorical_cross_entropy", activation="softmax")
     vertices.append(loss.to_dict() | {"inputs": [table.head.name]})
     return {
-        "seed": 0, "updater": {"type": "sgd", "learning_rate": 0.0}, "input": shape.to_network(),
+        "seed": 0, "updater": _UNTRAINED, "input": shape.to_network(),
         "vertices": vertices, "outputs": outputs,
     }  # fmt: skip
 
 
 def head_settings(
-    table: Architecture, shape: InputShape, code_size: int, classes: int, *, bias: bool
+    table: Architecture,
+    shape: InputShape,
+    code_size: int,
+    classes: int,
+    *,
+    learned: bool,
+    after: int = 0,
+    updater: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the settings of the table's graph with a code and classes in place of its head."""
+    """Return the settings of the table's graph with a code and classes in place of its head.
+
+    Parameters
+    ----------
+    table : Architecture
+    shape : InputShape
+        What the graph takes.
+    code_size, classes : int
+        Units of the code and of the last layer.
+    learned : bool
+        Whether the last layer is; if not it has no bias, and training leaves it alone.
+    after : int
+        So many rows of the table are left out: the graph takes what the last of them gives.
+    updater : dict, optional
+        How it is to be trained.
+    """
     code = Dense(code_size, name="code", activation="tanh")
     output = Output(
-        classes, name="classes", loss="categorical_cross_entropy", activation="softmax", bias=bias
-    )
-    vertices = [_vertex(row) for row in table.rows]
+        classes, name="classes", loss="categorical_cross_entropy", activation="softmax",
+        bias=learned, frozen=not learned,
+    )  # fmt: skip
+    given = table.rows[after - 1].name if after else "input"
+    vertices = [_vertex(row, given) for row in table.rows[after:]]
     vertices.append(_POOLINGS["avg"].to_dict() | {"inputs": [table.features]})
     vertices.append({"type": "L2Normalize", "name": "normalised", "inputs": ["pooled"]})
     vertices.append(code.to_dict() | {"inputs": ["normalised"]})
     vertices.append(output.to_dict() | {"inputs": ["code"]})
     return {
-        "seed": 0, "updater": {"type": "sgd", "learning_rate": 0.0}, "input": shape.to_network(),
+        "seed": 0, "updater": updater or _UNTRAINED, "input": shape.to_network(),
         "vertices": vertices, "outputs": ["classes"],
     }  # fmt: skip
 
 
-def _vertex(row: Row) -> dict[str, Any]:
+def _vertex(row: Row, given: str = "input") -> dict[str, Any]:
+    """Return a row's settings, ``given`` being what the graph takes as its input."""
     what = {"type": "Add", "name": row.name} if row.layer is None else row.layer.to_dict()
-    return what | {"inputs": list(row.inputs)}
+    return what | {"inputs": ["input" if name == given else name for name in row.inputs]}
 
 
 def convert(table: Architecture, tensors: Tensors, path: Path) -> dict[str, NDArray[np.float32]]:

@@ -57,6 +57,11 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     metavar="FILE",
     help="The checkpoint of --pretrained.",
 )
+@click.option(
+    "--freeze", metavar="LAYER",
+    help="The last block of --pretrained that stays as it was published, such as block16; what "
+    "comes after it is trained.  [default: features, which is all but the head]",
+)  # fmt: skip
 @source_options
 @click.option(
     "--size",
@@ -120,6 +125,7 @@ def train(
     pyimgret train --model autoencoder --digits --code-size 30 --out ae.zip
     pyimgret train --model autoencoder --images DIR --size 64 --out ae.zip
     pyimgret train --pretrained mobilenet_v2 --images DIR --out my.zip
+    pyimgret train --pretrained mobilenet_v2 --images DIR --freeze block16 --out my.zip
     """
     if images is None and (size or mode):
         raise click.UsageError("--size and --mode belong to --images; arrays have their size.")
@@ -130,7 +136,7 @@ def train(
             raise click.UsageError("--pretrained learns the class folders of --images DIR.")
         model, summary, broken = fine_tune(
             pretrained, weights, images, seed=seed, epochs=settings["epochs"],
-            code_size=settings["code_size"], strict=strict,
+            code_size=settings["code_size"], freeze=settings["freeze"], strict=strict,
         )  # fmt: skip
         model.save(out)
         summary |= {"out": str(out), "skipped": [entry._asdict() for entry in broken]}
