@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--larger", action="store_true")
     parser.add_argument("--rows", action="store_true")
-    parser.add_argument("--head", choices=["softmax", "centres"], default="softmax")
+    parser.add_argument("--head", choices=["softmax", "centres"])
     parser.add_argument("--no-augmentation", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")
@@ -75,7 +75,9 @@ def _options() -> argparse.Namespace:
 
 
 def _model(options: argparse.Namespace) -> ConvNet | RowNet:
-    settings: dict[str, Any] = {"epochs": options.epochs, "head": options.head, "random_state": 0}
+    settings: dict[str, Any] = {"epochs": options.epochs, "random_state": 0}
+    if options.head:
+        settings["head"] = options.head
     if options.rows:
         return RowNet(**settings)
     moved = {} if options.no_augmentation else AUGMENTATION
