@@ -56,3 +56,11 @@ def test_more_threads_than_cores_are_a_problem_that_has_a_remedy() -> None:
     assert status == 0
     assert problem.startswith("640 threads share")
     assert "set PYIMGRET_THREADS=" in problem
+
+
+def test_onednn_that_was_switched_off_is_shown_so() -> None:
+    status, text = doctor("--json", PYIMGRET_ONEDNN="0")
+    facts = json.loads(text)
+    assert status == 0
+    assert facts["jvm"]["onednn"] is False
+    assert facts["problems"] == []

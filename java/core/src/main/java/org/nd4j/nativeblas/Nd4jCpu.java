@@ -12,6 +12,8 @@ import org.nd4j.linalg.factory.Nd4j;
  */
 public final class Nd4jCpu {
 
+    private static final String DISABLED = "org.eclipse.deeplearning4j.helpers.disable";
+
     private Nd4jCpu() {}
 
     /** What {@code BaseMKLDNNHelper.mklDnnEnabled()} looks for. */
@@ -33,10 +35,11 @@ public final class Nd4jCpu {
         /**
          * Says whether convolutions may run on oneDNN.
          *
-         * @return whether the native library's helpers are allowed
+         * @return whether the helpers of Deeplearning4j and of the native library are allowed
          */
         public boolean isUseMKLDNN() {
-            return Nd4j.getEnvironment().helpersAllowed();
+            boolean disabled = Boolean.parseBoolean(System.getProperty(DISABLED, "true"));
+            return !disabled && Nd4j.getEnvironment().helpersAllowed();
         }
     }
 }

@@ -1,10 +1,11 @@
 package org.pyimgret.encoder;
 
 import org.deeplearning4j.nn.layers.mkldnn.BaseMKLDNNHelper;
-import org.nd4j.linalg.factory.Nd4j;
 
 /** Whether Deeplearning4j may use oneDNN in this process; only the host can change that. */
 final class OneDnn {
+
+    private static final String DISABLED = "org.eclipse.deeplearning4j.helpers.disable";
 
     private OneDnn() {}
 
@@ -12,7 +13,7 @@ final class OneDnn {
         if (BaseMKLDNNHelper.mklDnnEnabled()) {
             return "on";
         }
-        if (!Nd4j.getEnvironment().helpersAllowed()) {
+        if (Boolean.parseBoolean(System.getProperty(DISABLED, "true"))) {
             return "off: start the JVM with -Dorg.eclipse.deeplearning4j.helpers.disable=false";
         }
         return "off: use an nd4j-native with a classifier of -onednn, and see that the class"
