@@ -15,7 +15,9 @@ training from a new network on, after two rounds that are not counted:
 idle machine lets equal trainings differ by a tenth, mostly from one half minute to the next. So
 each training in Python is compared with its neighbour in Java, the first of the two is the one
 and the other by turns, and the median of these ratios is given; ``middle_half`` is the range of
-the half of them around it. ``an_epoch`` and ``beside_epochs`` divide a training into what grows
+the half of them around it. ``other_estimates`` are the ratios of the medians, the sums and the
+fastest: where they disagree with the first by more than a hundredth or two, none of them is to be
+believed to the hundredth. ``an_epoch`` and ``beside_epochs`` divide a training into what grows
 with the work and what does not: making the network, reading its weights and the like.
 Prints JSON. The last epoch's loss is the same number for ``python`` and ``java``, because order
 and weights follow from the seed.
@@ -85,12 +87,21 @@ def compared(model: Autoencoder, images: np.ndarray, java: JavaSide, rounds: int
         "epochs": model.epochs, "images": len(images), "load_before": load,
         "python_of_java": round(statistics.median(ratios), 3),
         "middle_half": [round(q, 3) for q in statistics.quantiles(ratios, n=4)[::2]],
+        "other_estimates": _estimates(seconds["python"], seconds["java"]),
         "python_of_stock": round(medians["stock"] / medians["python"], 3),
         "seconds": {name: round(value, 3) for name, value in medians.items()},
         **_parts({name: runs[name] for name in ("python", "java")}),
         "loss": {name: those[-1][1] for name, those in runs.items()},
         "rounds": {name: [round(t, 3) for t in times] for name, times in seconds.items()},
     }  # fmt: skip
+
+
+def _estimates(python: list[float], java: list[float]) -> dict[str, float]:
+    """Compare the sides as wholes."""
+    ways: dict[str, Callable[[list[float]], float]] = {
+        "medians": statistics.median, "sums": sum, "fastest": min,
+    }  # fmt: skip
+    return {name: round(way(java) / way(python), 3) for name, way in ways.items()}
 
 
 def _parts(runs: dict[str, list[Run]]) -> dict[str, Any]:
