@@ -72,6 +72,10 @@ class FineTunedNetwork(PretrainedNetwork):
     features and underperform out-of-distribution.
     """
 
+    # NB: no settings of this kind, so a loaded model must find them here.
+    pooling = "avg"
+    flip = False
+
     def __init__(
         self,
         architecture: str = "mobilenet_v2",
