@@ -84,7 +84,7 @@ def _startup(result: dict[str, Any]) -> list[Row]:
     return [
         Row("start to first embedding", "s", first["median"], "PyTorch", first["torch"],
             first["torch"] / first["median"]),
-        Row("LeNet output, batch 128, our options", "ms", ours, "Deeplearning4j's defaults",
+        Row("LeNet output by Deeplearning4j, our options", "ms", ours, "its defaults",
             theirs, lenet["ratio"]),
     ]  # fmt: skip
 
