@@ -96,3 +96,22 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
     assert 0 < killed_at[0] < COUNT
     assert report.embeddings == COUNT
     assert_complete(tmp_path / "embeddings", expected)
+
+
+def test_rows_that_are_not_finite_are_set_aside_and_the_others_encoded(
+    model_file: Path, all_digits: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    rows = all_digits[:20].astype(np.float32) / 255
+    expected = Encoder.load(model_file).encode_tensors(rows)
+    rows[3, 5, 5], rows[11, 0, 0], rows[12, 0, 0] = np.nan, np.inf, -np.inf
+    np.save(tmp_path / "rows.npy", rows)
+    output = tmp_path / "embeddings"
+    report = spark.encode(
+        model_file, spark.Arrays(tmp_path / "rows.npy"), output, options=on("local[1]")
+    )
+    assert (report.images, report.embeddings, report.broken) == (20, 17, 3)
+    reasons = dict(spark.read_broken(output))
+    assert set(reasons) == {"3", "11", "12"}
+    assert all("finite" in reason for reason in reasons.values())
+    for keys, vectors in spark.read_embeddings(output):
+        np.testing.assert_allclose(vectors, expected[[int(key) for key in keys]], atol=1e-5)

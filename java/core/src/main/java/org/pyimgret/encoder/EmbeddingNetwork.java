@@ -20,6 +20,8 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
  * A network up to its code layer.
@@ -38,6 +40,11 @@ final class EmbeddingNetwork {
     private final boolean channelsLast;
     private final Optional<Inference> engine;
     private final Deque<Pass> idle = new ConcurrentLinkedDeque<>();
+
+    /** Runs read the weights and share it; closing, which frees them, has it alone. */
+    private final ReadWriteLock memory = new ReentrantReadWriteLock();
+
+    private volatile boolean closed;
 
     private EmbeddingNetwork(
             ModelDescription description, Model model, INDArray weights, String codeVertex) {
@@ -138,8 +145,28 @@ final class EmbeddingNetwork {
         }
     }
 
-    /** Embeds prepared pictures, each (height, width, channels) in that order. */
+    /**
+     * Embeds prepared pictures, each (height, width, channels) in that order.
+     *
+     * @throws IllegalStateException after {@link #close}
+     */
     float[][] embed(List<float[]> tensors) {
+        memory.readLock().lock();
+        try {
+            checkOpen();
+            return tensors.isEmpty() ? new float[0][] : embedOpen(tensors);
+        } finally {
+            memory.readLock().unlock();
+        }
+    }
+
+    void checkOpen() {
+        if (closed) {
+            throw new IllegalStateException("the encoder is closed");
+        }
+    }
+
+    private float[][] embedOpen(List<float[]> tensors) {
         float[] codes = codes(tensors);
         if (description.withMirrorImage) {
             List<float[]> mirrored = new ArrayList<>(tensors.size());
@@ -196,10 +223,18 @@ final class EmbeddingNetwork {
                 input -> copy.output(code, false, new INDArray[] {input}, null)[0]);
     }
 
-    /** Frees the weights and the memory of all passes; none may run any more. */
+    /** Waits for runs to end, and frees the weights and the memory of all passes. */
     void close() {
-        idle.forEach(Pass::close);
-        idle.clear();
-        weights.close();
+        memory.writeLock().lock();
+        try {
+            if (!closed) {
+                closed = true;
+                idle.forEach(Pass::close);
+                idle.clear();
+                weights.close();
+            }
+        } finally {
+            memory.writeLock().unlock();
+        }
     }
 }

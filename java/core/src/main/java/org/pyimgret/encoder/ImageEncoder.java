@@ -6,12 +6,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Future;
 
 /**
  * Turns pictures into L2-normalised embeddings with a model that Python trained.
  *
- * <p>Safe for use by several threads; close it to give the off-heap memory back. Networks run on
+ * <p>Safe for use by several threads; close it to give the off-heap memory back: an encode that is
+ * running ends first, a later one is an {@link IllegalStateException}. Networks run on
  * threads of the encoder's own. Nothing process-wide is set, but that BLAS uses a share of the
  * processors for each product while {@link #encodeAll} runs networks beside each other: {@link
  * #oneDnn()} tells whether the host lets convolutions run on the fast path, and what to set where
@@ -215,8 +217,11 @@ public final class ImageEncoder implements AutoCloseable {
      * @return their embeddings, in the same order
      * @throws ImageDecodeException if one cannot be read as a picture; the message tells which
      * @throws IOException if one cannot be read at all
+     * @throws IllegalArgumentException if one is null or of another type; the message tells which
      */
     public List<float[]> encodeAll(List<?> images) throws IOException {
+        Objects.requireNonNull(images, "images");
+        network.checkOpen();
         List<Future<float[][]>> batches = new ArrayList<>();
         List<float[]> embeddings = new ArrayList<>(images.size());
         // A few batches ahead: enough for all threads, and bounded in memory.
@@ -244,6 +249,8 @@ public final class ImageEncoder implements AutoCloseable {
                 tensors.add(prepare(images.get(i)));
             } catch (ImageDecodeException e) {
                 throw new ImageDecodeException("image " + i + ": " + e.getMessage(), e);
+            } catch (IllegalArgumentException e) {
+                throw new IllegalArgumentException("image " + i + ": " + e.getMessage(), e);
             }
         }
         return Cores.shared(others, () -> network.embed(tensors));

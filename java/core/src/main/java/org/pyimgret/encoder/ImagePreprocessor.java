@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -68,7 +69,7 @@ public final class ImagePreprocessor {
      */
     public static ImagePreprocessor fromJson(String json) throws ModelFormatException {
         try {
-            return of(new ObjectMapper().readTree(json));
+            return of(new ObjectMapper().readTree(Objects.requireNonNull(json, "json")));
         } catch (JsonProcessingException e) {
             throw new ModelFormatException("the preprocessing is not JSON", e);
         }
@@ -113,7 +114,7 @@ public final class ImagePreprocessor {
      * @throws ImageDecodeException if it cannot be read as a picture
      */
     public float[] apply(byte[] file) throws ImageDecodeException {
-        return scale(prepare(decoder.decode(file)));
+        return scale(prepare(decoder.decode(Objects.requireNonNull(file, "file"))));
     }
 
     /**
@@ -125,6 +126,7 @@ public final class ImagePreprocessor {
      * @throws IOException if it cannot be read at all
      */
     public float[] apply(Path file) throws IOException {
+        Objects.requireNonNull(file, "file");
         // NB: a pipe or a device could block, or never end.
         if (!Files.isRegularFile(file) && Files.exists(file)) {
             throw new ImageDecodeException(file + " is not a regular file.");
@@ -144,6 +146,7 @@ public final class ImagePreprocessor {
      * @throws ImageDecodeException if it has too many pixels
      */
     public float[] apply(BufferedImage image) throws ImageDecodeException {
+        Objects.requireNonNull(image, "image");
         decoder.checkSize(image.getWidth(), image.getHeight());
         return scale(prepare(Rasters.toPixels(image)));
     }

@@ -8,6 +8,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.zip.ZipEntry;
@@ -38,7 +39,7 @@ final class ModelArchive implements Closeable {
     }
 
     static ModelArchive open(Path path) throws IOException {
-        if (!Files.exists(path)) {
+        if (!Files.exists(Objects.requireNonNull(path, "path of the model"))) {
             throw new NoSuchFileException(path.toString());
         }
         ModelArchive archive = new ModelArchive(path, openZip(path));

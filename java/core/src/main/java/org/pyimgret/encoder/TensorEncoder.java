@@ -2,7 +2,9 @@ package org.pyimgret.encoder;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Turns prepared pictures, or vectors, into L2-normalised embeddings: {@link ImageEncoder} without
@@ -56,14 +58,38 @@ public final class TensorEncoder implements AutoCloseable {
     /**
      * Embeds inputs, all in one batch.
      *
-     * @param tensors each (height, width, channels) in that order, scaled
+     * @param tensors each (height, width, channels) in that order, scaled: {@link #inputSize()}
+     *     finite numbers
      * @return their embeddings, in the same order, each of length 1
+     * @throws IllegalArgumentException if a tensor is null, has another length, or holds a NaN or an
+     *     infinity; the message names it
+     * @throws IllegalStateException if the encoder is closed
      */
     public float[][] encode(List<float[]> tensors) {
-        return network.embed(tensors);
+        List<float[]> checked = new ArrayList<>(Objects.requireNonNull(tensors, "tensors"));
+        for (int i = 0; i < checked.size(); i++) {
+            check(i, checked.get(i));
+        }
+        return network.embed(checked);
     }
 
-    /** Gives the memory of the weights back; no thread may be encoding. */
+    private void check(int index, float[] tensor) {
+        if (tensor == null || tensor.length != inputSize()) {
+            String got = tensor == null ? "null" : tensor.length + " numbers";
+            throw new IllegalArgumentException(
+                    "tensors[" + index + "]: got " + got + "; expected " + inputSize()
+                            + " numbers (height x width x channels)");
+        }
+        for (int i = 0; i < tensor.length; i++) {
+            if (!Float.isFinite(tensor[i])) {
+                throw new IllegalArgumentException(
+                        "tensors[" + index + "][" + i + "]: got " + tensor[i]
+                                + "; expected finite numbers");
+            }
+        }
+    }
+
+    /** Waits for calls that are running, and frees the weights; a later encode is an error. */
     @Override
     public void close() {
         network.close();

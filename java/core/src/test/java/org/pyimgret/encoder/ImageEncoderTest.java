@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -21,6 +22,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
@@ -104,7 +107,15 @@ final class ImageEncoderTest {
             Exception error =
                     assertThrows(ImageDecodeException.class, () -> encoder.encodeAll(images));
             assertTrue(error.getMessage().startsWith("image 5: "), error.getMessage());
-            assertThrows(IllegalArgumentException.class, () -> encoder.encodeAll(List.of("x.png")));
+            images.set(5, pictures().get(5));
+            List<Object> mixed = new ArrayList<>(images);
+            for (Object wrong : new Object[] {"x.png", null}) {
+                mixed.set(3, wrong);
+                Exception refused =
+                        assertThrows(
+                                IllegalArgumentException.class, () -> encoder.encodeAll(mixed));
+                assertTrue(refused.getMessage().startsWith("image 3: got "), refused::toString);
+            }
             assertEquals(7, encoder.encodeAll(pictures().subList(0, 7)).size());
         }
     }
@@ -117,6 +128,64 @@ final class ImageEncoderTest {
         Path picture = pictures().get(0);
         assertThrows(IllegalStateException.class, () -> encoder.encode(picture));
         assertThrows(IllegalStateException.class, () -> encoder.encodeAll(List.of(picture)));
+        assertThrows(IllegalStateException.class, () -> encoder.encodeAll(List.of()));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"autoencoder", "recurrent"})
+    void closeWaitsForThreadsThatEncode(String model) throws Exception {
+        List<Path> pictures = pictures().subList(0, 8);
+        List<float[]> expected;
+        try (ImageEncoder encoder = ImageEncoder.load(zip(model))) {
+            expected = encoder.encodeAll(pictures);
+        }
+        for (int round = 0; round < 5; round++) {
+            ImageEncoder encoder = ImageEncoder.builder().threads(2).load(zip(model));
+            List<Throwable> ends = Collections.synchronizedList(new ArrayList<>());
+            AtomicBoolean closed = new AtomicBoolean();
+            CountDownLatch running = new CountDownLatch(3);
+            List<Thread> threads = new ArrayList<>();
+            for (int t = 0; t < 3; t++) {
+                int seed = t;
+                Thread thread =
+                        new Thread(
+                                () -> {
+                                    for (boolean late = false; !late; running.countDown()) {
+                                        late = closed.get();
+                                        encodeMany(encoder, pictures, expected, seed);
+                                    }
+                                });
+                thread.setUncaughtExceptionHandler((where, error) -> ends.add(error));
+                thread.start();
+                threads.add(thread);
+            }
+            running.await();
+            encoder.close();
+            closed.set(true);
+            for (Thread thread : threads) {
+                thread.join();
+            }
+            assertEquals(3, ends.size(), "a thread encoded after close");
+            for (Throwable end : ends) {
+                assertEquals("the encoder is closed", end.getMessage(), end::toString);
+            }
+        }
+    }
+
+    @Test
+    void nullIsRefusedByName() throws IOException {
+        assertNull("path of the model", () -> ImageEncoder.load(null));
+        assertNull("json", () -> ImagePreprocessor.fromJson(null));
+        try (ImageEncoder encoder = ImageEncoder.load(MODEL)) {
+            assertNull("file", () -> encoder.encode((Path) null));
+            assertNull("file", () -> encoder.encode((byte[]) null));
+            assertNull("image", () -> encoder.encode((BufferedImage) null));
+            assertNull("images", () -> encoder.encodeAll(null));
+        }
+    }
+
+    private static void assertNull(String name, Executable call) {
+        assertEquals(name, assertThrows(NullPointerException.class, call).getMessage());
     }
 
     @Test

@@ -58,10 +58,12 @@ final class EncodedRows implements Iterator<Embedding> {
         while (taken < batchSize && rows.hasNext()) {
             Records.Outcome outcome = rows.next();
             taken++;
-            if (outcome.reason() == null) {
-                good.add(outcome);
-            } else {
+            if (outcome.reason() != null) {
                 refuse(outcome.row(), outcome.reason());
+            } else if (!finite(outcome.values())) {
+                refuse(outcome.row(), "the values are not all finite numbers");
+            } else {
+                good.add(outcome);
             }
         }
         if (!good.isEmpty()) {
@@ -79,7 +81,7 @@ final class EncodedRows implements Iterator<Embedding> {
             if (finite(vectors[i])) {
                 ready.add(Embedding.of(records.key(row), vectors[i]));
             } else {
-                refuse(row, "the network's answer is not finite: the values are NaN or too large");
+                refuse(row, "the embedding is not finite: the values are too large");
             }
         }
     }

@@ -1,0 +1,164 @@
+package org.pyimgret.encoder;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** Input that does not fit, and closing while other threads encode. */
+final class TensorEncoderTest {
+
+    private static final Path MODELS = Path.of("..", "..", "tests", "golden", "models");
+    private static final int SIZE = 16 * 20 * 3;
+
+    @ParameterizedTest
+    @ValueSource(strings = {"autoencoder", "convolutional", "recurrent", "inverted_residuals"})
+    void tensorOfAnotherLengthIsRefused(String model) throws IOException {
+        try (TensorEncoder encoder = load(model)) {
+            List<float[]> tensors = tensors(3);
+            float[][] expected = encoder.encode(tensors);
+            for (int length : new int[] {0, SIZE - 1, SIZE + 1}) {
+                String message = refused(encoder, List.of(tensors.get(0), new float[length]));
+                assertTrue(message.startsWith("tensors[1]: got " + length + " numbers"), message);
+                assertTrue(message.contains("expected " + SIZE + " numbers"), message);
+            }
+            assertEmbeddings(expected, encoder.encode(tensors));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"autoencoder", "convolutional"})
+    void numbersThatAreNotFiniteAreRefused(String model) throws IOException {
+        try (TensorEncoder encoder = load(model)) {
+            for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+                List<float[]> tensors = tensors(3);
+                tensors.get(2)[7] = value;
+                String message = refused(encoder, tensors);
+                assertTrue(message.startsWith("tensors[2][7]: got " + value), message);
+            }
+        }
+    }
+
+    @Test
+    void nullIsRefusedByName() throws IOException {
+        assertNull("path of the model", () -> TensorEncoder.load(null));
+        assertNull("path of the model", () -> ModelFile.open(null));
+        assertNull("path of the model", () -> ModelFile.readMetadata(null));
+        try (TensorEncoder encoder = load("autoencoder")) {
+            assertNull("tensors", () -> encoder.encode(null));
+            List<float[]> tensors = tensors(2);
+            tensors.set(1, null);
+            String message = refused(encoder, tensors);
+            assertTrue(message.startsWith("tensors[1]: got null"), message);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"autoencoder", "recurrent"})
+    void noTensorsGiveNoEmbeddings(String model) throws IOException {
+        try (TensorEncoder encoder = load(model)) {
+            assertEquals(0, encoder.encode(List.of()).length);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"autoencoder", "convolutional", "recurrent", "inverted_residuals"})
+    void closedEncoderSaysSo(String model) throws IOException {
+        TensorEncoder encoder = load(model);
+        List<float[]> tensors = tensors(2);
+        encoder.encode(tensors);
+        encoder.close();
+        encoder.close();
+        assertThrows(IllegalStateException.class, () -> encoder.encode(tensors));
+        assertThrows(IllegalStateException.class, () -> encoder.encode(List.of()));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"autoencoder", "recurrent", "inverted_residuals"})
+    void closeWaitsForThreadsThatEncode(String model) throws Exception {
+        List<float[]> tensors = tensors(60);
+        float[][] expected;
+        try (TensorEncoder encoder = load(model)) {
+            expected = encoder.encode(tensors);
+        }
+        for (int round = 0; round < 5; round++) {
+            TensorEncoder encoder = load(model);
+            List<Throwable> ends = Collections.synchronizedList(new ArrayList<>());
+            CountDownLatch running = new CountDownLatch(3);
+            AtomicBoolean closed = new AtomicBoolean();
+            Runnable untilClosed =
+                    () -> {
+                        for (boolean late = false; !late; running.countDown()) {
+                            late = closed.get();
+                            assertEmbeddings(expected, encoder.encode(tensors));
+                        }
+                    };
+            List<Thread> threads = new ArrayList<>();
+            for (int t = 0; t < 3; t++) {
+                Thread thread = new Thread(untilClosed);
+                thread.setUncaughtExceptionHandler((where, error) -> ends.add(error));
+                thread.start();
+                threads.add(thread);
+            }
+            running.await();
+            encoder.close();
+            closed.set(true);
+            for (Thread thread : threads) {
+                thread.join();
+            }
+            assertEquals(3, ends.size(), "a thread encoded after close");
+            for (Throwable end : ends) {
+                assertEquals("the encoder is closed", end.getMessage(), end::toString);
+            }
+        }
+    }
+
+    private static void assertNull(String name, Executable call) {
+        assertEquals(name, assertThrows(NullPointerException.class, call).getMessage());
+    }
+
+    private static String refused(TensorEncoder encoder, List<float[]> tensors) {
+        return assertThrows(IllegalArgumentException.class, () -> encoder.encode(tensors))
+                .getMessage();
+    }
+
+    private static void assertEmbeddings(float[][] expected, float[][] found) {
+        assertEquals(expected.length, found.length);
+        for (int i = 0; i < expected.length; i++) {
+            assertArrayEquals(expected[i], found[i], 1e-5f);
+        }
+    }
+
+    private static TensorEncoder load(String model) throws IOException {
+        TensorEncoder encoder = TensorEncoder.load(MODELS.resolve(model + ".zip"));
+        assertEquals(SIZE, encoder.inputSize());
+        return encoder;
+    }
+
+    private static List<float[]> tensors(int count) {
+        Random random = new Random(1);
+        List<float[]> tensors = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            float[] tensor = new float[SIZE];
+            for (int j = 0; j < SIZE; j++) {
+                tensor[j] = random.nextFloat();
+            }
+            tensors.add(tensor);
+        }
+        return tensors;
+    }
+}
