@@ -32,7 +32,8 @@ public final class CosineIndex implements AutoCloseable {
      * @throws IOException if it cannot be read
      */
     public static CosineIndex open(Path directory) throws IOException {
-        IndexDatabase database = new IndexDatabase(directory);
+        IndexDatabase database =
+                new IndexDatabase(Objects.requireNonNull(directory, "directory"));
         return new CosineIndex(database, database.read(null));
     }
 
@@ -120,7 +121,7 @@ public final class CosineIndex implements AutoCloseable {
     }
 
     private static float[] unit(float[] query, int dimension) {
-        if (query.length != dimension) {
+        if (Objects.requireNonNull(query, "query").length != dimension) {
             throw new IllegalArgumentException(
                     "got a vector of "
                             + query.length

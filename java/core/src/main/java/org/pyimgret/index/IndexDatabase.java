@@ -115,9 +115,21 @@ final class IndexDatabase {
                             + meta.get("metric")
                             + "; this version of pyimgret-core knows cosine.");
         }
-        int dimension = Integer.parseInt(meta.getOrDefault("dimension", "0"));
         return new Snapshot(
-                meta.get("uuid"), revision, dimension, meta.getOrDefault("model_checksum", ""));
+                meta.get("uuid"),
+                revision,
+                dimension(meta.get("dimension")),
+                meta.getOrDefault("model_checksum", ""));
+    }
+
+    private int dimension(String value) throws IndexStoreException {
+        try {
+            return Integer.parseInt(value);
+        } catch (NumberFormatException e) {
+            throw new IndexStoreException(
+                    file + " is damaged: the dimension is " + value + "; restore a published copy.",
+                    e);
+        }
     }
 
     private void fill(Snapshot snapshot, Statement statement)

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.nio.ByteBuffer;
@@ -126,6 +127,8 @@ final class CosineIndexTest {
         refused("damaged at the key k3");
         change("UPDATE vectors SET crc = crc - 1, vector = x'00' WHERE number = 4");
         refused("damaged at the key k3");
+        change("UPDATE meta SET value = 'seven' WHERE name = 'dimension'");
+        refused("the dimension is seven");
         change("UPDATE meta SET value = 'euclidean' WHERE name = 'metric'");
         refused("metric euclidean");
         change("PRAGMA user_version = 2");
@@ -144,7 +147,23 @@ final class CosineIndexTest {
             assertIllegal("not all zero", index, new float[DIMENSION], 1);
             assertIllegal("finite", index, new float[] {0, 0, 0, Float.NaN, 0, 0, 0}, 1);
             assertIllegal("k is 0", index, vectors(1, 1)[0], 0);
+            assertIllegal("k is -1", index, vectors(1, 1)[0], -1);
         }
+    }
+
+    @Test
+    void nullIsRefusedByName() throws Exception {
+        assertNull("directory", () -> CosineIndex.open(null));
+        write(folder, vectors(10, 1));
+        try (CosineIndex index = CosineIndex.open(folder)) {
+            float[] query = vectors(1, 1)[0];
+            assertNull("query", () -> index.search(null, 1));
+            assertNull("filter", () -> index.search(query, 1, null));
+        }
+    }
+
+    private static void assertNull(String name, Executable call) {
+        assertEquals(name, assertThrows(NullPointerException.class, call).getMessage());
     }
 
     @Test
@@ -154,6 +173,7 @@ final class CosineIndexTest {
         index.close();
         assertThrows(IllegalStateException.class, () -> index.search(vectors(1, 1)[0], 1));
         assertThrows(IllegalStateException.class, index::reload);
+        assertThrows(IllegalStateException.class, index::size);
     }
 
     @Test
