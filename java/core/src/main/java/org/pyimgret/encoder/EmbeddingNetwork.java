@@ -195,10 +195,14 @@ final class EmbeddingNetwork {
         Pass pass = idle.poll();
         pass = pass == null ? newPass() : pass;
         try {
-            return pass.codes(tensors);
-        } finally {
+            float[] codes = pass.codes(tensors);
             // NB: the last one first: its memory is still in a cache.
             idle.push(pass);
+            return codes;
+        } catch (RuntimeException | Error e) {
+            // Where it stopped is unknown: the next call makes a new one.
+            pass.close();
+            throw e;
         }
     }
 

@@ -49,9 +49,10 @@ final class ModelPass implements Pass {
     }
 
     private void makeRoom(int count) {
-        if (rows.length < count * size) {
+        int length = Math.multiplyExact(count, size);
+        if (rows.length < length) {
             close();
-            rows = new float[Math.multiplyExact(count, size)];
+            rows = new float[length];
             input = Nd4j.createUninitializedDetached(DataType.FLOAT, rows.length);
         }
     }

@@ -9,6 +9,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.nd4j.linalg.factory.Environment;
+import org.nd4j.linalg.factory.Nd4j;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -19,7 +21,7 @@ import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Input that does not fit, and closing while other threads encode. */
+/** Input that does not fit, failed allocations, and closing while other threads encode. */
 final class TensorEncoderTest {
 
     private static final Path MODELS = Path.of("..", "..", "tests", "golden", "models");
@@ -124,6 +126,26 @@ final class TensorEncoderTest {
             for (Throwable end : ends) {
                 assertEquals("the encoder is closed", end.getMessage(), end::toString);
             }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"autoencoder", "convolutional", "recurrent", "inverted_residuals"})
+    void callAfterFailedAllocationWorks(String model) throws IOException {
+        List<float[]> tensors = tensors(50);
+        Environment nd4j = Nd4j.getEnvironment();
+        try (TensorEncoder encoder = load(model);
+                TensorEncoder healthy = load(model)) {
+            long limit = nd4j.getDeviceLimit(0);
+            nd4j.setDeviceLimit(0, 1); // bytes: less than the weights take already
+            try {
+                Exception error =
+                        assertThrows(RuntimeException.class, () -> encoder.encode(tensors));
+                assertTrue(error.getMessage().contains("Allocation failed"), error::toString);
+            } finally {
+                nd4j.setDeviceLimit(0, limit);
+            }
+            assertEmbeddings(healthy.encode(tensors), encoder.encode(tensors));
         }
     }
 
