@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from pyimgret._jvm.facade import FACADES
 from pyimgret._jvm.jars import jar_folder
 from pyimgret._jvm.java import java_home, java_version, try_options, version_options
-from pyimgret._jvm.maven import install_hint
 from pyimgret._jvm.room import Room
 from pyimgret._jvm.settings import JvmSettings, current_settings
 from pyimgret.exceptions import JavaCallError, JvmStartError, ModelFormatError
@@ -174,10 +173,10 @@ def _memory_hint() -> str:
 def _start() -> Any:
     """Start the JVM on the calling thread, check its mathematics, return the facade."""
     settings = current_settings()
+    home = java_home()
     folder = jar_folder()
     for name, value in settings.environment().items():
         os.environ[name] = value
-    home = java_home()
     if home:
         os.environ["JAVA_HOME"] = home
     options = [*settings.jvm_options(), *version_options(java_version(home))]
@@ -210,7 +209,7 @@ def _facade(options: list[str]) -> Any:
         raise JvmStartError(
             f"The JVM could not start: {error}.\nIt was started with: {' '.join(options)}\n"
             f"JAVA_HOME is {os.environ.get('JAVA_HOME', 'not set')}; a JDK of version 11 or newer "
-            f"is needed. `pyimgret doctor` says more. To install a JDK:\n{install_hint()}"
+            "is needed. `pyimgret doctor` says more."
         ) from error
 
 

@@ -10,21 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pyimgret._jvm.java import java_home
+from pyimgret._jvm.java import NotInstalledError, java_home, java_program
 from pyimgret.exceptions import JvmStartError
-
-#: How each system calls its packages for a JDK and for Maven.
-INSTALL = {
-    "Debian, Ubuntu": "sudo apt-get install openjdk-17-jdk maven",
-    "Fedora": "sudo dnf install java-17-openjdk-devel maven",
-    "macOS": "brew install openjdk@17 maven",
-    "Windows": "winget install EclipseAdoptium.Temurin.17.JDK; choco install maven",
-}
-
-
-def install_hint() -> str:
-    """Say how to install a JDK and Maven, for each system."""
-    return "\n".join(f"  {system}: {command}" for system, command in INSTALL.items())
 
 
 def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
@@ -43,7 +30,7 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
     Raises
     ------
     JvmStartError
-        When there is no Maven, or it fails.
+        When there is no Maven or no compiler, or Maven fails.
     """
     build = staging / "build"
     for source in files_of(root):
@@ -51,6 +38,11 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, copy)
     ours = list(build.glob("*.jar"))
+    home = java_home()
+    if home and not ours and not java_program(home, "javac").exists():
+        raise NotInstalledError(
+            f"{home} has no Java compiler, which pyimgret needs where it runs from its sources."
+        )
     run(
         [
             find_maven(build), "-B", "-q", "-pl", "java/core", *([] if ours else ["package"]),
@@ -84,8 +76,8 @@ def find_maven(build: Path) -> str:
 
     Raises
     ------
-    JvmStartError
-        When there is neither; the message tells how to install it.
+    NotInstalledError
+        When there is neither.
     """
     found = shutil.which("mvn")
     if found:
@@ -94,10 +86,7 @@ def find_maven(build: Path) -> str:
     if wrapper.exists() and _can_run_wrapper():
         wrapper.chmod(0o755)
         return str(wrapper)
-    raise JvmStartError(
-        "Maven is not installed, and it is needed once to fetch Deeplearning4j. Install it:\n"
-        + install_hint()
-    )
+    raise NotInstalledError("Maven was not found; it is needed once, to fetch Deeplearning4j.")
 
 
 def _can_run_wrapper() -> bool:
@@ -146,7 +135,7 @@ def _failure(code: int, output: str) -> str:
     errors = "\n".join(line for line in output.splitlines() if "ERROR" in line)[:2000]
     return (
         f"Maven could not fetch the jars (exit code {code}); it needs a JDK and, this once, the "
-        f"network:\n{errors or output[-2000:]}\nInstall a JDK and Maven:\n{install_hint()}"
+        f"network:\n{errors or output[-2000:]}"
     )
 
 

