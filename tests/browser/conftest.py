@@ -1,16 +1,13 @@
-"""A real Chromium, a served index of coloured pictures, and screenshots that are kept."""
+"""A real browser, a served index of coloured pictures, and screenshots that are kept."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from browser_fakes import ColourEncoder, explain, fill
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service as Driver
+from browsers import NoBrowserError, start_browser
 
 from pyimgret.index import Index
 from pyimgret_server import Settings, create_app
@@ -22,26 +19,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.browser)
-
-
-def _program(*names: str) -> str:
-    found = next(filter(None, map(shutil.which, names)), None)
-    assert found, f"none of {names} is installed (Debian: apt-get install chromium chromium-driver)"
-    return found
-
-
-def start_browser(*, dark: bool = False):
-    options = Options()
-    options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
-    arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    arguments += ["--window-size=1280,900", "--force-device-scale-factor=1", "--hide-scrollbars"]
-    if dark:
-        arguments.append("--force-dark-mode")
-    for argument in arguments:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # NB: with the driver named, Selenium looks for none on the network.
-    return webdriver.Chrome(options, Driver(_program("chromedriver")))
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +33,11 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    driver = start_browser()
+def browser():
+    try:
+        driver = start_browser()
+    except NoBrowserError as error:
+        pytest.skip(str(error))
     yield driver
     driver.quit()
 
