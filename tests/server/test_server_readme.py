@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from server_process import Process
 
 from pyimgret.index import Index
 
+needs_curl = pytest.mark.skipif(
+    shutil.which("curl") is None, reason="no curl; install it with: sudo apt-get install curl"
+)
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
 
@@ -54,6 +58,7 @@ def shell(folder: Path, server: Process, line: str, **variables: str) -> str:
     return done.stdout
 
 
+@needs_curl
 def test_the_curl_examples(folder):
     with Process("--index", folder / "idx", fake=True) as server:
         found = [json.loads(shell(folder, server, line)) for line in block("shell").splitlines()]
@@ -75,6 +80,7 @@ def test_the_python_example(folder, capsys, monkeypatch):
     assert lines[0].startswith("1 digits/123.png 1.0 {'digit': 3")
 
 
+@needs_curl
 def test_the_writing_example(folder):
     make, serve, add, delete = block("writing").splitlines()
     key = folder / "keys.txt"
