@@ -72,6 +72,7 @@ class Database:
         self._idle: list[_Connection] = []
         self._identity: Identity | None = None
         self._immutable = False
+        self._closed = False
 
     def read(self) -> Reading:
         """Give a connection whose statements all see the same state."""
@@ -117,11 +118,19 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close the idle connections; a later call opens new ones."""
+        """Close the connections, those in use when they are given back; no new one is opened."""
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def refuse_closed(self) -> None:
+        """Raise `IndexStoreError` after `close`."""
+        if self._closed:
+            raise IndexStoreError(
+                f"The index {self.path.parent} was closed; open it again with Index.open."
+            )
 
     @contextlib.contextmanager
     def _borrow(self) -> Iterator[_Connection]:
@@ -138,6 +147,7 @@ class Database:
 
     def lend(self) -> _Connection:
         """Return a connection that belongs to this process and to the file now in place."""
+        self.refuse_closed()
         identity = self._current()
         with self._lock:
             if identity != self._identity:
@@ -149,7 +159,7 @@ class Database:
         """Keep a connection for the next borrower, or close it when it serves no more."""
         if healthy:
             with self._lock:
-                if connection.identity == self._identity:
+                if connection.identity == self._identity and not self._closed:
                     self._idle.append(connection)
                     return
         connection.close()
@@ -227,11 +237,14 @@ class Reading(contextlib.AbstractContextManager[sqlite3.Connection]):
 
     def __enter__(self) -> sqlite3.Connection:
         """Begin: what follows sees one state."""
-        try:
-            self._connection = connection = self._database.lend()
-            self._connection.execute("BEGIN")
-        except sqlite3.Error as error:
-            raise IndexStoreError(_explain(self._database.path, error)) from error
+        with translated(self._database.path):
+            connection = self._database.lend()
+            try:
+                connection.execute("BEGIN")
+            except BaseException:
+                self._database.take_back(connection, healthy=False)
+                raise
+        self._connection = connection
         connection.reading = True
         return connection
 
@@ -244,14 +257,17 @@ class Reading(contextlib.AbstractContextManager[sqlite3.Connection]):
         """End; an error of SQLite becomes an `IndexStoreError`."""
         connection = self._connection
         connection.reading, connection.state = False, None
-        failed = error if isinstance(error, sqlite3.Error) else None
-        try:
-            connection.rollback()
-        except sqlite3.Error as ending:
-            failed = failed or ending
-        self._database.take_back(connection, healthy=failed is None)
-        if failed is not None:
-            raise IndexStoreError(_explain(self._database.path, failed)) from failed
+        failed = isinstance(error, sqlite3.Error)
+        with translated(self._database.path):
+            try:
+                connection.rollback()
+            except BaseException:
+                failed = True
+                raise
+            finally:
+                self._database.take_back(connection, healthy=not failed)
+            if isinstance(error, sqlite3.Error):
+                raise error
 
 
 def initialise(connection: sqlite3.Connection) -> None:

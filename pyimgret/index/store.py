@@ -320,7 +320,7 @@ class Index(Maintenance):
         )
 
     def close(self) -> None:
-        """Close the files; the index may be used again afterwards."""
+        """Close the files; whatever is called afterwards is an `IndexStoreError`."""
         self.database.close()
 
     def _query(self, query: Any) -> Floats:

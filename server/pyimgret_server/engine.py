@@ -148,10 +148,9 @@ class Engine:
         return self._results(self._submit([image], conditions))[0].found
 
     def close(self) -> None:
-        """Finish what waits and close the index."""
+        """Finish what waits."""
         self._encoding.close()
         self._searching.close()
-        self.index.close()
 
     def _submit(
         self, images: Sequence[bytes], search: Search | None = None

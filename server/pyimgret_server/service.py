@@ -29,6 +29,7 @@ class Service:
     ----------
     index : Index or path
     settings : Settings
+        One that was opened here is closed here; an `Index` that is given stays open.
     explainer : Explainer, optional
         Makes heat maps; by default what `pyimgret.explain` offers for the model.
     """
@@ -43,6 +44,7 @@ class Service:
         self.limiter = RateLimiter(settings.rate) if settings.rate else None
         self.stopping = False
         self._place = index if isinstance(index, Path) else index.directory
+        self._given = index if isinstance(index, Index) else None
         self._lock = threading.Lock()
         self._change = threading.Condition()
         self._users: dict[Engine, int] = {}
@@ -82,21 +84,26 @@ class Service:
                 old, self._engine = self._engine, new
                 self._change.wait_for(lambda: not self._users.get(old))
                 self._users.pop(old, None)
-            old.close()
+            self._close(old)
             _log.info("the index was loaded anew: %d items", len(new.index))
             return True
 
     def close(self) -> None:
         """Finish what waits and close the index."""
         self.stopping = True
-        self._engine.close()
+        self._close(self._engine)
+
+    def _close(self, engine: Engine) -> None:
+        engine.close()
+        if engine.index is not self._given:
+            engine.index.close()
 
     def _made(self, index: Index) -> Engine:
         engine = Engine(index, self.settings, self.metrics)
         try:
             engine.warm_up()
         except BaseException:
-            engine.close()
+            self._close(engine)
             raise
         return engine
 

@@ -134,14 +134,14 @@ def sync_as_nobody(directory: str, warm_up: str, folder: str) -> None:
     encoder = FakeEncoder(mode="RGB")
     # NB: modules are imported here, as long as this process may read them.
     Index.create(Path(warm_up) / "idx", encoder).sync(folder)
-    index = Index.create(directory, encoder)
-    index.close()
+    Index.create(directory, encoder).close()
     if os.getuid() == 0:
         for path in (Path(directory), *Path(directory).iterdir()):
             os.chown(path, 65534, 65534)
         os.setgid(65534)
         os.setuid(65534)
     start = time.monotonic()
+    index = Index.open(directory, encoder)
     report = index.sync(folder)
     again = index.sync(folder)
     document = {

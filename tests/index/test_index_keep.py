@@ -126,7 +126,8 @@ def test_check_names_damaged_vectors_and_metadata(full):
     )
     damage(full, "DELETE FROM vectors WHERE number = 5")
     damage(full, "UPDATE items SET metadata = '[' WHERE number = 6")
-    problems = "\n".join(full.check().problems)
+    with Index.open(full.directory) as damaged:
+        problems = "\n".join(damaged.check().problems)
     assert "the vector of 'k2' is damaged" in problems
     assert "'k3' has length 5.6" in problems
     assert "'k4' has no vector" in problems

@@ -167,11 +167,16 @@ def test_two_that_append_in_turn_do_not_harm_each_other(cached):
 
 def test_a_database_that_was_replaced_by_an_older_one_is_noticed(cached, tmp_path):
     index, _ = cached
-    index.close()
+
+    def empty_log():
+        with index.database.exclusive() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    empty_log()
     old = (index.directory / "index.sqlite").read_bytes()
     index.add(unit(200, 8, seed=8), keys=[f"n{i}" for i in range(200)])
     answers(index)
-    index.close()
+    empty_log()
     replacement = tmp_path / "old.sqlite"
     replacement.write_bytes(old)
     replacement.replace(index.directory / "index.sqlite")
