@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -195,8 +196,20 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Tell the address of an image on another machine from a file's name."""
+    name = os.fsdecode(path)
+    return bool(_URL.match(name)) and not os.path.exists(name)  # noqa: PTH110  (keeps "//")
+
+
+URL_ADVICE: Final = "URLs are not fetched; download the image and give its file or its bytes."
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
 def _open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a file; refuse pipes and devices, which could block or never end."""
+    if is_url(path):
+        raise ImageDecodeError(URL_ADVICE)
     kind = os.stat(path).st_mode  # noqa: PTH116  (the path may be a str)
     if not stat.S_ISREG(kind):
         what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"

@@ -43,6 +43,10 @@ class KeyNotFoundError(IndexStoreError, KeyError):
         return RuntimeError.__str__(self)
 
 
+class KeyExistsError(IndexStoreError, ValueError):
+    """A key that the index holds already, where a new one was expected."""
+
+
 class ModelMismatchError(IndexStoreError, ValueError):
     """Vectors of another model or preprocessing than the one the index was built with."""
 

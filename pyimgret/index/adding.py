@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pyimgret.exceptions import ImageDecodeError, IndexStoreError
+from pyimgret.exceptions import ImageDecodeError, KeyExistsError
 from pyimgret.index import items
 from pyimgret.index.items import Record
 from pyimgret.index.keys import key_from_path, new_ids
 from pyimgret.index.pictures import Failure, Outcome, Prepared, Report, encode_stream, prepare
 from pyimgret.index.sources import source_of
-from pyimgret.index.vectors import is_vectors, normalised
+from pyimgret.index.vectors import as_vectors
 
 if TYPE_CHECKING:
     from pyimgret.index.store import Index
@@ -61,11 +61,10 @@ class Adder:
         metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None,
     ) -> Report:
         """Add pictures or vectors and say what became of them."""
-        if is_vectors(given):
-            return self._add_vectors(
-                np.atleast_2d(normalised(given, self.index.dimension)), keys, metadata
-            )
-        images: Any = given if isinstance(given, np.ndarray) else as_list(given)
+        vectors = as_vectors(given, self.index.dimension)
+        if vectors is not None:
+            return self._add_vectors(np.atleast_2d(vectors), keys, metadata)
+        images = as_list(given, "images")
         names = checked_keys(keys if keys is not None else default_keys(images), len(images))
         self._refuse_known(names)
         tasks = map(Task, names, images, metadata_texts(metadata, len(images)))
@@ -73,31 +72,40 @@ class Adder:
 
     def update(self, key: str, given: Any, metadata: dict[str, Any] | None) -> None:
         """Change one item; what is not given stays."""
-        if given is None:
-            if metadata is None:
-                raise ValueError(f"Give a picture (or vector) of {key!r}, metadata, or both.")
-            with self.index.database.write() as connection:
-                items.set_metadata(connection, key, items.to_json(metadata))
-            return
-        if key not in self.index:
+        if given is None and metadata is None:
+            raise ValueError(f"Give an image (or vector) of {key!r}, metadata, or both.")
+        if items.check_key(key) not in self.index:
             raise items.no_such_key(key)
-        kept = self.index.get(key).metadata if metadata is None else metadata
-        report = self.add([given], [key], kept)
-        assert report.added == [key]
-
-    def write(self, records: Sequence[Record]) -> None:
-        """Store records in one transaction."""
+        text = items.to_json(metadata)
+        record = None if given is None else self._record(key, given)
         with self.index.database.write() as connection:
-            self.insert(connection, records)
+            # NB: only here is it known what others wrote while the image was encoded.
+            if not items.ids(connection, [key]):
+                raise items.no_such_key(key)
+            if metadata is None:
+                text = items.to_json(items.metadata(connection, key))
+            if record is None:
+                items.set_metadata(connection, key, text)
+            else:
+                self.insert(connection, [record._replace(metadata=text)])
 
-    def insert(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-        """Store records in the open transaction; those that are replaced keep their ids."""
+    def _write(self, records: Sequence[Record], report: Report) -> None:
+        """Store records in one transaction, and report them."""
+        with self.index.database.write() as connection:
+            ids = self.insert(connection, records)
+        report.added += [record.key for record in records]
+        report.ids += ids
+
+    def insert(self, connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
+        """Store records in the open transaction and return their ids; a key keeps its own."""
         there = items.ids(connection, [record.key for record in records])
         if there and not self.replace:
-            raise _already(next(iter(there)))
+            raise already_holds(next(iter(there)))
         items.delete(connection, list(there))
-        kept = [r._replace(id=there[r.key]) if r.key in there else r for r in records]
+        fresh = new_ids(len(records))
+        kept = [r._replace(id=there.get(r.key) or r.id or next(fresh)) for r in records]
         items.insert(connection, kept, _MODEL)
+        return [str(record.id) for record in kept]
 
     def _add_vectors(
         self,
@@ -112,17 +120,23 @@ class Adder:
         records = map(Record, names, vectors, texts)
         report = Report()
         while batch := list(islice(records, VECTOR_BATCH)):
-            self.write(batch)
-            report.added += [record.key for record in batch]
+            self._write(batch, report)
         return report
 
     def _add_pictures(self, tasks: Iterable[Task]) -> Report:
         report = Report()
         for outcomes in encode_stream(tasks, self._load, self.index.encoder):
-            records = list(self._records(outcomes, report))
-            self.write(records)
-            report.added += [record.key for record in records]
+            self._write(list(self._records(outcomes, report)), report)
         return report
+
+    def _record(self, key: str, given: Any) -> Record:
+        """Return what is to be stored for one vector or image."""
+        vector = as_vectors(given, self.index.dimension)
+        if vector is not None and vector.ndim == 1:
+            return Record(key, vector)
+        outcomes = encode_stream([Task(key, given, "{}")], self._load, self.index.encoder)
+        (record,) = (r for some in outcomes for r in self._records(some, Report()))
+        return record
 
     def _load(self, task: Task) -> Prepared:
         prepared = prepare(task.image, self.index.encoder, thumbnails=self.thumbnails)
@@ -149,10 +163,10 @@ class Adder:
         with self.index.database.read() as connection:
             there = items.ids(connection, keys)
         if there:
-            raise _already(next(iter(there)))
+            raise already_holds(next(iter(there)))
 
 
-def as_list(value: Any) -> list[Any]:
+def as_list(value: Any, what: str = "keys") -> list[Any]:
     """Return one thing as a list of one, and several as a list.
 
     Examples
@@ -160,8 +174,13 @@ def as_list(value: Any) -> list[Any]:
     >>> as_list("a.png"), as_list(["a.png", "b.png"])
     (['a.png'], ['a.png', 'b.png'])
     """
-    single = isinstance(value, (str, bytes, bytearray, os.PathLike)) or hasattr(value, "getbands")
-    return [value] if single else list(value)
+    if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike)):
+        return [value]
+    if hasattr(value, "getbands") or (isinstance(value, np.ndarray) and value.ndim == 2):
+        return [value]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise TypeError(f"Expected one of the {what} or a list, got {value!r:.80}.")
+    return list(value)
 
 
 def default_keys(images: Sequence[Any]) -> list[str]:
@@ -175,7 +194,7 @@ def default_keys(images: Sequence[Any]) -> list[str]:
 
 def checked_keys(keys: Sequence[str], count: int) -> list[str]:
     """Return the keys when they are valid, different, and as many as the pictures."""
-    listed = [items.check_key(key) for key in as_list(keys)]
+    listed = list(map(items.check_key, as_list(keys)))
     if len(listed) != count:
         raise ValueError(f"Got {len(listed)} keys for {count} pictures; give one for each.")
     if len(set(listed)) < count:
@@ -191,13 +210,15 @@ def metadata_texts(
     """Return what is stored as metadata for each of so many pictures."""
     if metadata is None or isinstance(metadata, dict):
         return [items.to_json(metadata)] * count
-    if len(metadata) != count:
-        raise ValueError(f"Got metadata for {len(metadata)} of {count} pictures.")
-    return [items.to_json(one) for one in metadata]
+    texts = list(map(items.to_json, as_list(metadata, "dicts of metadata")))
+    if len(texts) != count:
+        raise ValueError(f"Got metadata for {len(texts)} of {count} pictures.")
+    return texts
 
 
-def _already(key: str) -> IndexStoreError:
-    return IndexStoreError(
+def already_holds(key: str) -> KeyExistsError:
+    """Return the error for a key that is there already."""
+    return KeyExistsError(
         f"The index already holds {key!r}; replace it (replace=True, --replace), or "
         "change it by Index.update."
     )

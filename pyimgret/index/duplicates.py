@@ -11,6 +11,7 @@ import numpy as np
 
 from pyimgret.index import items
 from pyimgret.index.arrays import Array, Floats, Numbers
+from pyimgret.index.conditions import cosine
 from pyimgret.index.scan import Part
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class DuplicateGroup:
 
 def duplicates(index: Index, threshold: float) -> list[DuplicateGroup]:
     """Return the groups; see `Index.duplicates`."""
-    if not -1 < threshold <= 1:
-        raise ValueError(f"threshold={threshold} is no cosine above -1 and up to 1.")
+    if cosine("threshold", threshold) == -1:
+        raise ValueError("threshold=-1 would make one group of all images; choose a higher one.")
     with index.database.read() as connection:
         parts = [part.living() for part in index.searcher.rows.snapshot(connection)]
         numbers = np.concatenate([part.numbers for part in parts] or [_NO_NUMBERS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,7 @@ import numpy as np
 
 from pyimgret.exceptions import DimensionMismatchError, IndexStoreError, ModelMismatchError
 from pyimgret.index import items
-from pyimgret.index.adding import Adder
+from pyimgret.index.adding import Adder, checked_keys
 from pyimgret.index.arrays import Floats
 from pyimgret.index.diskerrors import not_written
 from pyimgret.index.items import Record, Source
@@ -31,12 +31,12 @@ class Row(NamedTuple):
     """One picture as it is exchanged; ``metadata`` is JSON text."""
 
     key: str
-    id: str | None
-    metadata: str
-    path: bytes | None
-    size: int | None
-    mtime_ns: int | None
-    checksum: str | None
+    id: str | None = None
+    metadata: str = "{}"
+    path: bytes | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+    checksum: str | None = None
 
 
 Pages = Callable[[], Iterator[tuple[list[Row], Floats]]]
@@ -90,11 +90,21 @@ def import_from(index: Index, source: str | os.PathLike[str], *, replace: bool =
     readers = {".parquet": _read_parquet, ".npy": _read_numpy}
     if path.suffix not in readers:
         raise ValueError(f"{path.name}: the name must end in .parquet or .npy.")
+    return import_pages(index, readers[path.suffix](index, path), replace=replace)
+
+
+def import_pages(
+    index: Index, pages: Iterable[tuple[list[Row], Floats]], *, replace: bool = False
+) -> int:
+    """Add pages of rows and vectors, all or none of them, and return how many rows."""
     adder, count = Adder(index, replace=replace), 0
-    for rows, vectors in readers[path.suffix](index, path):
-        unit = normalised(vectors, index.dimension)
-        adder.write([_record(row, vector) for row, vector in zip(rows, unit, strict=True)])
-        count += len(rows)
+    with index.database.write() as connection:
+        for rows, vectors in pages:
+            checked_keys([row.key for row in rows], len(rows))
+            unit = normalised(vectors, index.dimension)
+            records = [_record(row, vector) for row, vector in zip(rows, unit, strict=True)]
+            adder.insert(connection, records)
+            count += len(rows)
     return count
 
 
@@ -239,7 +249,7 @@ def _read_numpy(index: Index, path: Path) -> Iterator[tuple[list[Row], Floats]]:
 def _lines(index: Index, path: Path, count: int) -> Iterator[Row]:
     """Yield the keys beside the vectors; without the file, their numbers."""
     if not path.exists():
-        yield from (Row(str(n), None, "{}", None, None, None, None) for n in range(count))
+        yield from (Row(str(n)) for n in range(count))
         return
     documents = _documents(path)
     if facts := next(documents):
@@ -251,7 +261,7 @@ def _lines(index: Index, path: Path, count: int) -> Iterator[Row]:
         )
     for document in documents:
         text = json.dumps(document.get("metadata") or {}, ensure_ascii=False)
-        yield Row(document["key"], document.get("id"), text, None, None, None, None)
+        yield Row(document["key"], document.get("id"), text)
 
 
 def _documents(path: Path) -> Iterator[dict[str, Any]]:

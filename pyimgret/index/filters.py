@@ -30,6 +30,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+
 Value: TypeAlias = str | int | float | bool | None
 Where: TypeAlias = "str | Mapping[str, Any] | Filter | None"
 
@@ -161,7 +163,9 @@ def checked_name(name: str) -> str:
 
 
 def checked_value(value: Any) -> Value:
-    """Refuse what no field can be compared with."""
+    """Refuse what no field can be compared with; NumPy's numbers are numbers."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         raise FilterError(f"{value} is no JSON number.")
     if value is None or isinstance(value, (str, int, float, bool)):

@@ -13,7 +13,6 @@ import numpy as np
 
 from pyimgret.exceptions import IndexStoreError, KeyNotFoundError
 from pyimgret.index.arrays import Floats
-from pyimgret.index.keys import new_ids
 
 Described: TypeAlias = tuple[str, str, str, int]
 """Key, opaque id, metadata as the JSON text that is stored, and number."""
@@ -111,7 +110,7 @@ def to_json(metadata: object) -> str:
 def check_key(key: object) -> str:
     """Return a key, or raise ValueError when it cannot be one."""
     if not isinstance(key, str) or not key:
-        raise ValueError(f"A key must be a non-empty str, not {key!r:.80}.")
+        raise ValueError(f"A key must be a non-empty str, got {key!r:.80}.")
     if "\0" in key or any(0xD800 <= ord(character) <= 0xDFFF for character in key):
         raise ValueError(
             f"{key!r:.80} is no valid UTF-8 text; pyimgret.index.key_from_path makes keys of "
@@ -120,15 +119,14 @@ def check_key(key: object) -> str:
     return key
 
 
-def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int) -> list[int]:
-    """Insert records and return their numbers."""
+def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int) -> None:
+    """Insert records, which have their ids."""
     first = _next_number(connection)
-    numbers = list(range(first, first + len(records)))
-    fresh = new_ids(len(records))
+    numbers = range(first, first + len(records))
     connection.executemany(
         "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (number, record.id or next(fresh), record.key, record.metadata, model, *source)
+            (number, record.id, record.key, record.metadata, model, *source)
             for number, record, source in zip(
                 numbers, records, map(_source_columns, records), strict=True
             )
@@ -149,7 +147,6 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int
             if record.thumbnail
         ),
     )
-    return numbers
 
 
 def delete(connection: sqlite3.Connection, keys: Sequence[str]) -> int:

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from pyimgret.exceptions import IndexStoreError, KeyNotFoundError
+from pyimgret.exceptions import IndexStoreError, KeyExistsError, KeyNotFoundError
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import as_list, checked_keys, metadata_texts
 from pyimgret.index.arrays import EncoderLike, Floats
-from pyimgret.index.filters import Where, parse
+from pyimgret.index.conditions import Conditions
+from pyimgret.index.filters import Where
 from pyimgret.index.items import Item
 from pyimgret.index.keys import new_ids
 from pyimgret.index.matches import Match, Matches
 from pyimgret.index.milvusfilter import facts_of, literal, storable, to_expression
-from pyimgret.index.vectors import is_vectors, normalised
+from pyimgret.index.vectors import as_vectors, check_image, normalised
 
 if TYPE_CHECKING:
     from pyimgret.index.store import Index
@@ -58,7 +59,7 @@ class MilvusIndex:
         self, uri: str, collection: str = "pyimgret", *, encoder: Any = None, token: str = ""
     ) -> None:
         self.collection = collection
-        self._client = _connect(uri, token)
+        self._open: Any = _connect(uri, token)
         with _translated():
             if not self._client.has_collection(collection):
                 raise IndexStoreError(
@@ -143,7 +144,7 @@ class MilvusIndex:
 
         Raises
         ------
-        IndexStoreError
+        KeyExistsError
             When a key is there already, unless ``replace``.
         """
         unit = np.atleast_2d(self._vectors(vectors))
@@ -151,7 +152,7 @@ class MilvusIndex:
         texts = metadata_texts(metadata, len(unit))
         there = set() if replace else self._present(names)
         if there:
-            raise IndexStoreError(f"The collection already holds {min(there)!r}.")
+            raise KeyExistsError(f"The collection already holds {min(there)!r}; replace=True.")
         entities = [
             _entity(key, identifier, vector, json.loads(text))
             for key, identifier, vector, text in zip(
@@ -170,7 +171,7 @@ class MilvusIndex:
         KeyNotFoundError
             When one of the keys is not there; nothing is deleted then.
         """
-        wanted = list(dict.fromkeys(as_list(keys)))
+        wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
         missing = set(wanted) - self._present(wanted)
         if missing:
             raise items.no_such_key(min(missing))
@@ -187,7 +188,9 @@ class MilvusIndex:
         KeyNotFoundError
         """
         with _translated():
-            rows = self._client.get(self.collection, ids=[key], output_fields=[*_FIELDS, "vector"])
+            rows = self._client.get(
+                self.collection, ids=[items.check_key(key)], output_fields=[*_FIELDS, "vector"]
+            )
         if not rows:
             raise KeyNotFoundError(f"The collection holds no picture with the key {key!r}.")
         row = rows[0]
@@ -203,29 +206,45 @@ class MilvusIndex:
         exclude: str | Iterable[str] = (),
     ) -> Matches:
         """Return the pictures nearest to a vector or a picture; as `Index.search`."""
-        conditions = []
-        if (condition := parse(where)) is not None:
-            conditions.append(to_expression(condition))
-        if unwanted := as_list(exclude):
-            conditions.append(f"key not in {literal(unwanted)}")
-        vector = self._vectors(query if is_vectors(query) else [query]).reshape(1, -1)
+        client = self._client
+        wanted = Conditions.checked(k, where, min_score, exclude)
+        expressions = [] if wanted.where is None else [to_expression(wanted.where)]
+        if wanted.exclude:
+            expressions.append(f"key not in {literal(list(wanted.exclude))}")
+        vector = as_vectors(query, self.dimension)
+        if vector is None:
+            check_image(query, self.dimension)
+            vector = self._vectors([query])
+        elif vector.ndim == 2:
+            raise ValueError("search takes one query.")
         with _translated():
-            found = self._client.search(
+            found = client.search(
                 self.collection,
-                data=vector.tolist(),
-                limit=k,
-                filter=" and ".join(f"({one})" for one in conditions),
+                data=vector.reshape(1, -1).tolist(),
+                limit=wanted.k,
+                filter=" and ".join(f"({one})" for one in expressions),
                 output_fields=_FIELDS,
             )[0]
-        return _matches(found, min_score)
+        return _matches(found, wanted.min_score)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connection; whatever is called afterwards is an `IndexStoreError`."""
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+
+    @property
+    def _client(self) -> Any:
+        if self._open is None:
+            raise IndexStoreError(
+                f"The collection {self.collection!r} was closed; open it again with MilvusIndex."
+            )
+        return self._open
 
     def _vectors(self, given: Any) -> Floats:
-        if is_vectors(given):
-            return normalised(given, self.dimension)
+        vectors = as_vectors(given, self.dimension)
+        if vectors is not None:
+            return vectors
         if self._encoder is None:
             raise IndexStoreError("To search by picture, give the model (encoder=…).")
         return normalised(self._encoder.encode(given), self.dimension)

@@ -42,11 +42,14 @@ class Report:
     ----------
     added : list of str
         Keys that are in the index now.
+    ids : list of str
+        Their opaque ids.
     failed : list of Failure
         Pictures that could not be read.
     """
 
     added: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
 
 

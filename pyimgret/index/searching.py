@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from pyimgret.index import items
 from pyimgret.index.arrays import Floats, Numbers
 from pyimgret.index.building import Method
 from pyimgret.index.cachefile import Layout
+from pyimgret.index.conditions import Conditions
 from pyimgret.index.database import Database
 from pyimgret.index.exact import Found, padded, padded_width
-from pyimgret.index.filters import Filter
 from pyimgret.index.filtersql import matching
 from pyimgret.index.hamming import HammingScan
 from pyimgret.index.hnsw import Graph
@@ -49,23 +49,20 @@ class Searcher:
     def search(
         self,
         queries: Floats,
-        k: int,
-        *,
-        where: Filter | None = None,
-        min_score: float | None = None,
-        exclude: Iterable[str] = (),
+        conditions: Conditions,
         method: Method = "auto",
     ) -> list[Matches]:
         """Return the matches of each of the queries, all of one moment."""
-        excluded = list(exclude)
+        if not len(queries):
+            return []
         for attempt in range(_RETRIES):
             if attempt == _RETRIES - 1:
                 # NB: the files are ahead of the database for good: it was replaced.
                 self.forget(files=True)
             with contextlib.suppress(StaleSnapshotError), self.database.read() as connection:
-                unwanted = numbers_of(connection, excluded)
-                found = self._find(connection, queries, k, where, unwanted, method)
-                return _described(connection, found, min_score)
+                unwanted = numbers_of(connection, conditions.exclude)
+                found = self._find(connection, queries, conditions, unwanted, method)
+                return _described(connection, found, conditions.min_score)
         raise IndexStoreError(f"{self.database.path} changes too fast to be read.")
 
     def columns(self, connection: sqlite3.Connection) -> dict[str, Mapping[str, tuple[str, int]]]:
@@ -86,12 +83,12 @@ class Searcher:
         self,
         connection: sqlite3.Connection,
         queries: Floats,
-        k: int,
-        where: Filter | None,
+        conditions: Conditions,
         unwanted: Numbers,
         method: Method,
     ) -> list[Found]:
         """Return numbers and scores; a filter is always answered exactly."""
+        k, where = conditions.k, conditions.where
         allowed = None if where is None else matching(connection, where)
         if method == "int8":
             return self.int8.find(connection, queries, k, allowed=allowed, unwanted=unwanted)

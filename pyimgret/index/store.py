@@ -14,14 +14,15 @@ from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import Adder, as_list
 from pyimgret.index.arrays import EncoderLike, Floats
 from pyimgret.index.building import Method, check_method
+from pyimgret.index.conditions import Conditions
 from pyimgret.index.database import Database
-from pyimgret.index.filters import Where, parse
+from pyimgret.index.filters import Where
 from pyimgret.index.items import Item, Thumbnail
 from pyimgret.index.maintenance import Maintenance
 from pyimgret.index.matches import Matches
 from pyimgret.index.pictures import Report, prepare
 from pyimgret.index.searching import Searcher
-from pyimgret.index.vectors import is_vectors, normalised
+from pyimgret.index.vectors import as_vectors, check_image, normalised
 
 _PAGE = 10_000
 
@@ -205,13 +206,25 @@ class Index(Maintenance):
         KeyNotFoundError
             When one of the keys is not there; nothing is deleted then.
         """
-        wanted = list(dict.fromkeys(as_list(keys)))
+        wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
         with self.database.write() as connection:
             there = items.ids(connection, wanted)
             if len(there) < len(wanted):
                 missing = next(key for key in wanted if key not in there)
                 raise items.no_such_key(missing)
             return items.delete(connection, wanted)
+
+    def delete_by_id(self, identifier: str) -> None:
+        """Delete the image of an opaque id.
+
+        Raises
+        ------
+        KeyNotFoundError
+        """
+        with self.database.write() as connection:
+            found = connection.execute("DELETE FROM items WHERE id = ?", (identifier,))
+            if not found.rowcount:
+                raise items.no_such_key(identifier, by="id")
 
     def get(self, key: str) -> Item:
         """Return one picture's vector, metadata and source.
@@ -221,7 +234,7 @@ class Index(Maintenance):
         KeyNotFoundError
         """
         with self.database.read() as connection:
-            return items.get(connection, key)
+            return items.get(connection, items.check_key(key))
 
     def get_by_id(self, identifier: str) -> Item:
         """Return the picture of an opaque id; like `get`."""
@@ -236,7 +249,7 @@ class Index(Maintenance):
         KeyNotFoundError
         """
         with self.database.read() as connection:
-            return items.thumbnail(connection, key)
+            return items.thumbnail(connection, items.check_key(key))
 
     def keys(self) -> Iterator[str]:
         """Yield all keys, in the order in which they were added."""
@@ -282,8 +295,8 @@ class Index(Maintenance):
             "binary" nearly always do, and must have been built. "auto" is "hnsw" where that
             was built, else "exact". With ``where``, "hnsw" and "binary" are exact too.
         """
-        vectors = self._query(query)[None]
-        return self._search(vectors, k, where, min_score, exclude, method)[0]
+        conditions = self._conditions(k, where, min_score, exclude, method)
+        return self.searcher.search(self._query(query)[None], conditions, method)[0]
 
     def search_batch(
         self,
@@ -296,28 +309,21 @@ class Index(Maintenance):
         method: Method = "auto",
     ) -> list[Matches]:
         """Return the matches of many queries (float array (n, d), or pictures) of one moment."""
-        return self._search(self._queries(queries), k, where, min_score, exclude, method)
+        conditions = self._conditions(k, where, min_score, exclude, method)
+        return self.searcher.search(self._queries(queries), conditions, method)
 
-    def _search(
+    def _conditions(
         self,
-        vectors: Floats,
         k: int,
         where: Where,
         min_score: float | None,
         exclude: str | Iterable[str],
         method: Method,
-    ) -> list[Matches]:
-        if k < 1:
-            raise ValueError(f"k={k} must be at least 1.")
+    ) -> Conditions:
+        """Check everything that can be checked before an image is encoded."""
+        self.database.refuse_closed()
         check_method(method)
-        return self.searcher.search(
-            vectors,
-            k,
-            where=parse(where),
-            min_score=min_score,
-            exclude=as_list(exclude) if exclude else (),
-            method=method,
-        )
+        return Conditions.checked(k, where, min_score, exclude)
 
     def close(self) -> None:
         """Close the files; whatever is called afterwards is an `IndexStoreError`."""
@@ -325,21 +331,28 @@ class Index(Maintenance):
 
     def _query(self, query: Any) -> Floats:
         """Return the vector of one query."""
-        if is_vectors(query):
-            vector = normalised(query, self.dimension)
+        vector = as_vectors(query, self.dimension)
+        if vector is not None:
             if vector.ndim == 1:
                 return vector
             raise ValueError("search takes one query; use search_batch for several.")
+        check_image(query, self.dimension)
         prepared = prepare(query, self.encoder, thumbnails=False)
         tensors = np.asarray(prepared.tensor)[None]
         vectors = normalised(self.encoder.encode_tensors(tensors), self.dimension)
         return vectors.reshape(self.dimension)
 
     def _queries(self, queries: Any) -> Floats:
-        if is_vectors(queries):
-            vectors = normalised(queries, self.dimension)
-            return vectors if vectors.ndim == 2 else vectors[None]
-        return normalised(self.encoder.encode(queries), self.dimension)
+        vectors = as_vectors(queries, self.dimension)
+        if vectors is not None:
+            return np.atleast_2d(vectors)
+        if isinstance(queries, np.ndarray) and queries.ndim > 2:
+            return normalised(self.encoder.encode(queries), self.dimension)
+        images = as_list(queries, "images")
+        for image in images:
+            check_image(image, self.dimension)
+        found = self.encoder.encode(images) if images else np.empty((0, self.dimension))
+        return normalised(found, self.dimension)
 
     def __len__(self) -> int:
         with self.database.read() as connection:

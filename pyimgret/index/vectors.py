@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+import os
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret._decoding import URL_ADVICE, is_url
+from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError
 from pyimgret.index.arrays import Floats
 
 
-def is_vectors(value: Any) -> bool:
-    """Tell vectors (floats, one or two axes) from pictures.
+def as_vectors(given: Any, dimension: int) -> Floats | None:
+    """Return vectors of length 1, (d,) or (n, d); None for what can only be images.
+
+    Vectors are arrays of one or two axes and lists of numbers, integers too. A uint8 array
+    of two axes is an image.
+
+    Raises
+    ------
+    ValueError
+        As `normalised`.
 
     Examples
     --------
-    >>> is_vectors([0.1, 0.2]), is_vectors("query.png"), is_vectors(np.zeros((2, 2), np.uint8))
-    (True, False, False)
+    >>> as_vectors([0, 2], 2).tolist(), as_vectors([[3.0, 4.0]], 2).shape
+    ([0.0, 1.0], (1, 2))
+    >>> as_vectors("query.png", 2), as_vectors(np.zeros((2, 2), np.uint8), 2)
+    (None, None)
     """
-    if isinstance(value, np.ndarray):
-        return value.dtype.kind == "f" and value.ndim <= 2
-    if not isinstance(value, (list, tuple)) or not value:
-        return False
-    if isinstance(value[0], np.ndarray):
-        return is_vectors(value[0]) and value[0].ndim == 1
-    return isinstance(value[0], (float, list, tuple)) and not isinstance(value[0], str)
+    first = given[0] if isinstance(given, (list, tuple)) and given else given
+    if isinstance(first, np.ndarray):
+        most = 1 if first is not given else 1 + (first.dtype != np.uint8)
+        vectors = first.ndim <= most and first.dtype.kind in "fiu"
+    else:
+        vectors = first is not given and isinstance(first, (Real, list, tuple))
+    return normalised(given, dimension) if vectors else None
+
+
+def check_image(given: object, dimension: int) -> None:
+    """Refuse a query that is neither an image nor a vector, before a model is loaded."""
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray)
+    if not isinstance(given, kinds) and not hasattr(given, "getbands"):
+        raise TypeError(
+            "A query is an image (a path, bytes, a PIL image or a uint8 array) or a vector of "
+            f"{dimension} numbers, got {given!r:.80} ({type(given).__name__})."
+        )
+    if isinstance(given, str) and is_url(given):
+        raise ImageDecodeError(f"{given}: {URL_ADVICE}")
 
 
 def normalised(vectors: object, dimension: int) -> Floats:
@@ -35,9 +60,17 @@ def normalised(vectors: object, dimension: int) -> Floats:
     DimensionMismatchError
         When the last axis is not ``dimension`` long.
     ValueError
-        When a vector has length 0 or holds NaN or infinity.
+        When a vector has length 0 or holds NaN or infinity, or there is something else in it
+        than numbers.
     """
-    array = np.ascontiguousarray(vectors, dtype=np.float32)
+    try:
+        array = np.asarray(vectors)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"Got no vectors but {vectors!r:.80}: {error}.") from error
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"A vector holds numbers, got {vectors!r:.80}.")
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, which is refused below
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if array.ndim not in (1, 2) or array.shape[-1] != dimension:
         raise DimensionMismatchError(
             f"Got vectors of shape {array.shape}; this index holds vectors of {dimension} "

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from pyimgret import __version__
-from pyimgret_server.problems import MEDIA_TYPE, ProblemDetails
+from pyimgret_server.problems import KEY_EXISTS, MEDIA_TYPE, ProblemDetails
 from pyimgret_server.reading import FORM, JSON
 
 INFO = Info(
@@ -51,6 +51,8 @@ def problems(*statuses: int) -> dict[int | str, Any]:
     described: dict[int | str, Any] = {}
     for status in sorted({*statuses, 400, 429, 503}):
         described[status] = {"content": {MEDIA_TYPE: _content(ProblemDetails)}}
+        if status == 409:
+            described[status]["description"] = KEY_EXISTS
         if status in (429, 503):
             described[status]["headers"] = _RETRY
     return described

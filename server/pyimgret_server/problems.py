@@ -16,6 +16,7 @@ from pyimgret.exceptions import (
     DimensionMismatchError,
     ImageDecodeError,
     IndexStoreError,
+    KeyExistsError,
     KeyNotFoundError,
 )
 from pyimgret.index.filters import FilterError
@@ -93,6 +94,8 @@ def as_problem(error: Exception) -> ProblemError:
         return _from_http(error)
     if isinstance(error, ValidationError):
         return ProblemError(422, "invalid-request", _explained(error))
+    if isinstance(error, KeyExistsError):
+        return ProblemError(409, "key-exists", _KEY_EXISTS)
     for kind, status, name in _KNOWN:
         if isinstance(error, kind):
             return ProblemError(status, name, str(error))
@@ -103,6 +106,10 @@ def as_problem(error: Exception) -> ProblemError:
     _log.error("unexpected error", exc_info=error)
     return ProblemError(500, "internal-error", "Something went wrong; the log says what.")
 
+
+_KEY_EXISTS = "There is an item with this key; send replace=true to take its place."
+KEY_EXISTS = f"urn:pyimgret:problem:key-exists. {_KEY_EXISTS}"
+"""What the OpenAPI document says of 409, which has no other cause."""
 
 _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
     (ImageDecodeError, 422, "undecodable-image"),

@@ -74,10 +74,10 @@ def add() -> Response:
     _check_may_write()
     wanted = read(request, NewItem, NewItemForm)
     with current_service().engine() as engine:
-        item = _added(engine, wanted)
-    added = answer(Added(id=item.id, key=item.key), 201)
-    added.headers["Location"] = f"{request.script_root}/v1/items/{item.id}"
-    return added
+        added = _added(engine, wanted)
+    response = answer(added, 201)
+    response.headers["Location"] = f"{request.script_root}/v1/items/{added.id}"
+    return response
 
 
 @blueprint.delete(
@@ -90,7 +90,7 @@ def delete(path: ItemPath) -> Response:
     """Delete the item of an id; it is gone when the answer is sent."""
     _check_may_write()
     with current_service().engine() as engine:
-        engine.index.delete(engine.index.get_by_id(path.id).key)
+        engine.index.delete_by_id(path.id)
     return Response(status=204)
 
 
@@ -108,14 +108,12 @@ def _described(item: StoredItem) -> Response:
     )
 
 
-def _added(engine: Engine, wanted: NewItem | NewItemForm) -> StoredItem:
-    """Add to the index, and return what is in it now."""
+def _added(engine: Engine, wanted: NewItem | NewItemForm) -> Added:
+    """Add to the index, and return what was added."""
     image = engine.checked(wanted.image) if wanted.image is not None else None
     given: Any = [image] if image is not None else unit(wanted.vector, engine.index.dimension)[None]
     keys = None if wanted.key is None else [wanted.key]
-    if keys and not wanted.replace and wanted.key in engine.index:
-        raise ProblemError(409, "key-exists", "There is an item with this key; send replace=true.")
     report = engine.index.add(
         given, keys=keys, metadata=wanted.metadata, replace=wanted.replace, strict=True
     )
-    return engine.index.get(report.added[0])
+    return Added(id=report.ids[0], key=report.added[0])
