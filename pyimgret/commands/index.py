@@ -83,7 +83,10 @@ def sync(
     """
     names = (verbose or dry_run) and not as_json
     choice = Choice.take(options)
-    with opened(directory, model, choice, (folder,)) as target, progress_bar() as progress:
+    with (
+        opened(directory, model, choice, (folder,), keep=not dry_run) as target,
+        progress_bar() as progress,
+    ):
         report = target.sync(
             folder,
             prefix=prefix,

@@ -35,8 +35,14 @@ def opened(
     model: str | None = None,
     choice: Choice | None = None,
     paths: tuple[str, ...] = (),
+    *,
+    keep: bool = True,
 ) -> Iterator[Index]:
-    """Open an index; make it when there is none and a model is given."""
+    """Open an index; make it when there is none and a model is given.
+
+    One that was made here is removed again when the block fails before it has stored
+    anything, or without ``keep``.
+    """
     from pyimgret.index import Index
 
     exists = (directory / "index.sqlite").exists()
@@ -48,11 +54,27 @@ def opened(
     if not exists and encoder is not None:
         if choice is not None and choice.whiten:
             encoder = choice.whitened(encoder, _sample(encoder, paths))
-        made = Index.create(directory, encoder)
+        with _created(directory, encoder, keep) as made:
+            yield made
     else:
-        made = Index.open(directory, encoder)
-    with made:
-        yield made
+        with Index.open(directory, encoder) as found:
+            yield found
+
+
+@contextmanager
+def _created(directory: Path, encoder: Any, keep: bool) -> Iterator[Index]:
+    from pyimgret.index import Index
+    from pyimgret.index.lifecycle import made_folders, remove
+
+    done = False
+    with made_folders(directory), Index.create(directory, encoder) as made:
+        try:
+            yield made
+            done = keep
+        finally:
+            if not done and not len(made):
+                made.close()
+                remove(directory)
 
 
 def _sample(encoder: Any, paths: tuple[str, ...]) -> Any:

@@ -214,11 +214,11 @@ def _from_spark_to_milvus(
 
     facts = {"model_checksum": summary(folder).get("model_checksum") or ""}
     if MilvusIndex.exists(uri, collection):
-        index = MilvusIndex(uri, collection)
-    else:
-        index = MilvusIndex.create(uri, collection, dimension=dimension(folder), **facts)
-    with index:
-        return import_embeddings(index, folder, replace=replace), len(index)
+        with MilvusIndex(uri, collection) as index:
+            return import_embeddings(index, folder, replace=replace), len(index)
+    new = MilvusIndex.create(uri, collection, dimension=dimension(folder), **facts)
+    with new, new.dropped_on_failure():
+        return import_embeddings(new, folder, replace=replace), len(new)
 
 
 def _readable(value: object) -> str:

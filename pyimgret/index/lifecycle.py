@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import sqlite3
+import tempfile
 import time
+from collections.abc import Iterator
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,16 +24,10 @@ MODEL = "model.zip"
 
 
 def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) -> None:
-    """Make the directory of a new index; it appears with its database in one step."""
+    """Make the directory of a new index, or leave nothing behind."""
     size = _dimension(encoder, dimension)
     if (directory / FILE).exists():
         raise IndexStoreError(f"{directory} already holds an index; open it with Index.open.")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if encoder is not None:
-            encoder.save(directory / MODEL)
-    except OSError as error:
-        raise not_written(f"the index {directory}", error) from error
     meta = {
         "uuid": new_uuid(),
         "dimension": str(size),
@@ -39,7 +36,41 @@ def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) 
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "library": f"pyimgret {__version__}",
     }
-    _write_database(directory, meta)
+    try:
+        with (
+            made_folders(directory),
+            translated(directory / FILE),
+            tempfile.TemporaryDirectory(dir=directory, prefix=".new-") as name,
+        ):
+            new = Path(name)
+            if encoder is not None:
+                encoder.save(new / MODEL)
+            _write_database(new / FILE, meta)
+            # NB: the database comes last: with it the directory is an index.
+            for file in sorted(new.iterdir(), reverse=True):
+                file.replace(directory / file.name)
+    except OSError as error:
+        raise not_written(f"the index {directory}", error) from error
+
+
+@contextlib.contextmanager
+def made_folders(directory: Path) -> Iterator[None]:
+    """Make a folder and those above it, and remove those that are empty after the block."""
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()
+
+
+def remove(directory: Path) -> None:
+    """Delete the files of an index; what else is in its folder stays."""
+    for name in (f"{FILE}-wal", f"{FILE}-shm", FILE, MODEL):
+        (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(directory / "cache", ignore_errors=True)
 
 
 def read_meta(database: Database) -> dict[str, str]:
@@ -84,32 +115,19 @@ def check_model(encoder: EncoderLike, expected: str) -> None:
 
 def _dimension(encoder: EncoderLike | None, dimension: int | None) -> int:
     size = encoder.embedding_size if encoder is not None else dimension
-    if size is None or size < 1:
-        raise ValueError(f"Give an encoder, or a dimension of at least 1 (got {dimension}).")
+    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"Give an encoder, or a dimension of at least 1 (got {dimension!r}).")
     if dimension not in (None, size):
         raise ValueError(f"dimension={dimension}, but the encoder's vectors have {size}.")
-    return size
+    return int(size)
 
 
-def _write_database(directory: Path, meta: dict[str, str]) -> None:
-    """Write the database under another name and move it into place."""
-    temporary = directory / f".{FILE}.{os.getpid()}"
-    with translated(directory / FILE):
-        try:
-            connection = sqlite3.connect(temporary, isolation_level=None)
-            try:
-                initialise(connection)
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-                connection.execute(
-                    "INSERT INTO models (checksum) VALUES (?)", (meta["model_checksum"],)
-                )
-            finally:
-                # NB: closing the last connection folds the write-ahead log into the file.
-                connection.close()
-            temporary.replace(directory / FILE)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+def _write_database(path: Path, meta: dict[str, str]) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
+        # NB: closing the last connection folds the write-ahead log into the file.
+        initialise(new)
+        new.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        new.execute("INSERT INTO models (checksum) VALUES (?)", (meta["model_checksum"],))
 
 
 def info(directory: Path, database: Database) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class MilvusIndex:
             uri, collection, dimension=index.dimension, model_checksum=index.model_checksum,
             token=token,
         )  # fmt: skip
-        with index.database.read() as connection:
+        with made.dropped_on_failure(), index.database.read() as connection:
             for numbers, vectors in items.pages(connection, after=0, size=_BATCH):
                 known = items.describe(connection, numbers)
                 rows = (known[number] for number in numbers)
@@ -131,6 +131,16 @@ class MilvusIndex:
                     ]
                 )
         return made
+
+    @contextlib.contextmanager
+    def dropped_on_failure(self) -> Iterator[Self]:
+        """Drop the collection, and close the connection, when the block fails."""
+        try:
+            yield self
+        except BaseException:
+            with _translated(), contextlib.closing(self):
+                self._client.drop_collection(self.collection)
+            raise
 
     def add(
         self,

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import IndexStoreError, MissingExtraError, ModelMismatchError
+from pyimgret.index import Index
+from pyimgret.index.exchange import Row, import_pages
 
 if TYPE_CHECKING:
-    from pyimgret.index import Index
     from pyimgret.index.milvus import MilvusIndex
 
 #: Beside the embeddings: how many there are, and of which model.
@@ -53,6 +54,11 @@ def read_broken(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
 
 
 def _batches(folder: Path, columns: list[str], batch_size: int) -> Iterator[Any]:
+    for file in _files(folder):
+        yield from file.iter_batches(batch_size, columns=columns)
+
+
+def _files(folder: Path) -> Iterator[Any]:
     try:
         from pyarrow.parquet import ParquetFile
     except ModuleNotFoundError:
@@ -62,7 +68,7 @@ def _batches(folder: Path, columns: list[str], batch_size: int) -> Iterator[Any]
         ) from None
     for path in sorted(folder.glob("*.parquet")):
         with ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size, columns=columns)
+            yield file
 
 
 def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -111,7 +117,8 @@ def import_embeddings(
     ModelMismatchError
         When the embeddings are of another model than the index.
     IndexStoreError
-        When the folder does not hold all embeddings that it says it does.
+        When the folder does not hold all embeddings that it says it does, or a key is there
+        already (unless ``replace``); an `Index` is then as it was.
     """
     told = summary(folder)
     if index.model_checksum and told.get("model_checksum") not in (None, index.model_checksum):
@@ -119,17 +126,29 @@ def import_embeddings(
             f"{folder} holds embeddings of the model {told['model_checksum'][:12]}, the index is "
             f"of {index.model_checksum[:12]}; make a new index with the model that encoded."
         )
-    count = 0
-    for keys, vectors in read_embeddings(folder, batch_size=batch_size):
-        # As a sync of the same folder would have it.
-        folders = [{"folder": key.rpartition("/")[0]} for key in keys]
-        metadata = folders if told.get("kind") == "pictures" else None
-        names = [prefix + key for key in keys]
-        index.add(vectors, keys=names, metadata=metadata, replace=replace)
-        count += len(keys)
+    count: int = sum(file.metadata.num_rows for file in _files(Path(folder) / "broken=false"))
     if count != told["embeddings"]:
         raise IndexStoreError(
-            f"{folder} held {count} embeddings, but {SUMMARY} says {told['embeddings']}: files are "
-            "missing."
+            f"{folder} holds {count} embeddings, but {SUMMARY} says {told['embeddings']}: "
+            "files are missing. Nothing was imported."
         )
+    pages = _pages(folder, told, prefix, batch_size)
+    if isinstance(index, Index):
+        return import_pages(index, pages, replace=replace)
+    for rows, vectors in pages:
+        metadata = [json.loads(row.metadata) for row in rows]
+        index.add(vectors, keys=[row.key for row in rows], metadata=metadata, replace=replace)
     return count
+
+
+def _pages(
+    folder: str | os.PathLike[str], told: dict[str, Any], prefix: str, size: int
+) -> Iterator[tuple[list[Row], NDArray[np.float32]]]:
+    """Yield what there is as an index imports it, with the metadata that a sync would give."""
+    for keys, vectors in read_embeddings(folder, batch_size=size):
+        yield [_row(key, prefix, told.get("kind") == "pictures") for key in keys], vectors
+
+
+def _row(key: str, prefix: str, picture: bool) -> Row:
+    metadata = {"folder": key.rpartition("/")[0]} if picture else {}
+    return Row(prefix + key, metadata=json.dumps(metadata))
