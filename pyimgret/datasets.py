@@ -208,9 +208,10 @@ class ImageFiles:
 class ImageFolder(ImageFiles):
     """The pictures below a folder; the first folder's name is the class.
 
-    Every regular file counts, whatever its name, but for hidden ones (a leading dot).
-    Links to files and folders are followed, each real folder is visited once, and so
-    links in a circle do no harm. The order is that of the keys.
+    Every regular file counts, whatever its name, but for hidden and system files (a leading
+    dot, ``Thumbs.db`` and the like; see `pyimgret.index.walk`). Links to files and folders are
+    followed, each real folder is visited once, and so links in a circle do no harm. The order
+    is that of the keys.
 
     Parameters
     ----------
@@ -218,6 +219,8 @@ class ImageFolder(ImageFiles):
         The folder.
     strict : bool
         Raise at the first file that cannot be read, instead of going on without it.
+    hidden : bool
+        Take hidden and system files too.
 
     Attributes
     ----------
@@ -227,6 +230,8 @@ class ImageFolder(ImageFiles):
     broken : list of Broken
         What could not be read: folders that may not be entered, and the files that the
         last `read` left out.
+    hidden_skipped : int
+        Hidden files and folders that were left out.
 
     Examples
     --------
@@ -236,66 +241,37 @@ class ImageFolder(ImageFiles):
             print(file.label, file.key, image.size)
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, strict: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, strict: bool = False, hidden: bool = False
+    ) -> None:
+        from pyimgret.index.walk import Hidden, Problem, walk
+
         super().__init__((), strict=strict)
         self.path = Path(path)
-        self.files = sorted(self._walk(), key=lambda file: file.key)
+        self.hidden = hidden
+        self.hidden_skipped = 0
+        if not self.path.is_dir():
+            raise NotADirectoryError(20, "is not a folder", os.fspath(path))
+        for found in walk(os.fsencode(self.path), hidden=hidden):
+            key = _key(found.relative)
+            if isinstance(found, Hidden):
+                self.hidden_skipped += 1
+            elif isinstance(found, Problem):
+                self._unread.append(Broken(key, f"{found.reason}."))
+            else:
+                label = key.split("/")[0] if "/" in key else ""
+                self.files.append(ImageFile(key, Path(os.fsdecode(found.path)), label))
+        if strict and self._unread:
+            raise ImageDecodeError(": ".join(self._unread[0]))
+        self.files.sort()
         self.classes = sorted({file.label for file in self.files} - {""})
         self.broken = list(self._unread)
 
     def __repr__(self) -> str:
-        return f"ImageFolder({os.fspath(self.path)!r}, strict={self.strict})"
-
-    def _walk(self) -> Iterator[ImageFile]:
-        if not self.path.is_dir():
-            raise NotADirectoryError(20, "is not a folder", os.fspath(self.path))
-        folders, links = [""], list[str]()
-        seen: set[tuple[int, int]] = set()
-        while folders or links:
-            # NB: real folders first, so that a link never takes a folder's files away.
-            folder = folders.pop() if folders else links.pop(0)
-            for entry in self._entries(folder, seen):
-                inner = f"{folder}/{entry.name}" if folder else entry.name
-                if _kind(entry) == "file":
-                    yield self._file(inner)
-                elif _kind(entry) == "folder":
-                    (links if entry.is_symlink() else folders).append(inner)
-                elif entry.is_symlink():
-                    self._give_up(inner, OSError(2, "a link that leads nowhere"))
-
-    def _entries(self, folder: str, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-        """Return what is in a folder that was not seen before, by name."""
-        try:
-            status = (self.path / folder).stat()
-            if (status.st_dev, status.st_ino) in seen:
-                return []
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(self.path / folder) as entries:
-                visible = [entry for entry in entries if not entry.name.startswith(".")]
-        except OSError as error:
-            self._give_up(folder, error)
-            return []
-        return sorted(visible, key=lambda entry: entry.name)
-
-    def _give_up(self, inner: str, error: OSError) -> None:
-        if self.strict:
-            raise error
-        self._unread.append(Broken(self._file(inner).key, f"{error.strerror}."))
-
-    def _file(self, inner: str) -> ImageFile:
-        key = _key(inner)
-        return ImageFile(key, self.path / inner, key.split("/")[0] if "/" in key else "")
+        return f"ImageFolder({os.fspath(self.path)!r}, strict={self.strict}, hidden={self.hidden})"
 
 
-def _key(path: str) -> str:
+def _key(path: str | bytes) -> str:
     from pyimgret.index.keys import key_from_path
 
     return key_from_path(path)
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    """Return "file", "folder" or "other"; links are followed."""
-    try:
-        return "file" if entry.is_file() else "folder" if entry.is_dir() else "other"
-    except OSError:  # a link in a circle
-        return "other"

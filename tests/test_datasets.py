@@ -160,10 +160,27 @@ def test_reading_is_lazy_and_takes_any_decoder(tmp_path):
     assert (file.key, pixels.max(), len(decoded)) == ("0.png", 0, 1)
 
 
-def test_hidden_files_and_folders_are_left_out(tmp_path):
-    write(tmp_path / ".thumbs/1.png")
-    (tmp_path / ".DS_Store").write_text("x")
-    assert len(ImageFolder(tmp_path)) == 0
+def test_hidden_files_and_folders_are_left_out_and_counted(tmp_path):
+    for name in (".thumbs/1.png", ".thumbs/2.png", "a/1.png", "__MACOSX/a/1.png"):
+        write(tmp_path / name)
+    for name in (".DS_Store", "a/Thumbs.db", "a/DESKTOP.INI"):
+        (tmp_path / name).write_text("x")
+    folder = ImageFolder(tmp_path)
+    assert ([file.key for file in folder.files], folder.hidden_skipped) == (["a/1.png"], 5)
+    assert folder.classes == ["a"]
+    every = ImageFolder(tmp_path, hidden=True)
+    assert (len(every), every.hidden_skipped) == (7, 0)
+    assert {".thumbs/2.png", "__MACOSX/a/1.png", "a/Thumbs.db"} < {f.key for f in every.files}
+
+
+def test_the_first_link_by_name_gives_a_folder_elsewhere_its_name(tmp_path):
+    elsewhere = tmp_path.with_name(tmp_path.name + "_elsewhere")
+    write(elsewhere / "1.png")
+    for name in ("z", "deep/a", "b", "c"):
+        link = tmp_path / name
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(elsewhere)
+    assert [file.key for file in ImageFolder(tmp_path).files] == ["b/1.png"]
 
 
 def test_any_file_name_is_taken(tmp_path):
@@ -193,7 +210,7 @@ def test_links_are_followed_once_and_circles_end(tmp_path):
         ("z/gone.png", "a link that leads nowhere."),
         ("z/self", "a link that leads nowhere."),
     ]
-    with pytest.raises(OSError, match="leads nowhere"):
+    with pytest.raises(ImageDecodeError, match="leads nowhere"):
         ImageFolder(tmp_path, strict=True)
 
 
@@ -202,9 +219,9 @@ def test_a_folder_that_may_not_be_entered_is_reported(tmp_path, monkeypatch):
     write(tmp_path / "b/1.png")
     scan = os.scandir
 
-    def guarded(path: Path) -> object:
-        if Path(path).name == "b":
-            raise PermissionError(13, "Permission denied", str(path))
+    def guarded(path: bytes) -> object:
+        if os.fsdecode(path).endswith("/b"):
+            raise PermissionError(13, "Permission denied", path)
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", guarded)

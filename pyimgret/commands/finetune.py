@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pyimgret.commands.sources import open_folder
+
 
 def fine_tune(
     name: str, weights: Path | None, images: Path, *, seed: int | None, epochs: int | None,
@@ -18,7 +20,6 @@ def fine_tune(
 
     from pyimgret import pretrained
     from pyimgret._jvm.jars import cache_folder
-    from pyimgret.datasets import ImageFolder
     from pyimgret.finetuning import FineTunedNetwork, cached_features
 
     settings: dict[str, Any] = {"epochs": epochs, "freeze": freeze}
@@ -28,7 +29,7 @@ def fine_tune(
     )  # fmt: skip
     layer = model.frozen_layer
     network = getattr(pretrained, name)(weights)
-    folder = ImageFolder(images, strict=strict)
+    folder = open_folder(images, strict=strict)
     readable = [file for file, _ in folder.read(network.preprocessor.pixels) if file.label]
     if len({file.label for file in readable}) < 2:
         raise ValueError(f"{images}: pictures in at least two class folders are needed.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from pyimgret.commands import index_keep
 from pyimgret.commands.common import json_option, print_json
 from pyimgret.commands.index_common import INDEX, one_line, opened, progress_bar
 from pyimgret.commands.pretrained import Choice, pretrained_options
+from pyimgret.commands.sources import ExistingPath, hidden_option, hidden_wanted, report_hidden
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
@@ -31,7 +33,8 @@ def index() -> None:
 @pretrained_options
 @click.option("--prefix", default="", help="Put this in front of the keys.")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True))
+@hidden_option
+@click.argument("paths", nargs=-1, required=True, type=ExistingPath())
 @json_option
 def add(
     directory: Path,
@@ -62,6 +65,7 @@ def add(
 @pretrained_options
 @click.option("--prefix", default="", help="Put this in front of the keys.")
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
+@hidden_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every picture that is changed.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
@@ -91,6 +95,7 @@ def sync(
             folder,
             prefix=prefix,
             strict=strict,
+            hidden=hidden_wanted(),
             dry_run=dry_run,
             progress=progress,
             on_change=_print_change if names else None,
@@ -121,27 +126,37 @@ def _add_path(target: Index, path: str, prefix: str, strict: bool) -> SyncReport
 
     if Path(path).is_dir():
         with progress_bar() as progress:
-            return target.sync(path, prefix=prefix, strict=strict, delete=False, progress=progress)
+            return target.sync(
+                path, prefix=prefix, strict=strict, hidden=hidden_wanted(), delete=False,
+                progress=progress,
+            )  # fmt: skip
     key = prefix + key_from_path(os.fsencode(path))
     done = target.add([path], keys=[key], replace=True, strict=strict)
     return SyncReport(added=len(done.added), failed=done.failed)
 
 
 def _merge(total: SyncReport, part: SyncReport) -> None:
-    for name in ("added", "updated", "moved", "touched", "deleted", "unchanged", "failed"):
-        setattr(total, name, getattr(total, name) + getattr(part, name))
+    for field in fields(total):
+        setattr(total, field.name, getattr(total, field.name) + getattr(part, field.name))
 
 
 def _print_report(report: SyncReport, count: int, as_json: bool) -> None:
     if as_json:
         print_json({**report.to_dict(), "count": count})
         return
-    facts = {n: c for n, c in report.to_dict().items() if n != "failed" and (c or n == "added")}
+    apart = ("failed", "hidden_skipped", "hidden_kept")
+    facts = {n: c for n, c in report.to_dict().items() if n not in apart and (c or n == "added")}
     click.echo(", ".join(f"{name} {number:,}" for name, number in facts.items()) + ".")
     for failure in report.failed[:_FAILURES_SHOWN]:
         click.echo(f"not added: {one_line(failure.key)}: {failure.reason}", err=True)
     if len(report.failed) > _FAILURES_SHOWN:
         click.echo(f"… and {len(report.failed) - _FAILURES_SHOWN:,} more (see --json).", err=True)
+    report_hidden(report.hidden_skipped)
+    if report.hidden_kept:
+        click.echo(
+            f"{report.hidden_kept:,} pictures of hidden files were in the index and stay as they "
+            "are; --hidden keeps them in step, 'pyimgret index delete' removes them.", err=True
+        )  # fmt: skip
     click.echo(f"The index holds {count:,} pictures.")
 
 

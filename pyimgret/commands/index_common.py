@@ -82,14 +82,14 @@ def _sample(encoder: Any, paths: tuple[str, ...]) -> Any:
     import numpy as np
 
     from pyimgret.commands.embed import encode_all
-    from pyimgret.commands.sources import Pictures
+    from pyimgret.commands.sources import Pictures, hidden_wanted
     from pyimgret.datasets import ImageFiles, ImageFolder
 
-    files = [
-        file.path
-        for path in paths
-        for file in (ImageFolder(path) if Path(path).is_dir() else ImageFiles([path])).files
-    ]
+    files: list[Path] = []
+    for path in paths:
+        folder = Path(path).is_dir()
+        found = ImageFolder(path, hidden=hidden_wanted()) if folder else ImageFiles([path])
+        files += [file.path for file in found.files]
     order = np.random.default_rng(0).permutation(len(files))[:_SAMPLE]
     return encode_all(encoder, Pictures(ImageFiles([files[i] for i in sorted(order)])))[2]
 

@@ -12,6 +12,7 @@ from pyimgret.commands.common import json_option, print_json, table
 from pyimgret.commands.index_common import INDEX, INDEX_OR_NONE, as_filter, one_line, opened
 from pyimgret.commands.pretrained import Choice
 from pyimgret.commands.search_many import search_many
+from pyimgret.commands.sources import ExistingPath, hidden_option
 
 if TYPE_CHECKING:
     from pyimgret.index.building import Method
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     metavar="PNG",
     help="Draw which regions of QUERY and of the best match are alike.",
 )
-@click.argument("queries", nargs=-1, metavar="[QUERY]...", type=click.Path(exists=True))
+@hidden_option
+@click.argument("queries", nargs=-1, metavar="[QUERY]...", type=ExistingPath())
 @click.option("--key", help="Search with a picture of the index instead of a file.")
 @json_option
 def search(

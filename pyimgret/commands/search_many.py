@@ -11,7 +11,7 @@ import click
 from pyimgret.commands.common import print_json, table
 from pyimgret.commands.embed import encode_all
 from pyimgret.commands.index_common import one_line, opened
-from pyimgret.commands.sources import Pictures
+from pyimgret.commands.sources import Pictures, open_folder
 
 if TYPE_CHECKING:
     from pyimgret.index.matches import Matches
@@ -40,11 +40,9 @@ def search_many(
 
 def _files(queries: Sequence[str]) -> list[Path]:
     """Return the files, and those below the folders."""
-    from pyimgret.datasets import ImageFolder
-
     files: list[Path] = []
     for query in map(Path, queries):
-        files += [file.path for file in ImageFolder(query).files] if query.is_dir() else [query]
+        files += [file.path for file in open_folder(query).files] if query.is_dir() else [query]
     return files
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from pyimgret.datasets import Broken, ImageFiles
+    from pyimgret.datasets import Broken, ImageFiles, ImageFolder
     from pyimgret.preprocessing import Preprocessor
 
     Pixels = npt.NDArray[np.uint8]
@@ -106,8 +106,60 @@ class Pictures:
             click.echo(f"skipped {broken.key}: {broken.reason}", err=True)
 
 
+class ExistingPath(click.Path):
+    """A file or folder that is there; of a URL it says that none is fetched."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        from pyimgret._decoding import URL_ADVICE, is_url
+
+        if is_url(value):
+            self.fail(f"{value}: {URL_ADVICE}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_HIDDEN = "pyimgret.hidden"
+
+
+def _note_hidden(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.meta[_HIDDEN] = value
+
+
+def hidden_option(command: Command) -> Command:
+    """Add ``--hidden``, which `open_folder` and `hidden_wanted` know of."""
+    return click.option(
+        "--hidden", is_flag=True, expose_value=False, callback=_note_hidden,
+        help="Take hidden and system files of a folder too (names with a dot in front, "
+        "Thumbs.db, …).",
+    )(command)  # fmt: skip
+
+
+def hidden_wanted() -> bool:
+    """Tell whether the command was given ``--hidden``."""
+    return bool(click.get_current_context().meta.get(_HIDDEN))
+
+
+def open_folder(path: Path, *, strict: bool = False) -> ImageFolder:
+    """List the images below a folder, and say on standard error how many hidden ones it has."""
+    from pyimgret.datasets import ImageFolder
+
+    folder = ImageFolder(path, strict=strict, hidden=hidden_wanted())
+    report_hidden(folder.hidden_skipped)
+    return folder
+
+
+def report_hidden(count: int) -> None:
+    """Say on standard error what was left out because it is hidden."""
+    if count:
+        click.echo(f"left out {count:,} hidden files and folders; --hidden takes them.", err=True)
+
+
 def source_options(command: Command) -> Command:
-    """Add ``--digits``, ``--images`` and ``--idx``."""
+    """Add ``--digits``, ``--images``, ``--idx`` and ``--hidden``."""
+    command = hidden_option(command)
     for option in (
         click.option("--idx", type=click.Path(path_type=Path), metavar="FILE",
                      help="Images in IDX format (MNIST), gzipped or not."),
@@ -128,7 +180,7 @@ def open_pictures(
     strict: bool = False,
 ) -> Pictures:
     """Return the pictures that the options name; exactly one of them must be given."""
-    from pyimgret.datasets import ImageFolder, load_digits
+    from pyimgret.datasets import load_digits
 
     if sum((digits, images is not None, idx is not None)) != 1:
         raise click.UsageError("give exactly one of --digits, --images DIR and --idx FILE.")
@@ -137,7 +189,7 @@ def open_pictures(
     if digits:
         return Pictures(*load_digits())
     if images is not None:
-        folder = ImageFolder(images, strict=strict)
+        folder = open_folder(images, strict=strict)
         if not len(folder):
             raise ValueError(f"{images}: the folder holds no files.")
         return Pictures(folder)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pyimgret.commands.common import json_option, print_json
+from pyimgret.commands.sources import hidden_option, hidden_wanted, report_hidden
 from pyimgret.commands.train import build, sizes
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def cluster_options(command: Command) -> Command:
 
 
 def data_options(command: Command) -> Command:
-    """Add ``--images`` and ``--array``."""
+    """Add ``--images``, ``--array`` and ``--hidden``."""
+    command = hidden_option(command)
     for option in (
         click.option("--array", metavar="FILE",
                      help="An IDX file (not gzipped) or .npy; the same path on every machine."),
@@ -70,7 +72,9 @@ def _data(images: str | None, array: str | None) -> Arrays | Pictures:
 
     if (images is None) == (array is None):
         raise click.UsageError("give exactly one of --images DIR and --array FILE.")
-    return Pictures(images) if images is not None else Arrays(str(array))
+    if images is not None:
+        return Pictures(images, hidden=hidden_wanted())
+    return Arrays(str(array))
 
 
 def _options(given: dict[str, Any]) -> SparkOptions:
@@ -188,6 +192,7 @@ def _model(
 def _report(model: Any, out: Path, as_json: bool) -> None:
     told, history = model.spark_, model.history_
     broken = told["broken"]
+    report_hidden(told["hidden_skipped"])
     if as_json:
         print_json({
             "model": type(model).__name__, "images": told["images"], "broken": broken,
@@ -236,6 +241,7 @@ def embed(
         model, _data(images, array), out, options=options, batch_size=batch_size,
         part_rows=part_rows, strict=strict, progress=_Bar(),
     )  # fmt: skip
+    report_hidden(report.hidden_skipped)
     if as_json:
         print_json(asdict(report) | {"out": out})
         return

@@ -46,6 +46,10 @@ class Maintenance:
             Only report what would be done.
         strict : bool
             Raise at the first picture that cannot be read.
+        hidden : bool
+            Take hidden and system files too (see `pyimgret.index.walk`). Without it they are
+            counted in the report; images of such files that the index holds already are
+            neither updated nor deleted as long as the files are there.
         thumbnails : bool
             Keep a small copy of each picture (the default).
         metadata : callable, optional

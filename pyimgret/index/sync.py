@@ -17,7 +17,7 @@ from pyimgret.index.items import Record, Source
 from pyimgret.index.pictures import Failure, Outcome, Prepared, encode_stream, prepare
 from pyimgret.index.sources import checksum
 from pyimgret.index.syncplan import Plan, Work
-from pyimgret.index.walk import FoundFile, Problem, walk
+from pyimgret.index.walk import Entry, walk
 
 if TYPE_CHECKING:
     from pyimgret.index.store import Index
@@ -32,6 +32,7 @@ class SyncOptions(TypedDict, total=False):
     delete: bool
     dry_run: bool
     strict: bool
+    hidden: bool
     thumbnails: bool
     metadata: Callable[[str], dict[str, Any]] | None
     progress: Callable[[int, int], None] | None
@@ -46,6 +47,10 @@ class SyncReport:
     ----------
     added, updated, moved, touched, deleted, unchanged : int
         Numbers of pictures; "touched" ones have another time but the same content.
+    hidden_skipped : int
+        Hidden files and folders that were left out.
+    hidden_kept : int
+        Images of hidden files that the index held before; they are left as they are.
     failed : list of Failure
         What could not be read, and why.
     """
@@ -56,6 +61,8 @@ class SyncReport:
     touched: int = 0
     deleted: int = 0
     unchanged: int = 0
+    hidden_skipped: int = 0
+    hidden_kept: int = 0
     failed: list[Failure] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,6 +82,7 @@ class Sync:
         delete: bool = True,
         dry_run: bool = False,
         strict: bool = False,
+        hidden: bool = False,
         thumbnails: bool = True,
         metadata: Callable[[str], dict[str, Any]] | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -85,6 +93,7 @@ class Sync:
         self.prefix = prefix
         self.delete = delete
         self.dry_run = dry_run
+        self.hidden = hidden
         self.thumbnails = thumbnails
         self.metadata = metadata or _folder_of
         self.progress = progress or (lambda done, total: None)  # noqa: ARG005
@@ -105,7 +114,7 @@ class Sync:
         with self.index.database.exclusive() as connection:
             plan = Plan(connection, root, self.prefix)
             try:
-                plan.look(map(self._as_known, walk(self.folder)))
+                plan.look(map(self._as_known, walk(self.folder, hidden=self.hidden)))
                 self._carry_out(plan)
             finally:
                 plan.close()
@@ -113,6 +122,8 @@ class Sync:
 
     def _carry_out(self, plan: Plan) -> None:
         todo, self.report.unchanged, _ = plan.counts()
+        self.report.hidden_skipped = plan.hidden_skipped
+        self.report.hidden_kept = plan.hidden_kept
         for failure in (*plan.problems, *plan.still_broken()):
             self._fail(failure)
         self._moving = plan.gone_checksums() if self.delete else set()
@@ -157,7 +168,7 @@ class Sync:
             raise ImageDecodeError(str(error).removeprefix(f"{name}: ")) from error
         return Prepared(made.tensor, made.thumbnail, source)
 
-    def _as_known(self, found: FoundFile | Problem) -> FoundFile | Problem:
+    def _as_known(self, found: Entry) -> Entry:
         return found._replace(path=self._known_folder + found.path[len(self.folder) :])
 
     def _source(self, work: Work, root: int) -> Source:
@@ -185,7 +196,7 @@ class Sync:
         elif prepared.source.checksum == work.known_checksum:
             self._count("touch", work.key)
             _execute(connection, _TOUCH, (work.size, work.mtime_ns, work.path, plan.root))
-        elif work.taken:
+        elif plan.is_taken(connection or plan.connection, work):
             self._fail(Failure(work.key, _TAKEN))
         elif work.known_checksum is None and self._move(plan, connection, work, prepared.source):
             self._count("move", work.key)
@@ -221,7 +232,8 @@ class Sync:
         if connection is not None:
             text = self._metadata(connection, old_key, work.key)
             values = (work.key, work.path, work.size, work.mtime_ns, text, old_key)
-            connection.execute(_MOVE, values)
+            if not connection.execute(_MOVE, values).rowcount:  # another deleted it meanwhile
+                return self._move(plan, connection, work, source)
         return True
 
     def _fail_to_read(

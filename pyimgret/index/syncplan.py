@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from pyimgret.index.keys import key_from_path
 from pyimgret.index.pictures import Failure
-from pyimgret.index.walk import FoundFile, Problem
+from pyimgret.index.walk import Entry, FoundFile, Hidden, Problem
 
 _TABLES = """
 DROP TABLE IF EXISTS temp.seen;
 DROP TABLE IF EXISTS temp.gone;
+DROP TABLE IF EXISTS temp.unseen;
 CREATE TEMP TABLE seen (
     path BLOB PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -25,6 +26,10 @@ CREATE TEMP TABLE gone (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL, path BLOB NOT NULL, checksum TEXT NOT NULL
 );
 CREATE INDEX temp.gone_checksum ON gone (checksum);
+CREATE INDEX temp.gone_path ON gone (path);
+CREATE TEMP TABLE unseen (
+    path BLOB PRIMARY KEY, low BLOB NOT NULL, high BLOB NOT NULL, hidden INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
 _PAGE = 1000
@@ -37,8 +42,6 @@ class Work(NamedTuple):
     ----------
     known_checksum : str or None
         Of the picture of this path in the index; None when it is new.
-    taken : int
-        1 when another picture of the index has the key, else 0.
     """
 
     path: bytes
@@ -46,7 +49,6 @@ class Work(NamedTuple):
     size: int
     mtime_ns: int
     known_checksum: str | None
-    taken: int
 
 
 class Plan:
@@ -67,20 +69,23 @@ class Plan:
         self.root = root
         self.prefix = prefix
         self.problems: list[Failure] = []
+        self.hidden_skipped = 0
+        self.hidden_kept = 0
         connection.executescript(_TABLES)
 
-    def look(self, found: Iterable[FoundFile | Problem]) -> None:
+    def look(self, found: Iterable[Entry]) -> None:
         """Take down what the folder holds, then what the index holds and the folder does not."""
-        blind: list[bytes] = []
         iterator = iter(found)
         while batch := list(islice(iterator, _PAGE)):
-            files = [one for one in batch if isinstance(one, FoundFile)]
             problems = [one for one in batch if isinstance(one, Problem)]
-            self._remember(files)
+            hidden = [one for one in batch if isinstance(one, Hidden)]
             self.problems += [Failure(self._key(one.relative), one.reason) for one in problems]
-            # NB: what is behind something unreadable has not vanished.
-            blind += [one.path for one in problems if one.reason != _DANGLING]
-        self._find_gone(blind)
+            self.hidden_skipped += len(hidden)
+            # NB: what is hidden, or behind something unreadable, has not vanished.
+            blind = [(one.path, 0) for one in problems if one.reason != _DANGLING]
+            blind += [(one.path, 1) for one in hidden]
+            self._remember([one for one in batch if isinstance(one, FoundFile)], blind)
+        self._find_gone()
 
     def counts(self) -> tuple[int, int, int]:
         """Return how many pictures are to be read, are unchanged, and have vanished."""
@@ -135,26 +140,34 @@ class Plan:
             yield rows
             after = rows[-1][0]
 
+    def is_taken(self, connection: sqlite3.Connection, work: Work) -> bool:
+        """Tell whether another image of the index has the key now."""
+        values = (work.key, work.path, self.root, work.path)
+        return connection.execute(_TAKEN, values).fetchone() is not None
+
     def close(self) -> None:
         """Drop the temporary tables."""
-        self.connection.executescript("DROP TABLE temp.seen; DROP TABLE temp.gone;")
+        self.connection.executescript(
+            "DROP TABLE temp.seen; DROP TABLE temp.gone; DROP TABLE temp.unseen;"
+        )
 
-    def _remember(self, files: Iterable[FoundFile]) -> None:
+    def _remember(self, files: Iterable[FoundFile], blind: Iterable[tuple[bytes, int]]) -> None:
         self.connection.execute("BEGIN")
         self.connection.executemany(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
             ((f.path, self._key(f.relative), f.size, f.mtime_ns) for f in files),
         )
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO unseen VALUES (?, ?, ?, ?)",
+            # All paths below a folder lie between its own with "/" and with "0" behind it.
+            ((p, p.rstrip(b"/") + b"/", p.rstrip(b"/") + b"0", hidden) for p, hidden in blind),
+        )
         self.connection.execute("COMMIT")
 
-    def _find_gone(self, blind: list[bytes]) -> None:
+    def _find_gone(self) -> None:
         self.connection.execute(_GONE, (self.root,))
-        for path in blind:
-            below = path.rstrip(b"/") + b"/"
-            self.connection.execute(
-                "DELETE FROM gone WHERE path = ? OR substr(path, 1, ?) = ?",
-                (path, len(below), below),
-            )
+        self.connection.execute(_SPARE, (0, 0))
+        self.hidden_kept = self.connection.execute(_SPARE, (1, 1)).rowcount
 
     def _key(self, relative: bytes) -> str:
         return self.prefix + key_from_path(relative)
@@ -191,12 +204,24 @@ DELETE FROM failures
 WHERE root = ? AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.path = failures.path)
 """
 
+_SPARE = """
+DELETE FROM temp.gone WHERE number IN (
+    SELECT gone.number FROM temp.unseen CROSS JOIN temp.gone ON gone.path = unseen.path
+    WHERE unseen.hidden = ?
+    UNION ALL
+    SELECT gone.number FROM temp.unseen CROSS JOIN temp.gone
+    ON gone.path > unseen.low AND gone.path < unseen.high WHERE unseen.hidden = ?)
+"""
+
+_TAKEN = """
+SELECT 1 FROM items WHERE key = ? AND NOT (path IS ? AND root IS ?)
+AND (root IS NOT NULL OR path IS NOT ?)
+"""
+
 _WORK = """
-SELECT seen.path, seen.key, seen.size, seen.mtime_ns, mine.checksum,
-    other.number IS NOT NULL AND (other.root IS NOT NULL OR other.path IS NOT seen.path)
+SELECT seen.path, seen.key, seen.size, seen.mtime_ns, mine.checksum
 FROM seen
 LEFT JOIN items AS mine ON mine.path = seen.path AND mine.root = ?
-LEFT JOIN items AS other ON other.key = seen.key AND other.number IS NOT mine.number
 WHERE seen.path > ?
   AND (mine.number IS NULL OR mine.size != seen.size OR mine.mtime_ns != seen.mtime_ns)
   AND (mine.number IS NOT NULL OR NOT EXISTS (

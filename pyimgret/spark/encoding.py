@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ class EncodingReport:
     ----------
     images, embeddings, broken : int
         Rows read, embeddings written, rows that could not be encoded.
+    hidden_skipped : int
+        Hidden files and folders that were left out.
     seconds : float
         From the first task to the last file, without start-up.
     """
@@ -27,6 +29,7 @@ class EncodingReport:
     images: int
     embeddings: int
     broken: int
+    hidden_skipped: int
     seconds: float
 
 
@@ -79,4 +82,4 @@ def encode(
     if part_rows is not None:
         job["part_rows"] = part_rows
     end = submit("SparkEncoder", job, options, progress=progress)
-    return EncodingReport(end["images"], end["embeddings"], end["broken"], end["seconds"])
+    return EncodingReport(**{field.name: end[field.name] for field in fields(EncodingReport)})

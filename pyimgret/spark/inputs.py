@@ -64,9 +64,12 @@ class Pictures:
     ----------
     path : path or URL
         One that every machine of the cluster sees under this name.
+    hidden : bool
+        Take hidden and system files too; see `pyimgret.index.walk`.
     """
 
     path: str | os.PathLike[str]
+    hidden: bool = False
 
     def to_dict(self, preprocessing: dict[str, Any] | None) -> dict[str, Any]:
         """Return the description that ``org.pyimgret.spark.Records`` reads."""
@@ -75,7 +78,10 @@ class Pictures:
                 "Pictures need a preprocessing that says their size, and this model has none: it "
                 "takes vectors. Encode vectors with Arrays(path)."
             )
-        return {"kind": "pictures", "path": to_url(self.path), "preprocessing": preprocessing}
+        return {
+            "kind": "pictures", "path": to_url(self.path), "hidden": self.hidden,
+            "preprocessing": preprocessing,
+        }  # fmt: skip
 
 
 def _open(path: Path) -> NDArray[Any]:

@@ -185,3 +185,70 @@ def test_a_filter_that_is_no_json_says_what_was_expected(filled):
     done = filled("search", "--index", "idx", "--key", "cats/a.png", "--where", '{"a": ', code=1)
     assert "no JSON" in done.stderr
     assert "year >= 2001" in done.stderr
+
+
+@pytest.fixture
+def hidden(pictures):
+    """Add a hidden folder, a hidden file and two system files."""
+    content = (pictures / "cats/a.png").read_bytes()
+    for name in (".git/x.png", ".y.png", "cats/Thumbs.db", "__MACOSX/z.png"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).write_bytes(content)
+    return pictures
+
+
+SAID = "left out 4 hidden files and folders; --hidden takes them."
+
+
+@pytest.mark.parametrize("command", ["add", "sync"])
+def test_index_commands_leave_hidden_files_out_and_say_so(run, hidden, command):
+    arguments = ("index", command, "--index", "idx", "--model", "ae.zip", "pictures")
+    done = run(*arguments)
+    assert "added 4." in done.stdout
+    assert SAID in done.stderr
+    document = json.loads(run(*arguments, "--json").stdout)
+    assert (document["unchanged"], document["hidden_skipped"]) == (4, 4)
+    assert "added 4" in run(*arguments, "--hidden").stdout
+    kept = run("index", "sync", "--index", "idx", "pictures")
+    assert "4 pictures of hidden files were in the index and stay as they are" in kept.stderr
+    assert "deleted" not in kept.stdout
+
+
+def test_every_command_that_reads_a_folder_leaves_the_same_files_out(run, hidden, filled):
+    embed = ("embed", "--model", "ae.zip", "--images", "pictures", "--json")
+    search = ("search", "--index", "idx", "pictures", "-k", "1", "--json")
+    for arguments, name in ((embed, "embeddings"), (search, "queries")):
+        done = run(*arguments)
+        assert SAID in done.stderr
+        assert len(json.loads(done.stdout)[name]) == 4
+        every = run(*arguments, "--hidden")
+        assert SAID not in every.stderr
+        assert len(json.loads(every.stdout)[name]) == 8
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["train", "embed", "evaluate", "search", "index add", "index sync", "spark train",
+     "spark embed", "plot embedding", "plot reconstructions"],
+)  # fmt: skip
+def test_every_command_that_reads_a_folder_has_the_option(run, command):
+    assert "--hidden " in run(*command.split(), "--help").stdout
+
+
+def test_a_folder_with_hidden_files_only_names_the_option(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".a.png").write_bytes(b"x")
+    arguments = ("embed", "--model", "ae.zip", "--images", "empty", "--json")
+    assert "--hidden takes them" in run(*arguments, code=1).stderr
+
+
+def test_urls_are_not_fetched(filled):
+    done = filled("search", "--index", "idx", "https://host/a.png", code=2)
+    assert "URLs are not fetched" in done.stderr
+    done = filled("index", "add", "--index", "idx", "https://host/a.png", code=2)
+    assert "URLs are not fetched" in done.stderr
+
+
+def test_a_score_that_is_no_number_is_refused(filled):
+    arguments = ("search", "--index", "idx", "pictures/cats/a.png", "--min-score", "nan")
+    assert "min_score must be a number from -1 to 1" in filled(*arguments, code=1).stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from PIL import Image
 
 from pyimgret.exceptions import ImageDecodeError, IndexStoreError
 from pyimgret.index import Index
+from pyimgret.index.syncplan import Plan
+from pyimgret.index.walk import Hidden
 from pyimgret.preprocessing import Preprocessor
 
 
@@ -120,7 +123,7 @@ def test_two_copies_of_a_vanished_picture(index, folder):
 
 ODD = [
     b"new\nline.png", b"quote'\".png", b"100%.png", b"%41.png", b"caf\xe9.png", b"\xff\xfe.png",
-    "日本.png".encode(), b" .png", b"-rf.png", b"a\\b.png", b"$(x)`y`;z.png", b"." + b"x" * 200,
+    "日本.png".encode(), b" .png", b"-rf.png", b"a\\b.png", b"$(x)`y`;z.png", b"y." + b"x" * 200,
     b"no extension", b"\x01\x7f.png", b"\xc3\xa9.png", b"e\xcc\x81.png",
 ]  # fmt: skip
 
@@ -292,3 +295,66 @@ def test_a_picture_that_the_network_says_nothing_about_is_reported(tmp_path, fol
     assert (added.added, [f.key for f in added.failed]) == (["a"], ["black"])
     (folder / "wrong.png").write_bytes(b"no picture")
     assert index.sync(folder).failed[-1].reason.startswith("not a picture of a known format")
+
+
+HIDDEN = [".git/a.png", ".git/b.png", ".x.png", "cats/Thumbs.db", "cats/__MACOSX/c.png"]
+
+
+def test_hidden_and_system_files_are_counted_and_taken_only_when_wanted(index, folder):
+    for number, name in enumerate(HIDDEN):
+        picture(folder / name, 30 + number)
+    report = index.sync(folder)
+    assert (report.added, report.hidden_skipped, report.hidden_kept) == (4, 4, 0)
+    assert report.failed == []
+    assert index.sync(folder, hidden=True).added == len(HIDDEN)
+    assert set(HIDDEN) < set(index.keys())
+
+
+def test_images_of_hidden_files_that_are_in_the_index_stay_as_long_as_the_files(index, folder):
+    for number, name in enumerate(HIDDEN):
+        picture(folder / name, 30 + number)
+    index.sync(folder, hidden=True)  # as version 0.1.0 did always
+    os.utime(picture(folder / ".x.png", 40), ns=(1, 1))
+    before = index.get(".x.png").vector
+    report = index.sync(folder)
+    assert (report.deleted, report.updated, report.unchanged) == (0, 0, 4)
+    assert (report.hidden_skipped, report.hidden_kept) == (4, 5)
+    assert set(HIDDEN) < set(index.keys())
+    assert np.array_equal(index.get(".x.png").vector, before)
+    (folder / ".x.png").unlink()
+    shutil.rmtree(folder / ".git")
+    report = index.sync(folder)
+    assert (report.deleted, report.hidden_kept) == (3, 2)
+    assert index.sync(folder, hidden=True).hidden_kept == 0
+
+
+def test_a_hidden_file_that_is_shown_moves_and_one_that_is_hidden_goes(index, folder):
+    picture(folder / ".x.png", 30)
+    index.sync(folder, hidden=True)
+    identifier = index.get(".x.png").id
+    (folder / ".x.png").rename(folder / "x.png")
+    (folder / "a.png").rename(folder / ".a.png")
+    report = index.sync(folder)
+    assert (report.moved, report.deleted, report.hidden_skipped) == (1, 1, 1)
+    assert index.get("x.png").id == identifier
+    assert "a.png" not in index
+
+
+def test_a_folder_that_was_given_may_have_a_hidden_name(index, folder):
+    moved = folder.rename(folder.with_name(".pictures"))
+    assert counts(index.sync(moved)) == {"added": 4}
+
+
+def test_many_hidden_files_beside_many_vanished_ones_take_no_long_time(index, tmp_path):
+    root = os.fsencode(tmp_path)
+    plan = Plan(index.database.lend(), 1, "")
+    plan.connection.execute("BEGIN")
+    plan.connection.execute("INSERT INTO roots VALUES (1, ?, '')", (root,))
+    rows = [(n + 1, f"i{n}", f"k{n}", root + b"/%d.png" % n) for n in range(20_000)]
+    plan.connection.executemany("INSERT INTO items VALUES (?, ?, ?, '{}', 1, 1, ?, 1, 1, '')", rows)
+    plan.connection.execute("COMMIT")
+    start = time.monotonic()
+    plan.look(Hidden(root + b"/.%d" % n, b".%d" % n) for n in range(20_000))
+    assert time.monotonic() - start < 5
+    assert (plan.hidden_skipped, plan.hidden_kept, plan.counts()[2]) == (20_000, 0, 20_000)
+    plan.connection.close()

@@ -44,19 +44,22 @@ def folder(all_digits: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFacto
 BROKEN = {"empty.png", "half.png", "text.jpg", "nowhere.png"}
 
 
-@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+@pytest.mark.parametrize(("locale", "hidden"), [("C.UTF-8", 0), ("C", 1)])
 def test_pictures_become_embeddings_and_broken_ones_reasons(
-    model_file: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str
-) -> None:
+    model_file: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str,
+    hidden: int,
+) -> None:  # fmt: skip
     monkeypatch.setenv("LC_ALL", locale)
     output = tmp_path / "embeddings"
-    report = spark.encode(model_file, spark.Pictures(folder), output, options=on("local[2]"))
-    assert (report.embeddings, report.broken) == (GOOD, len(BROKEN))
+    data = spark.Pictures(folder, hidden=bool(hidden))
+    report = spark.encode(model_file, data, output, options=on("local[2]"))
+    assert (report.embeddings, report.broken) == (GOOD + hidden, len(BROKEN))
+    assert report.hidden_skipped == 1 - hidden
     assert {key for key, _ in spark.read_broken(output)} == BROKEN
     assert all(reason for _, reason in spark.read_broken(output))
 
     encoder = Encoder.load(model_file)
-    paths = {file.key: file.path for file in ImageFolder(folder).files}
+    paths = {file.key: file.path for file in ImageFolder(folder, hidden=bool(hidden)).files}
     seen = []
     for keys, vectors in spark.read_embeddings(output):
         expected = encoder.encode([paths[key] for key in keys])
@@ -84,6 +87,7 @@ def test_training_leaves_broken_pictures_out_and_goes_on_from_its_checkpoint(
     first = train(1)
     assert set(first.spark_["broken"]) == BROKEN
     assert first.spark_["images"] == GOOD
+    assert first.spark_["hidden_skipped"] == 1
     second = train(3)
     assert len(second.history_["loss"]) == 2
     assert second.history_["loss"][-1] < first.history_["loss"][0]

@@ -9,7 +9,9 @@ import org.apache.hadoop.fs.RemoteIterator;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /** Pictures in a file system that Hadoop reaches: names are text there, and nothing is linked. */
 final class HadoopFolder implements PictureFolder {
@@ -23,18 +25,34 @@ final class HadoopFolder implements PictureFolder {
     }
 
     @Override
-    public List<String> keys(Configuration hadoop) throws IOException {
+    public Listing list(Configuration hadoop, boolean hidden) throws IOException {
         Path folder = new Path(root + "/");
         RemoteIterator<LocatedFileStatus> all =
                 folder.getFileSystem(hadoop).listFiles(folder, true);
         List<String> keys = new ArrayList<>();
+        Set<String> skipped = new HashSet<>();
         while (all.hasNext()) {
             String name = all.next().getPath().toString().substring(root.length() + 1);
-            if (!name.startsWith(".") && !name.contains("/.")) {
+            String hiddenPart = hidden ? null : hiddenPart(name);
+            if (hiddenPart == null) {
                 keys.add(Keys.ofText(name));
+            } else {
+                skipped.add(hiddenPart);
             }
         }
-        return keys;
+        return new Listing(keys, skipped.size());
+    }
+
+    /** The path down to the first hidden file or folder in it, null where there is none. */
+    private static String hiddenPart(String name) {
+        for (int start = 0, end; start < name.length(); start = end + 1) {
+            int slash = name.indexOf('/', start);
+            end = slash < 0 ? name.length() : slash;
+            if (PictureFolder.isHidden(name.substring(start, end))) {
+                return name.substring(0, end);
+            }
+        }
+        return null;
     }
 
     @Override

@@ -19,6 +19,8 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
+import java.util.PriorityQueue;
+import java.util.Queue;
 import java.util.Set;
 
 /**
@@ -39,13 +41,14 @@ final class LocalFolder implements PictureFolder {
     }
 
     @Override
-    public List<String> keys(Configuration hadoop) throws IOException {
+    public Listing list(Configuration hadoop, boolean hidden) throws IOException {
         List<String> keys = new ArrayList<>();
         int skipped = URI.create(root).getRawPath().length();
-        for (Path file : new Walk().below(Path.of(URI.create(root)))) {
+        Walk walk = new Walk(hidden);
+        for (Path file : walk.below(Path.of(URI.create(root)))) {
             keys.add(Keys.ofUri(file.toUri().getRawPath().substring(skipped)));
         }
-        return keys;
+        return new Listing(keys, walk.hiddenSkipped);
     }
 
     @Override
@@ -76,46 +79,50 @@ final class LocalFolder implements PictureFolder {
         }
     }
 
-    /** Linked folders come after all real ones, so that no link takes a folder's files away. */
+    /**
+     * Linked folders come after all real ones, so that no link takes a folder's files away, and in
+     * the order of their names, so that chance does not decide which of two names them.
+     */
     private static final class Walk {
 
+        private final boolean hidden;
         private final Set<Path> entered = new HashSet<>();
         private final Deque<Path> folders = new ArrayDeque<>();
-        private final Deque<Path> links = new ArrayDeque<>();
+        private final Queue<Path> links = new PriorityQueue<>();
         private final List<Path> found = new ArrayList<>();
+        private int hiddenSkipped;
+
+        Walk(boolean hidden) {
+            this.hidden = hidden;
+        }
 
         List<Path> below(Path root) throws IOException {
             folders.add(root);
             while (!folders.isEmpty() || !links.isEmpty()) {
                 Path folder = folders.isEmpty() ? links.remove() : folders.remove();
                 if (entered.add(folder.toRealPath())) {
-                    entries(folder).forEach(this::look);
+                    lookInto(folder);
                 }
             }
             return found;
         }
 
-        private void look(Path path) {
-            if (path.getFileName().toString().startsWith(".")) {
-                return;
+        private void lookInto(Path folder) throws IOException {
+            try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+                entries.forEach(this::look);
+            } catch (DirectoryIteratorException e) {
+                throw e.getCause();
             }
-            if (Files.isDirectory(path)) {
+        }
+
+        private void look(Path path) {
+            if (!hidden && PictureFolder.isHidden(path.getFileName().toString())) {
+                hiddenSkipped++;
+            } else if (Files.isDirectory(path)) {
                 (Files.isSymbolicLink(path) ? links : folders).add(path);
             } else {
                 found.add(path);
             }
-        }
-
-        /** Sorted: which of two links to a folder names its files must not change by chance. */
-        private static List<Path> entries(Path folder) throws IOException {
-            List<Path> entries = new ArrayList<>();
-            try (DirectoryStream<Path> all = Files.newDirectoryStream(folder)) {
-                all.forEach(entries::add);
-            } catch (DirectoryIteratorException e) {
-                throw e.getCause();
-            }
-            entries.sort(null);
-            return entries;
         }
     }
 }

@@ -8,12 +8,36 @@ import org.pyimgret.encoder.ImageDecodeException;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.List;
+import java.util.Locale;
+import java.util.Set;
 
 /** A folder of pictures: the keys of the files below it (see {@link Keys}), and what they hold. */
 interface PictureFolder extends Serializable {
 
     /** The largest file that can be a picture. */
     long MAX_FILE = 1L << 30;
+
+    /** What systems leave in folders, in lower case; as in Python's {@code pyimgret.index.walk}. */
+    Set<String> SYSTEM_NAMES =
+            Set.of(
+                    "thumbs.db",
+                    "ehthumbs.db",
+                    "desktop.ini",
+                    "__macosx",
+                    "$recycle.bin",
+                    "system volume information");
+
+    /** The keys that a folder has, and how many hidden files and folders were left out. */
+    final class Listing {
+
+        final List<String> keys;
+        final int hiddenSkipped;
+
+        Listing(List<String> keys, int hiddenSkipped) {
+            this.keys = keys;
+            this.hiddenSkipped = hiddenSkipped;
+        }
+    }
 
     /** Finds out what kind of file system a folder is in. */
     static PictureFolder of(String path, Configuration hadoop) throws IOException {
@@ -25,8 +49,17 @@ interface PictureFolder extends Serializable {
                 : new HadoopFolder(qualified.toString());
     }
 
-    /** The keys of all files that are not hidden, in any order. */
-    List<String> keys(Configuration hadoop) throws IOException;
+    /**
+     * Lists the files below the folder, in any order.
+     *
+     * @param hidden whether to take hidden and system files, too
+     */
+    Listing list(Configuration hadoop, boolean hidden) throws IOException;
+
+    /** Whether a file or folder of this name is left out. */
+    static boolean isHidden(String name) {
+        return name.startsWith(".") || SYSTEM_NAMES.contains(name.toLowerCase(Locale.ROOT));
+    }
 
     /**
      * Reads a file.

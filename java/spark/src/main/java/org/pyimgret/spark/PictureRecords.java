@@ -26,13 +26,16 @@ final class PictureRecords implements Records {
     private final PictureFolder folder;
     private final String[] keys;
     private final String preprocessing;
+    private final int hiddenSkipped;
     private final int size;
     private transient ImagePreprocessor preprocessor;
 
-    private PictureRecords(PictureFolder folder, String[] keys, String preprocessing)
+    private PictureRecords(
+            PictureFolder folder, String[] keys, int hiddenSkipped, String preprocessing)
             throws IOException {
         this.folder = folder;
         this.keys = keys;
+        this.hiddenSkipped = hiddenSkipped;
         this.preprocessing = preprocessing;
         ImagePreprocessor made = ImagePreprocessor.fromJson(preprocessing);
         this.size = made.height() * made.width() * made.channels();
@@ -41,12 +44,17 @@ final class PictureRecords implements Records {
     static PictureRecords list(JsonNode input, Configuration hadoop) throws IOException {
         String path = Settings.required(input, "path").asText();
         PictureFolder folder = PictureFolder.of(path, hadoop);
-        String[] keys = folder.keys(hadoop).stream().sorted().toArray(String[]::new);
+        PictureFolder.Listing found = folder.list(hadoop, input.path("hidden").asBoolean(false));
+        String[] keys = found.keys.stream().sorted().toArray(String[]::new);
         if (keys.length == 0) {
-            throw new FileNotFoundException(path + " holds no files");
+            throw new FileNotFoundException(
+                    path + " holds no files (" + found.hiddenSkipped + " are hidden)");
         }
         return new PictureRecords(
-                folder, keys, Settings.required(input, "preprocessing").toString());
+                folder,
+                keys,
+                found.hiddenSkipped,
+                Settings.required(input, "preprocessing").toString());
     }
 
     /** The same pictures without some of them. */
@@ -56,7 +64,12 @@ final class PictureRecords implements Records {
                         .filter(i -> !rows.contains(i))
                         .mapToObj(i -> keys[i])
                         .toArray(String[]::new);
-        return new PictureRecords(folder, rest, preprocessing);
+        return new PictureRecords(folder, rest, hiddenSkipped, preprocessing);
+    }
+
+    @Override
+    public int hiddenSkipped() {
+        return hiddenSkipped;
     }
 
     @Override

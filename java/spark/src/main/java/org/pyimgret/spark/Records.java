@@ -18,8 +18,8 @@ public interface Records extends Serializable {
     /**
      * Finds the data that a job names.
      *
-     * @param input {@code kind} (array or pictures), {@code path}, and {@code preprocessing} where
-     *     there is one
+     * @param input {@code kind} (array or pictures), {@code path}, {@code hidden} (whether hidden
+     *     files are taken), and {@code preprocessing} where there is one
      * @param hadoop which file systems there are
      * @return its rows
      * @throws IOException if it cannot be read
@@ -36,6 +36,15 @@ public interface Records extends Serializable {
      * @return rows
      */
     int count();
+
+    /**
+     * Says how many hidden files and folders were left out.
+     *
+     * @return their number
+     */
+    default int hiddenSkipped() {
+        return 0;
+    }
 
     /**
      * Says how long a row is.

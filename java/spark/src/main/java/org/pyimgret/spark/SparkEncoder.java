@@ -90,7 +90,7 @@ public final class SparkEncoder {
         long start = System.nanoTime();
         Progress.during(
                 spark, done, records.count(), write(encode(model, records, partRows, done)));
-        finish(records.count(), (System.nanoTime() - start) / 1e9, model);
+        finish(records, (System.nanoTime() - start) / 1e9, model);
     }
 
     /** Parts small enough that a lost one costs little and all cores end at about the same time. */
@@ -142,7 +142,7 @@ public final class SparkEncoder {
     }
 
     /** Counts what was written, and says so beside it. */
-    private void finish(int images, double seconds, byte[] model) throws IOException {
+    private void finish(Records records, double seconds, byte[] model) throws IOException {
         SparkSession session = SparkSession.builder().sparkContext(spark.sc()).getOrCreate();
         String output = Settings.required(job, "output").asText();
         // NB: a column that names folders is read back as text.
@@ -150,7 +150,8 @@ public final class SparkEncoder {
         long broken = all.where("broken = 'true'").count();
         Map<String, Object> end = new LinkedHashMap<>();
         end.put("kind", Settings.text(job.get("input"), "kind", "array"));
-        end.put("images", images);
+        end.put("images", records.count());
+        end.put("hidden_skipped", records.hiddenSkipped());
         end.put("embeddings", all.where("broken = 'false'").count());
         end.put("broken", broken);
         end.put("seconds", seconds);

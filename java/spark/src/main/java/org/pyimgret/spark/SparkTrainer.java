@@ -86,6 +86,7 @@ public final class SparkTrainer {
         Map<String, Object> end = new LinkedHashMap<>();
         end.put("images", data.count());
         end.put("broken", data.broken());
+        end.put("hidden_skipped", data.records().hiddenSkipped());
         end.put("iterations", network.getIterationCount());
         Progress.say("finished", end);
     }

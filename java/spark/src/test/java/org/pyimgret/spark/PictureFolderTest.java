@@ -48,7 +48,11 @@ class PictureFolderTest {
     }
 
     private List<String> keys(PictureFolder pictures) throws IOException {
-        return pictures.keys(hadoop).stream().sorted().collect(Collectors.toList());
+        return keys(pictures.list(hadoop, false));
+    }
+
+    private static List<String> keys(PictureFolder.Listing listing) {
+        return listing.keys.stream().sorted().collect(Collectors.toList());
     }
 
     @Test
@@ -64,6 +68,31 @@ class PictureFolderTest {
             byte[] name = Keys.toText(key).getBytes(StandardCharsets.UTF_8);
             assertArrayEquals(name, local().read(hadoop, key));
             assertArrayEquals(name, remote.read(hadoop, key));
+        }
+    }
+
+    @Test
+    void hiddenAndSystemFilesAreCountedAndTakenOnlyWhenWanted() throws IOException {
+        List<String> names =
+                List.of(
+                        ".git/a/1.png",
+                        ".git/b/2.png",
+                        ".x.png",
+                        "1.png",
+                        "a/Thumbs.db",
+                        "a/__MACOSX/._1.png",
+                        "a/desktop.ini",
+                        "a/thumbs.png");
+        for (String name : names) {
+            file(name);
+        }
+        for (PictureFolder pictures : List.of(local(), new HadoopFolder("file:" + root))) {
+            PictureFolder.Listing visible = pictures.list(hadoop, false);
+            assertEquals(List.of("1.png", "a/thumbs.png"), keys(visible));
+            assertEquals(5, visible.hiddenSkipped);
+            PictureFolder.Listing all = pictures.list(hadoop, true);
+            assertEquals(0, all.hiddenSkipped);
+            assertEquals(names, keys(all));
         }
     }
 
