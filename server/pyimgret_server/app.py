@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import random
-import re
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +13,7 @@ from pydantic import ValidationError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pyimgret.index import Index
-from pyimgret_server import problems
+from pyimgret_server import logs, problems
 from pyimgret_server.documents import INFO, SECURITY
 from pyimgret_server.explaining import Explainer
 from pyimgret_server.problems import ProblemDetails, ProblemError, busy
@@ -25,8 +22,6 @@ from pyimgret_server.service import Service
 from pyimgret_server.settings import Settings
 from pyimgret_server.web import BoundedRequest
 
-_log = logging.getLogger("pyimgret_server.access")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -99,8 +94,7 @@ def _surround(app: OpenAPI) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else _new_id()
+        g.request_id = problems.request_id(request.headers.get("X-Request-Id"))
         if request.path.startswith("/v1/"):
             _check_limits(service)
 
@@ -112,11 +106,6 @@ def _surround(app: OpenAPI) -> None:
             response.headers["Cache-Control"] = "no-store"
         _note(service, response)
         return response
-
-
-def _new_id() -> str:
-    # NB: no secret; those of the operating system give the GIL up.
-    return f"{random.getrandbits(64):016x}"
 
 
 def _check_limits(service: Service) -> None:
@@ -141,15 +130,11 @@ def _note(service: Service, response: Response) -> None:
     route = request.url_rule.rule if request.url_rule else "(unknown)"
     method = request.method if request.method in _METHODS else "(other)"
     service.metrics.request(method, route, response.status_code, seconds)
-    if _log.isEnabledFor(logging.INFO):
-        fields = {
-            "request_id": g.request_id, "method": method, "route": route,
-            "status": response.status_code, "ms": round(seconds * 1000, 2),
-            "client": request.remote_addr,
-        }  # fmt: skip
-        if "key_name" in g:
-            fields["key_name"] = g.key_name
-        _log.info("request", extra=fields)
+    name = {"key_name": g.key_name} if "key_name" in g else {}
+    logs.note_request(
+        request_id=g.request_id, method=method, route=route, status=response.status_code,
+        ms=round(seconds * 1000, 2), client=request.remote_addr, **name,
+    )  # fmt: skip
 
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import random
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field, ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from pyimgret.exceptions import (
     DimensionMismatchError,
@@ -20,9 +22,11 @@ from pyimgret.exceptions import (
     KeyNotFoundError,
 )
 from pyimgret.index.filters import FilterError
+from pyimgret_server.logs import without_data
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("pyimgret_server")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class ProblemDetails(BaseModel):
@@ -57,7 +61,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.headers = dict(headers or {})
 
-    def body(self, request_id: str = "") -> bytes:
+    def body(self, request_id: str) -> bytes:
         """Return the JSON document."""
         title = self.kind.replace("-", " ").capitalize()
         document = {
@@ -72,13 +76,28 @@ class ProblemError(Exception):
 
     def response(self) -> Response:
         """Return the answer."""
-        body = self.body(g.get("request_id", ""))
-        return Response(body, self.status, self.headers, content_type=MEDIA_TYPE)
+        return Response(self.body(g.request_id), self.status, self.headers, content_type=MEDIA_TYPE)
 
 
 def busy(detail: str, *, after: int = 1) -> ProblemError:
     """Return the answer of a service that cannot take more at the moment."""
     return ProblemError(503, "busy", detail, {"Retry-After": str(after)})
+
+
+def too_large(limit: int) -> ProblemError:
+    """Return the answer to a body of more bytes than are taken."""
+    return ProblemError(
+        413, "request-entity-too-large",
+        f"The body is larger than the {limit} bytes that this service takes (--max-upload).",
+    )  # fmt: skip
+
+
+def request_id(given: str | None) -> str:
+    """Return the id of a request: the one that the client gave if it is harmless, or a new one."""
+    if given and _REQUEST_ID.fullmatch(given):
+        return given
+    # NB: no secret; those of the operating system give the GIL up.
+    return f"{random.getrandbits(64):016x}"
 
 
 def install(app: Flask) -> None:
@@ -99,11 +118,13 @@ def as_problem(error: Exception) -> ProblemError:
     for kind, status, name in _KNOWN:
         if isinstance(error, kind):
             return ProblemError(status, name, str(error))
+    # NB: not by exc_info, for then every handler would write the messages, which quote keys.
+    told = {"request_id": g.get("request_id")}
     if isinstance(error, IndexStoreError):
         # NB: the message names the server's folders, which are nobody's business.
-        _log.error("the index failed", exc_info=error)
+        _log.error("the index failed: %s", without_data(error), extra=told)
         return busy("The index cannot be read or written at the moment; try again later.", after=5)
-    _log.error("unexpected error", exc_info=error)
+    _log.error("unexpected error: %s", without_data(error), extra=told)
     return ProblemError(500, "internal-error", "Something went wrong; the log says what.")
 
 
@@ -121,10 +142,22 @@ _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
 
 def _from_http(error: HTTPException) -> ProblemError:
     """Return the problem for an error of Werkzeug, its headers (``Allow``, …) kept."""
+    if isinstance(error, RequestEntityTooLarge):
+        return _from_too_much()
     code = error.code or 500
     kind = HTTPStatus(code).phrase.lower().replace(" ", "-").replace("'", "")
     headers = {n: v for n, v in error.get_headers() if n.lower() != "content-type"}
     return ProblemError(code, kind, error.description or HTTPStatus(code).phrase, headers)
+
+
+def _from_too_much() -> ProblemError:
+    """Name the limit that a request went beyond."""
+    limit = request.max_content_length
+    if limit is not None and (request.content_length or 0) > limit:
+        return too_large(limit)
+    return ProblemError(
+        413, "request-entity-too-large", f"A form may have {request.max_form_parts} parts at most."
+    )
 
 
 def _explained(error: ValidationError) -> str:

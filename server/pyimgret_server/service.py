@@ -16,6 +16,7 @@ from pyimgret_server.engine import Engine, opened
 from pyimgret_server.explaining import Explainer, default_explainer
 from pyimgret_server.keys import read_keys
 from pyimgret_server.limits import RateLimiter
+from pyimgret_server.logs import without_data
 from pyimgret_server.metrics import Metrics
 from pyimgret_server.settings import Settings
 
@@ -28,8 +29,8 @@ class Service:
     Parameters
     ----------
     index : Index or path
-    settings : Settings
         One that was opened here is closed here; an `Index` that is given stays open.
+    settings : Settings
     explainer : Explainer, optional
         Makes heat maps; by default what `pyimgret.explain` offers for the model.
     """
@@ -43,8 +44,8 @@ class Service:
         self.keys = read_keys(settings.api_keys) if settings.api_keys else {}
         self.limiter = RateLimiter(settings.rate) if settings.rate else None
         self.stopping = False
-        self._place = index if isinstance(index, Path) else index.directory
         self._given = index if isinstance(index, Index) else None
+        self._place = index if isinstance(index, Path) else index.directory
         self._lock = threading.Lock()
         self._change = threading.Condition()
         self._users: dict[Engine, int] = {}
@@ -77,8 +78,11 @@ class Service:
         with self._lock:
             try:
                 new = self._made(opened(self._place))
-            except Exception:
-                _log.exception("the index %s does not load; the old one stays", self._place)
+            except Exception as error:
+                _log.error(
+                    "the index %s does not load; the old one stays: %s",
+                    self._place, without_data(error),
+                )  # fmt: skip
                 return False
             with self._change:
                 old, self._engine = self._engine, new

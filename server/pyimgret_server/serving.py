@@ -22,7 +22,8 @@ from waitress import create_server, wasyncore
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from pyimgret_server.problems import MEDIA_TYPE, ProblemError, busy
+from pyimgret_server.logs import note_request
+from pyimgret_server.problems import MEDIA_TYPE, ProblemError, busy, request_id, too_large
 from pyimgret_server.service import Service
 
 _log = logging.getLogger("pyimgret_server")
@@ -49,13 +50,23 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         error = self.request.error
-        kind = error.reason.lower().replace(" ", "-")
-        body = ProblemError(error.code, kind, str(error.body)).body()
+        problem = ProblemError(error.code, error.reason.lower().replace(" ", "-"), str(error.body))
+        if error.code == 413:
+            problem = too_large(self.channel.server.max_upload)
+        body, headers = _refusal(problem, self.request.headers.get("X_REQUEST_ID"))
         self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", MEDIA_TYPE))
+        self.response_headers += headers
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
+
+
+def _refusal(problem: ProblemError, given_id: str | None) -> tuple[bytes, list[tuple[str, str]]]:
+    """Return body and headers of an answer that the application does not give, and note it."""
+    identifier = request_id(given_id)
+    note_request(request_id=identifier, route="(refused)", status=problem.status)
+    headers = {"Content-Type": MEDIA_TYPE, "X-Request-Id": identifier, **problem.headers}
+    return problem.body(identifier), list(headers.items())
 
 
 class _Reserved:
@@ -175,6 +186,7 @@ class Server:
             clear_untrusted_proxy_headers=False,
         )
         self._server.channel_class = _Channel
+        self._server.max_upload = settings.max_upload
         self._stopping = threading.Event()
         self.host, self.port = self._server.effective_host, int(self._server.effective_port)
 
@@ -245,9 +257,8 @@ def _shedding(app: OpenAPI, depth: Callable[[], int], most: int) -> Callable[...
         if depth() <= most or not environ.get("PATH_INFO", "").startswith("/v1/"):
             return app(environ, start_response)
         problem = busy("Too many requests wait already; try again in a second.")
-        body = problem.body()
-        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
-        start_response("503 Service Unavailable", list(headers.items()))
+        body, headers = _refusal(problem, environ.get("HTTP_X_REQUEST_ID"))
+        start_response("503 Service Unavailable", [*headers, ("Content-Length", str(len(body)))])
         return [body]
 
     return application
