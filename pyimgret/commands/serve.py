@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--api-key-file", "api_keys", type=click.Path(dir_okay=False, path_type=Path),
               help="File with the hashes of the API keys.")  # fmt: skip
 @click.option("--new-api-key", metavar="NAME", help="Add a key to the file, print it, and end.")
+@click.option("--revoke-api-key", metavar="NAME", help="Remove a key from the file, and end.")
+@click.option("--list-api-keys", is_flag=True, help="Print the names of the keys, and end.")
 @click.option("--max-upload", type=click.IntRange(1), help="Bytes of a request.")
 @click.option("--max-pixels", type=click.IntRange(1), help="Pixels of a picture.")
 @click.option("--max-k", type=click.IntRange(1), help="Most matches of a search.")
@@ -42,6 +44,8 @@ def serve(
     port: int,
     api_keys: Path | None,
     new_api_key: str | None,
+    revoke_api_key: str | None,
+    list_api_keys: bool,
     batch_wait: float | None,
     **options: Any,
 ) -> None:
@@ -53,8 +57,8 @@ def serve(
     # cores that decode pictures, which costs half of the throughput.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     _check_installed()
-    if new_api_key is not None:
-        _make_key(api_keys, new_api_key)
+    if new_api_key is not None or revoke_api_key is not None or list_api_keys:
+        _keep_keys(api_keys, new_api_key, revoke_api_key)
         return
     if directory is None:
         raise click.UsageError("Missing option '--index'.")
@@ -76,13 +80,23 @@ def _check_installed() -> None:
         ) from error
 
 
-def _make_key(file: Path | None, name: str) -> None:
-    from pyimgret_server.keys import make_key
+def _keep_keys(file: Path | None, new: str | None, revoked: str | None) -> None:
+    """Revoke a key, make one, or print the names of all."""
+    from pyimgret_server.keys import make_key, read_keys, revoke_key
 
     if file is None:
-        raise click.UsageError("--new-api-key needs --api-key-file.")
-    click.echo(make_key(file, name))
-    click.echo(f"Its hash was added to {file}; the key itself is kept nowhere.", err=True)
+        raise click.UsageError("API keys are kept in a file; give --api-key-file.")
+    if revoked is not None:
+        revoke_key(file, revoked)
+        click.echo(
+            f"Revoked the key {revoked}; a running service refuses it from now on.", err=True
+        )
+    if new is not None:
+        click.echo(make_key(file, new))
+        click.echo(f"Its hash was added to {file}; the key itself is kept nowhere.", err=True)
+    if new is None and revoked is None:
+        for name in sorted(set(read_keys(file).values())):
+            click.echo(name)
 
 
 def _run(directory: Path, settings: Settings, host: str, port: int) -> None:

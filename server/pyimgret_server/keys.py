@@ -7,6 +7,7 @@ import hmac
 import os
 import re
 import secrets
+import tempfile
 from pathlib import Path
 
 from flask import Request
@@ -21,36 +22,90 @@ def make_key(path: Path, name: str) -> str:
     """Make a key, append its hash to a file that only the user can read, and return the key.
 
     The key holds 256 random bits, which nobody guesses; a plain SHA-256 is enough for it.
+
+    Raises
+    ------
+    ValueError
+        When the name has a key already, or is none.
     """
     key = secrets.token_urlsafe(32)
     line = f"{name} sha256:{_digest(key)}"
     if not _LINE.fullmatch(line):
         raise ValueError(f"The name {name!r} may hold letters, digits and . _ - only.")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if name in read_keys(path, text).values():
+        raise ValueError(
+            f"{path} has a key with the name {name!r} already. Take another name, or revoke that "
+            f"key: pyimgret serve --api-key-file {path} --revoke-api-key {name}"
+        )
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(line + "\n")
+        file.write(("\n" if text and not text.endswith("\n") else "") + line + "\n")
     return key
 
 
-def read_keys(path: Path) -> dict[str, str]:
-    """Return the hashes of a file by the names of their keys.
+def revoke_key(path: Path, name: str) -> None:
+    """Remove every key of a name from a file; a running service notices.
 
     Raises
     ------
     ValueError
-        When a line is neither a comment nor a key, or there is no key at all.
+        When there is none.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.split(maxsplit=1)[:1] != [name]]
+    if len(kept) == len(lines):
+        names = ", ".join(sorted(set(read_keys(path).values()))) or "none"
+        raise ValueError(f"{path} has no key with the name {name!r}; it has: {names}.")
+    # NB: mkstemp's file, too, is the user's alone.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(kept)
+    Path(temporary).replace(path)
+
+
+def read_keys(path: Path, text: str | None = None) -> dict[str, str]:
+    """Return the names of a file's keys by their hashes.
+
+    Raises
+    ------
+    ValueError
+        When a line is neither a comment nor a key.
     """
     keys: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    lines = (path.read_text(encoding="utf-8") if text is None else text).splitlines()
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line.strip())
         if not match:
             raise ValueError(f"{path}, line {number}: expected 'name sha256:<64 hex digits>'.")
-        keys[match[1]] = match[2]
-    if not keys:
-        raise ValueError(f"{path} holds no key; make one with --new-api-key NAME.")
+        keys[match[2]] = match[1]
     return keys
+
+
+class KeyFile:
+    """The keys of a file, read again when it has changed.
+
+    Raises
+    ------
+    ValueError
+        When it holds no key to begin with.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read: tuple[object, dict[str, str]] | None = None
+        if not self.current():
+            raise ValueError(f"{path} holds no key; make one with --new-api-key NAME.")
+
+    def current(self) -> dict[str, str]:
+        """Return the names of the keys that are valid now, by their hashes."""
+        status = self.path.stat()
+        state = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._read is None or self._read[0] != state:
+            self._read = (state, read_keys(self.path))
+        return self._read[1]
 
 
 def authorise(request: Request, keys: dict[str, str]) -> str:
@@ -65,7 +120,7 @@ def authorise(request: Request, keys: dict[str, str]) -> str:
     key = given.removeprefix(_SCHEME) if given.startswith(_SCHEME) else ""
     digest = _digest(key)
     # NB: all are compared, whatever the result, so that the time says nothing.
-    found = [name for name, known in keys.items() if hmac.compare_digest(digest, known)]
+    found = [name for known, name in keys.items() if hmac.compare_digest(digest, known)]
     if not key or not found:
         raise ProblemError(
             401, "unauthorised", "Send 'Authorization: Bearer KEY' with a key of this service.",

@@ -14,7 +14,7 @@ from flask import current_app
 from pyimgret.index import Index
 from pyimgret_server.engine import Engine, opened
 from pyimgret_server.explaining import Explainer, default_explainer
-from pyimgret_server.keys import read_keys
+from pyimgret_server.keys import KeyFile
 from pyimgret_server.limits import RateLimiter
 from pyimgret_server.logs import without_data
 from pyimgret_server.metrics import Metrics
@@ -41,7 +41,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.explainer = explainer or default_explainer()
-        self.keys = read_keys(settings.api_keys) if settings.api_keys else {}
+        self.keys = KeyFile(settings.api_keys) if settings.api_keys else None
         self.limiter = RateLimiter(settings.rate) if settings.rate else None
         self.stopping = False
         self._given = index if isinstance(index, Index) else None

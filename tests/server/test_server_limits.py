@@ -15,7 +15,7 @@ from server_fakes import FakeEncoder, pictures, png, upload
 import pyimgret_server
 from pyimgret.index import Index
 from pyimgret_server import Settings, create_app, logs
-from pyimgret_server.keys import make_key, read_keys
+from pyimgret_server.keys import KeyFile, make_key
 from pyimgret_server.limits import RateLimiter
 
 
@@ -215,10 +215,10 @@ def test_settings_say_what_is_wrong(tmp_path):
         Settings(max_k=0)
     (tmp_path / "keys").write_text("# nothing yet\n")
     with pytest.raises(ValueError, match="holds no key"):
-        read_keys(tmp_path / "keys")
+        KeyFile(tmp_path / "keys")
     (tmp_path / "keys").write_text("plain secret\n")
     with pytest.raises(ValueError, match="line 1"):
-        read_keys(tmp_path / "keys")
+        KeyFile(tmp_path / "keys")
     with pytest.raises(ValueError, match="letters, digits"):
         make_key(tmp_path / "other", "a name")
 

@@ -98,7 +98,8 @@ def _check_may_write() -> None:
     service = current_service()
     if not service.settings.writable:
         raise ProblemError(403, "read-only", "This service was started without --writable.")
-    g.key_name = authorise(request, service.keys)
+    assert service.keys is not None, "Settings demands keys of a writable service"
+    g.key_name = authorise(request, service.keys.current())
 
 
 def _described(item: StoredItem) -> Response:
