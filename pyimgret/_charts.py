@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret import _figures as look
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,9 @@ def plot_history(
         name: np.asarray(v, dtype=float) for name, v in history.items() if name.endswith(what)
     }
     if not any(curve.size for curve in curves.values()):
-        raise ValueError(f"the history {sorted(history)} holds no {what}; fit the model first.")
+        raise InvalidArgumentError(
+            f"the history {sorted(history)} holds no {what}; fit the model first."
+        )
     figure = look.new_figure(6.4, 3.8)
     axes = figure.subplots()
     for (name, curve), colour in zip(curves.items(), look.CLASS_COLOURS, strict=False):
@@ -124,7 +126,7 @@ def _project(
     if points.ndim != 2 or points.shape[1] < 2 or not len(points):
         raise DimensionMismatchError(f"points have shape {points.shape}; expected (n, 2 or more).")
     if method not in ("tsne", "pca"):
-        raise ValueError(f"method={method!r} is unknown; choose 'tsne' or 'pca'.")
+        raise InvalidArgumentError(f"method={method!r} is unknown; choose 'tsne' or 'pca'.")
     if points.shape[1] == 2:
         return points
     norms = np.linalg.norm(points, axis=1, keepdims=True)

@@ -72,11 +72,12 @@ def decode(image: ImageLike, mode: str = "RGB", *, max_pixels: int = MAX_PIXELS)
         with _open_regular(image) as file, Image.open(file, formats=_formats()) as opened:
             return _convert(opened, mode, max_pixels)
     except ImageDecodeError as error:
-        raise ImageDecodeError(f"{_name(image)}{error}") from error
+        raise ImageDecodeError(f"{_name(image)}{error}", reason=str(error)) from error
     except Exception as error:
         # NB: Pillow's decoders raise whatever hostile bytes lead them to (OSError,
         # SyntaxError, struct.error, MemoryError, DecompressionBombError ...).
-        raise ImageDecodeError(f"{_name(image)}{_reason(error)}") from error
+        reason = _reason(error)
+        raise ImageDecodeError(f"{_name(image)}{reason}", reason=reason) from error
 
 
 _EXPECTED: Final = "expected a uint8 array (h, w) or (h, w, 3), a path, bytes, or a PIL image"

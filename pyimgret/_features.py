@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pyimgret._mobilenet import MOBILENET_V2
 from pyimgret.encoder import Encoder
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.networks._files import write_atomically
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.preprocessing import Preprocessor
@@ -76,7 +77,7 @@ def _compute(
             out = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
         out[start : start + len(part)] = part
     if out is None:
-        raise ValueError("there are no files to compute features of.")
+        raise InvalidArgumentError("there are no files to compute features of.")
     out.flush()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pyimgret._weights import Published
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Convolution2D, Dense, DepthwiseConvolution2D, Layer
 from pyimgret.preprocessing import Preprocessor
 
@@ -88,7 +89,7 @@ class Architecture:
         """
         ends = [n for n, row in enumerate(self.rows, 1) if name in (row.name, _block_of(row))]
         if not ends:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{self.name} has no layer {name!r}; known: {', '.join(self.blocks)}, and their "
                 f"parts such as {self.rows[-2].name}."
             )
@@ -96,7 +97,7 @@ class Architecture:
         before = {row.name for row in self.rows[: count - 1]} | {"input"}
         beyond = [row.name for row in self.rows[count:] if before & set(row.inputs)]
         if beyond:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{beyond[0]} looks back beyond {name!r}, so {self.name} cannot be divided there; "
                 f"choose the end of a block: {', '.join(self.blocks)}."
             )

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 
 BLOCK: Final = 1 << 21
 """Scores that are held at once: some 100 MB with everything around them."""
@@ -67,6 +67,6 @@ def normalised(vectors: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
         raise DimensionMismatchError(f"{name} have shape {array.shape}; expected (n, d).")
     if not np.all(np.isfinite(array)):
         row = int(np.argmin(np.isfinite(array).all(axis=1)))
-        raise ValueError(f"{name}: row {row} holds numbers that are not finite.")
+        raise InvalidArgumentError(f"{name}: row {row} holds numbers that are not finite.")
     norms = np.linalg.norm(array, axis=1, keepdims=True)
     return array / np.where(norms > 0, norms, 1.0)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pyimgret._decoding import printable
-from pyimgret.exceptions import ImageDecodeError, MissingExtraError
+from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, MissingExtraError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -104,23 +103,25 @@ def load_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             with gzip.GzipFile(fileobj=raw) if zipped else raw as file:
                 return _read_idx(file)
         except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{os.fspath(path)!r}: {error}") from error
+            raise InvalidArgumentError(f"{os.fspath(path)!r}: {error}") from error
 
 
 def _read_idx(file: io.BufferedIOBase) -> npt.NDArray[Any]:
     magic = file.read(4)
     if len(magic) != 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not magic[3]:
-        raise ValueError(f"not an IDX file: it starts with {magic!r}.")
+        raise InvalidArgumentError(f"not an IDX file: it starts with {magic!r}.")
     header = file.read(4 * magic[3])
     if len(header) != 4 * magic[3]:
-        raise ValueError("truncated: the header of the IDX file is not complete.")
+        raise InvalidArgumentError("truncated: the header of the IDX file is not complete.")
     shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
     kind = np.dtype(_IDX_TYPES[magic[2]])
     expected = math.prod(shape) * kind.itemsize
     body = _read_at_most(file, expected + 1)
     if len(body) != expected:
         what = "longer" if len(body) > expected else f"only {len(body)} bytes long"
-        raise ValueError(f"the header tells {shape} {kind.name}, {expected} bytes; it is {what}.")
+        raise InvalidArgumentError(
+            f"the header tells {shape} {kind.name}, {expected} bytes; it is {what}."
+        )
     return np.frombuffer(body, kind).reshape(shape).astype(kind.newbyteorder("="))
 
 
@@ -199,8 +200,7 @@ class ImageFiles:
             except ImageDecodeError as error:
                 if self.strict:
                     raise
-                reason = str(error).removeprefix(f"{printable(file.path)}: ")
-                self.broken.append(Broken(file.key, reason))
+                self.broken.append(Broken(file.key, error.reason))
             else:
                 yield file, decoded
 

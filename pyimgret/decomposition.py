@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Dense
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import as_input, preprocessor_for
@@ -83,7 +84,7 @@ class _LinearEncoder(Model):
     def _check_components(self, shape: tuple[int, ...]) -> None:
         most = min(shape)
         if not 1 <= self.n_components <= most:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"n_components={self.n_components} is not what {shape[0]} images of {shape[1]} "
                 f"pixels can give; choose at most {most}."
             )

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret._ranking import normalised, rankings
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 
 
 def precision_at_k(relevance: npt.ArrayLike, k: int) -> float:
@@ -186,14 +186,14 @@ def retrieval_report(
     P@1 1.000, recall@1 1.000, mAP 1.000 (4 queries against 3 images)
     """
     if (queries is None) != (query_labels is None):
-        raise ValueError("queries and query_labels belong together; give both or none.")
+        raise InvalidArgumentError("queries and query_labels belong together; give both or none.")
     data = _Problem(embeddings, labels, queries, query_labels)
     wanted = tuple(ks)
     if not wanted or min(wanted) < 1:
-        raise ValueError(f"ks={wanted} must be whole numbers from 1.")
+        raise InvalidArgumentError(f"ks={wanted} must be whole numbers from 1.")
     counted = np.flatnonzero(data.n_relevant > 0)
     if not counted.size:
-        raise ValueError("no query has anything to find: no two images share a label.")
+        raise InvalidArgumentError("no query has anything to find: no two images share a label.")
     hits, averages = data.judge(counted, wanted)
     return data.report(counted, wanted, hits, averages)
 
@@ -314,7 +314,7 @@ def _ranked(relevance: npt.ArrayLike, k: int) -> npt.NDArray[np.bool_]:
             f"relevance has shape {ranked.shape}; expected (n_queries, n_ranked)."
         )
     if k < 1:
-        raise ValueError(f"k={k} must be at least 1.")
+        raise InvalidArgumentError(f"k={k} must be at least 1.")
     return ranked
 
 

@@ -11,8 +11,22 @@ class PyimgretError(Exception):
     """The base of all errors that pyimgret raises on purpose."""
 
 
+class InvalidArgumentError(PyimgretError, ValueError):
+    """An argument, setting or input of a kind, range or size that makes no sense."""
+
+
 class ImageDecodeError(PyimgretError, ValueError):
-    """A file, bytes or array that cannot be read as an image."""
+    """A file, bytes or array that cannot be read as an image.
+
+    Attributes
+    ----------
+    reason : str
+        The message without the name of the file.
+    """
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = message if reason is None else reason
 
 
 class MissingExtraError(PyimgretError, ModuleNotFoundError):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pyimgret._ranking import normalised
 from pyimgret.evaluation import nearest_neighbours
+from pyimgret.exceptions import InvalidArgumentError
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,7 +63,7 @@ def whitening(
     X = normalised(vectors, "vectors").astype(np.float64)
     most = min(len(X) - 1, X.shape[1])
     if not 1 <= size <= most:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{len(X)} vectors of {X.shape[1]} numbers can be whitened to 1..{most} "
             f"dimensions, not {size}."
         )

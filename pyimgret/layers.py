@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from pyimgret.exceptions import InvalidArgumentError
+
 ACTIVATIONS = frozenset(
     {
         "cube",
@@ -93,7 +95,7 @@ def choose(what: str, name: str, known: frozenset[str]) -> str:
     'max'
     """
     if name not in known:
-        raise ValueError(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}.")
+        raise InvalidArgumentError(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}.")
     return name
 
 
@@ -124,13 +126,13 @@ class Layer:
             if field.name in self._choices and value is not None:
                 choose(self._choices[field.name][0], value, self._choices[field.name][1])
             if field.name == "n_out" and value < 1:
-                raise ValueError(f"n_out must be at least 1, got {value}.")
+                raise InvalidArgumentError(f"n_out must be at least 1, got {value}.")
             if field.name in {"dropout", "rate"} and not 0 <= value < 1:
-                raise ValueError(
+                raise InvalidArgumentError(
                     f"{field.name} is the part left out, 0 <= {field.name} < 1; got {value}."
                 )
             if field.name in {"l1", "l2"} and value < 0:
-                raise ValueError(f"{field.name} must not be negative, got {value}.")
+                raise InvalidArgumentError(f"{field.name} must not be negative, got {value}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON knows them."""
@@ -164,7 +166,7 @@ class Dense(Layer):
     >>> Dense(30, activation="tan")
     Traceback (most recent call last):
         ...
-    ValueError: unknown activation 'tan'; known: cube, elu, ... thresholdedrelu.
+    pyimgret.exceptions.InvalidArgumentError: unknown activation 'tan'; known: cube, ...
     """
 
     n_out: int

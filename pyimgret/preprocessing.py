@@ -49,7 +49,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret._decoding import FORMATS, MAX_PIXELS, decode
-from pyimgret.exceptions import ImageDecodeError, ModelFormatError
+from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, ModelFormatError
 
 __all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "Preprocessor", "decode"]
 
@@ -114,16 +114,18 @@ class Preprocessor:
             values = _channel_values(name, getattr(self, name), _CHANNELS[self.mode])
             object.__setattr__(self, name, values)
         if min(self.std) <= 0:
-            raise ValueError(f"std={self.std} must be above zero in every channel.")
+            raise InvalidArgumentError(f"std={self.std} must be above zero in every channel.")
 
     def _check_short_side(self) -> None:
         if self.resize == "stretch":
             if self.short_side is not None:
-                raise ValueError(f"short_side={self.short_side} belongs to resize='crop' only.")
+                raise InvalidArgumentError(
+                    f"short_side={self.short_side} belongs to resize='crop' only."
+                )
             return
         _check_side("short_side", self.short_side)
         if self.short_side is None or self.short_side < max(self.height, self.width):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"short_side={self.short_side} is smaller than the crop of "
                 f"{self.height} x {self.width}; choose at least {max(self.height, self.width)}."
             )
@@ -297,12 +299,14 @@ def _check_batch(images: npt.NDArray[Any]) -> None:
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     if value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(choices)}.")
+        raise InvalidArgumentError(
+            f"{name}={value!r} is unknown; choose one of {', '.join(choices)}."
+        )
 
 
 def _check_side(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_SIDE:
-        raise ValueError(f"{name}={value!r} must be a whole number from 1 to {MAX_SIDE}.")
+        raise InvalidArgumentError(f"{name}={value!r} must be a whole number from 1 to {MAX_SIDE}.")
 
 
 def _channel_values(name: str, values: Any, channels: int) -> tuple[float, ...]:
@@ -313,5 +317,5 @@ def _channel_values(name: str, values: Any, channels: int) -> tuple[float, ...]:
     if len(numbers) != channels or not all(
         isinstance(v, Real) and math.isfinite(v) for v in numbers
     ):
-        raise ValueError(f"{name}={values!r} must be {channels} finite numbers (or one).")
+        raise InvalidArgumentError(f"{name}={values!r} must be {channels} finite numbers (or one).")
     return tuple(float(v) for v in numbers)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyimgret._checkpoint import read_checkpoint
 from pyimgret._mobilenet import MOBILENET_V2, Architecture, Row
 from pyimgret._weights import find_weights
-from pyimgret.exceptions import ModelFormatError
+from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
 from pyimgret.improvements import whitening
 from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss, Output
 from pyimgret.networks._graph import JavaGraph
@@ -179,7 +179,7 @@ def from_table(
 ) -> PretrainedNetwork:
     """Return the network of a table, with the weights of its checkpoint."""
     if pooling not in _POOLINGS:
-        raise ValueError(f"unknown pooling {pooling!r}; known: {', '.join(_POOLINGS)}.")
+        raise InvalidArgumentError(f"unknown pooling {pooling!r}; known: {', '.join(_POOLINGS)}.")
     path = find_weights(table.published, weights)
     converted = convert(table, read_checkpoint(path), path)
     shape = InputShape("convolutional", table.preprocessing.height, table.preprocessing.width, 3)

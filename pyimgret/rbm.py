@@ -17,7 +17,7 @@ from pyimgret._rbm_training import (
     initial_parameters,
     momentum_of,
 )
-from pyimgret.exceptions import NotFittedError
+from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.networks._estimator import Estimator, seed_of
 from pyimgret.networks._input import InputShape, NetworkInput, as_input, preprocessor_for
 from pyimgret.networks.base import Images
@@ -195,7 +195,7 @@ class RBM(Estimator):
         """Return visible states after steps of block Gibbs sampling from given ones."""
         self._check_fitted()
         if n_steps < 1:
-            raise ValueError(f"n_steps must be at least 1, got {n_steps}.")
+            raise InvalidArgumentError(f"n_steps must be at least 1, got {n_steps}.")
         data = self._visible(X, self.input_)
         out = np.empty((len(data), self.n_features_in_), np.float32)
         return self._machine().compute("rbmGibbs", data, out, n_steps, seed_of(random_state))
@@ -206,7 +206,7 @@ class RBM(Estimator):
         """Return states that the machine draws, (n_samples, features), from random starts."""
         self._check_fitted()
         if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
+            raise InvalidArgumentError(f"n_samples must be at least 1, got {n_samples}.")
         random = np.random.default_rng(random_state)
         start = random.random((n_samples, self.n_features_in_), dtype=np.float32)
         return self.gibbs(start, n_steps=n_steps, random_state=seed_of(random))
@@ -226,7 +226,7 @@ class RBM(Estimator):
         """
         self._check_fitted()
         if self.visible != "bernoulli":
-            raise ValueError(
+            raise InvalidArgumentError(
                 "score_samples flips binary values; use free_energy for Gaussian ones."
             )
         data = self._visible(X, self.input_)
@@ -268,18 +268,22 @@ class RBM(Estimator):
         _one_of("hidden", self.hidden, HIDDEN_UNITS)
         for name in ("n_components", "k", "batch_size", "n_epochs"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+                raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}.")
+            raise InvalidArgumentError(f"learning_rate must be above 0, got {self.learning_rate}.")
         if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}.")
+            raise InvalidArgumentError(
+                f"weight_decay must not be negative, got {self.weight_decay}."
+            )
         if self.sparsity_target is not None:
             if self.hidden != "bernoulli":
-                raise ValueError("sparsity_target is for binary hidden units.")
+                raise InvalidArgumentError("sparsity_target is for binary hidden units.")
             if not 0 < self.sparsity_target < 1:
-                raise ValueError(f"sparsity_target is a part of 1, got {self.sparsity_target}.")
+                raise InvalidArgumentError(
+                    f"sparsity_target is a part of 1, got {self.sparsity_target}."
+                )
         if not all(0 <= momentum_of(self.momentum, e) < 1 for e in range(self.n_epochs)):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"momentum is from 0 to below 1, and a schedule starts with epoch 0: "
                 f"((0, 0.5), (5, 0.9)); got {self.momentum}."
             )
@@ -289,7 +293,7 @@ class RBM(Estimator):
         values = data.values if data.table is None else data.table
         low, high = float(values.min()), float(values.max())
         if self.visible == "bernoulli" and not (low >= 0 and high <= 1):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"X holds values from {low:g} to {high:g}; binary visible units take values in "
                 "[0, 1]. Scale them (X / 255 for pixels), or use visible='gaussian'."
             )
@@ -358,7 +362,7 @@ class RBM(Estimator):
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{name}={value!r} is unknown; known: {', '.join(known)}.")
+        raise InvalidArgumentError(f"{name}={value!r} is unknown; known: {', '.join(known)}.")
 
 
 __all__ = ["RBM"]

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyimgret.exceptions import InvalidArgumentError
+
 Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 Encode = Callable[[Pixels], Vectors]
@@ -59,9 +61,9 @@ def damage(images: Pixels, kind: str, level: float, *, random_state: int = 0) ->
     4
     """
     if kind not in LEVELS:
-        raise ValueError(f"kind={kind!r} is unknown; known: {', '.join(LEVELS)}.")
+        raise InvalidArgumentError(f"kind={kind!r} is unknown; known: {', '.join(LEVELS)}.")
     if level < 0:
-        raise ValueError(f"level must not be negative, got {level}.")
+        raise InvalidArgumentError(f"level must not be negative, got {level}.")
     random = np.random.default_rng([random_state, list(LEVELS).index(kind)])
     if level == 0:
         return images.copy()
@@ -203,7 +205,9 @@ def noise_report(
     random_state : int
     """
     if not 0 < queries < len(images):
-        raise ValueError(f"queries={queries} of {len(images)} pictures leaves one part empty.")
+        raise InvalidArgumentError(
+            f"queries={queries} of {len(images)} pictures leaves one part empty."
+        )
     order = np.random.default_rng(random_state).permutation(len(images))
     asked, kept = order[:queries], order[queries:]
     encoders: dict[str, Encode] = {"raw pixels": raw_pixels}

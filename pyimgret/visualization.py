@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pyimgret import _figures as look
 from pyimgret._charts import plot_confusion_matrix, plot_embedding, plot_history
 from pyimgret._noise_chart import plot_noise
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -149,7 +149,7 @@ def plot_weights(
     Hinton, Salakhutdinov (2006), Reducing the dimensionality of data with neural networks.
     """
     if scale not in ("tile", "global"):
-        raise ValueError(f"scale={scale!r} is unknown; choose 'tile' or 'global'.")
+        raise InvalidArgumentError(f"scale={scale!r} is unknown; choose 'tile' or 'global'.")
     tiles = look.weight_tiles(weights, shape)
     strength = np.linalg.norm(tiles.reshape(len(tiles), -1), axis=1)
     tiles = tiles[np.sort(np.argsort(-strength, kind="stable")[:n])]

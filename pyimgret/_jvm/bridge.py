@@ -20,7 +20,7 @@ from pyimgret._jvm.jars import jar_folder
 from pyimgret._jvm.java import java_home, java_version, try_options, version_options
 from pyimgret._jvm.room import Room
 from pyimgret._jvm.settings import JvmSettings, current_settings
-from pyimgret.exceptions import JavaCallError, JvmStartError, ModelFormatError
+from pyimgret.exceptions import InvalidArgumentError, JavaCallError, JvmStartError, ModelFormatError
 
 
 class Bridge:
@@ -277,7 +277,7 @@ class JavaObject:
     def handle(self) -> int:
         """The number; an error after ``close``."""
         if self._handle is None:
-            raise ValueError("This Java object is closed; make or load it anew.")
+            raise InvalidArgumentError("This Java object is closed; make or load it anew.")
         return self._handle
 
     def close(self) -> None:
@@ -313,7 +313,7 @@ def float_array(values: Any, *, name: str = "X") -> NDArray[np.float32]:
     """
     array = np.asarray(values, dtype=np.float32, order="C")
     if array.ndim == 0 or array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}; expected at least one row.")
+        raise InvalidArgumentError(f"{name} has shape {array.shape}; expected at least one row.")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds NaN or infinity; replace them before the call.")
+        raise InvalidArgumentError(f"{name} holds NaN or infinity; replace them before the call.")
     return array

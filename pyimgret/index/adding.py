@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pyimgret.exceptions import ImageDecodeError, KeyExistsError
+from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, KeyExistsError
 from pyimgret.index import items
 from pyimgret.index.items import Record
 from pyimgret.index.keys import key_from_path, new_ids
@@ -73,7 +73,7 @@ class Adder:
     def update(self, key: str, given: Any, metadata: dict[str, Any] | None) -> None:
         """Change one item; what is not given stays."""
         if given is None and metadata is None:
-            raise ValueError(f"Give an image (or vector) of {key!r}, metadata, or both.")
+            raise InvalidArgumentError(f"Give an image (or vector) of {key!r}, metadata, or both.")
         if items.check_key(key) not in self.index:
             raise items.no_such_key(key)
         text = items.to_json(metadata)
@@ -196,11 +196,13 @@ def checked_keys(keys: Sequence[str], count: int) -> list[str]:
     """Return the keys when they are valid, different, and as many as the pictures."""
     listed = list(map(items.check_key, as_list(keys)))
     if len(listed) != count:
-        raise ValueError(f"Got {len(listed)} keys for {count} pictures; give one for each.")
+        raise InvalidArgumentError(
+            f"Got {len(listed)} keys for {count} pictures; give one for each."
+        )
     if len(set(listed)) < count:
         seen: set[str] = set()
         twice = next(key for key in listed if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"The key {twice!r} is given twice.")
+        raise InvalidArgumentError(f"The key {twice!r} is given twice.")
     return listed
 
 
@@ -212,7 +214,7 @@ def metadata_texts(
         return [items.to_json(metadata)] * count
     texts = list(map(items.to_json, as_list(metadata, "dicts of metadata")))
     if len(texts) != count:
-        raise ValueError(f"Got metadata for {len(texts)} of {count} pictures.")
+        raise InvalidArgumentError(f"Got metadata for {len(texts)} of {count} pictures.")
     return texts
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pyimgret.exceptions import IndexStoreError
+from pyimgret.exceptions import IndexStoreError, InvalidArgumentError
 from pyimgret.index.items import vectors_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ METHODS: tuple[Method, ...] = ("auto", *KINDS)
 def check_method(method: str) -> None:
     """Refuse the name of a method that there is not."""
     if method not in METHODS:
-        raise ValueError(f"{method!r} is no method; choose auto or one of {', '.join(KINDS)}.")
+        raise InvalidArgumentError(
+            f"{method!r} is no method; choose auto or one of {', '.join(KINDS)}."
+        )
 
 
 def build(
@@ -38,7 +40,7 @@ def build(
 ) -> dict[str, Any]:
     """Build one of the caches; see `Index.build`."""
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} cannot be built; choose one of {', '.join(KINDS)}.")
+        raise InvalidArgumentError(f"{kind!r} cannot be built; choose one of {', '.join(KINDS)}.")
     searcher = index.searcher
     if kind == "binary":
         with index.database.write() as connection:

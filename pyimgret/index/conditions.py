@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index.adding import as_list
 from pyimgret.index.filters import Filter, Where, parse
 from pyimgret.index.items import check_key
@@ -67,7 +68,7 @@ def cosine(name: str, value: object) -> float:
         raise TypeError(expected)
     number = float(value)
     if not -1 <= number <= 1:  # NaN is not
-        raise ValueError(expected)
+        raise InvalidArgumentError(expected)
     return number
 
 
@@ -77,5 +78,5 @@ def _count(k: object) -> int:
     if isinstance(k, bool) or not isinstance(k, Integral):
         raise TypeError(expected)
     if k < 1:
-        raise ValueError(expected)
+        raise InvalidArgumentError(expected)
     return int(k)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index import items
 from pyimgret.index.arrays import Array, Floats, Numbers
 from pyimgret.index.conditions import cosine
@@ -40,7 +41,9 @@ class DuplicateGroup:
 def duplicates(index: Index, threshold: float) -> list[DuplicateGroup]:
     """Return the groups; see `Index.duplicates`."""
     if cosine("threshold", threshold) == -1:
-        raise ValueError("threshold=-1 would make one group of all images; choose a higher one.")
+        raise InvalidArgumentError(
+            "threshold=-1 would make one group of all images; choose a higher one."
+        )
     with index.database.read() as connection:
         parts = [part.living() for part in index.searcher.rows.snapshot(connection)]
         numbers = np.concatenate([part.numbers for part in parts] or [_NO_NUMBERS])

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pyimgret.exceptions import DimensionMismatchError, IndexStoreError, ModelMismatchError
+from pyimgret.exceptions import (
+    DimensionMismatchError,
+    IndexStoreError,
+    InvalidArgumentError,
+    ModelMismatchError,
+)
 from pyimgret.index import items
 from pyimgret.index.adding import Adder, checked_keys
 from pyimgret.index.arrays import Floats
@@ -68,7 +73,7 @@ def _write(
     path = Path(target)
     writers = {".parquet": _write_parquet, ".npy": _write_numpy}
     if path.suffix not in writers:
-        raise ValueError(f"{path.name}: the name must end in .parquet or .npy.")
+        raise InvalidArgumentError(f"{path.name}: the name must end in .parquet or .npy.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         written = writers[path.suffix](index, pages, count, temporary, path)
@@ -89,7 +94,7 @@ def import_from(index: Index, source: str | os.PathLike[str], *, replace: bool =
         return import_embeddings(index, path, replace=replace)
     readers = {".parquet": _read_parquet, ".npy": _read_numpy}
     if path.suffix not in readers:
-        raise ValueError(f"{path.name}: the name must end in .parquet or .npy.")
+        raise InvalidArgumentError(f"{path.name}: the name must end in .parquet or .npy.")
     return import_pages(index, readers[path.suffix](index, path), replace=replace)
 
 

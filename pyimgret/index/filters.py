@@ -32,6 +32,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from pyimgret.exceptions import PyimgretError
+
 Value: TypeAlias = str | int | float | bool | None
 Where: TypeAlias = "str | Mapping[str, Any] | Filter | None"
 
@@ -39,7 +41,7 @@ MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 10_000
 
 
-class FilterError(ValueError):
+class FilterError(PyimgretError, ValueError):
     """A filter that cannot be understood."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pyimgret.exceptions import IndexStoreError, KeyNotFoundError
+from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, KeyNotFoundError
 from pyimgret.index.arrays import Floats
 
 Described: TypeAlias = tuple[str, str, str, int]
@@ -99,20 +99,22 @@ def to_json(metadata: object) -> str:
     if metadata is None:
         return "{}"
     if not isinstance(metadata, dict) or not all(isinstance(name, str) for name in metadata):
-        raise ValueError(f"Metadata must be a dict with str names, not {metadata!r:.80}.")
+        raise InvalidArgumentError(f"Metadata must be a dict with str names, not {metadata!r:.80}.")
     try:
         # NB: names must be stored unescaped, or SQLite's JSON paths would not find them.
         return json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Metadata {metadata!r:.80} is not plain JSON: {error}.") from error
+        raise InvalidArgumentError(
+            f"Metadata {metadata!r:.80} is not plain JSON: {error}."
+        ) from error
 
 
 def check_key(key: object) -> str:
     """Return a key, or raise ValueError when it cannot be one."""
     if not isinstance(key, str) or not key:
-        raise ValueError(f"A key must be a non-empty str, got {key!r:.80}.")
+        raise InvalidArgumentError(f"A key must be a non-empty str, got {key!r:.80}.")
     if "\0" in key or any(0xD800 <= ord(character) <= 0xDFFF for character in key):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{key!r:.80} is no valid UTF-8 text; pyimgret.index.key_from_path makes keys of "
             "any file name."
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pyimgret import __version__
-from pyimgret.exceptions import IndexStoreError, ModelMismatchError
+from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, ModelMismatchError
 from pyimgret.index.arrays import EncoderLike
 from pyimgret.index.database import FILE, Database, initialise, translated
 from pyimgret.index.diskerrors import not_written
@@ -116,9 +116,11 @@ def check_model(encoder: EncoderLike, expected: str) -> None:
 def _dimension(encoder: EncoderLike | None, dimension: int | None) -> int:
     size = encoder.embedding_size if encoder is not None else dimension
     if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-        raise ValueError(f"Give an encoder, or a dimension of at least 1 (got {dimension!r}).")
+        raise InvalidArgumentError(
+            f"Give an encoder, or a dimension of at least 1 (got {dimension!r})."
+        )
     if dimension not in (None, size):
-        raise ValueError(f"dimension={dimension}, but the encoder's vectors have {size}.")
+        raise InvalidArgumentError(f"dimension={dimension}, but the encoder's vectors have {size}.")
     return int(size)
 
 

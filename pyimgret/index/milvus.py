@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from pyimgret.exceptions import IndexStoreError, KeyExistsError, KeyNotFoundError
+from pyimgret.exceptions import (
+    IndexStoreError,
+    InvalidArgumentError,
+    KeyExistsError,
+    KeyNotFoundError,
+)
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import as_list, checked_keys, metadata_texts
 from pyimgret.index.arrays import EncoderLike, Floats
@@ -226,7 +231,7 @@ class MilvusIndex:
             check_image(query, self.dimension)
             vector = self._vectors([query])
         elif vector.ndim == 2:
-            raise ValueError("search takes one query.")
+            raise InvalidArgumentError("search takes one query.")
         with _translated():
             found = client.search(
                 self.collection,
@@ -287,7 +292,7 @@ class MilvusIndex:
 def _entity(key: str, identifier: str, vector: Floats, metadata: dict[str, Any]) -> dict[str, Any]:
     facts = sorted(set(facts_of(metadata)))
     if len(facts) > _MAX_FACTS:
-        raise ValueError(f"The metadata of {key!r} has more than {_MAX_FACTS} values.")
+        raise InvalidArgumentError(f"The metadata of {key!r} has more than {_MAX_FACTS} values.")
     return {
         "key": key,
         "id": identifier,

@@ -132,7 +132,7 @@ def _result(task: T, future: Future[Prepared]) -> Outcome[T]:
     try:
         return Outcome(task, prepared=future.result())
     except ImageDecodeError as error:
-        return Outcome(task, reason=str(error), lasting=True)
+        return Outcome(task, reason=error.reason, lasting=True)
     except OSError as error:
         return Outcome(task, reason=error.strerror or str(error))
     except MemoryError:

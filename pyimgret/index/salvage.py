@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pyimgret.exceptions import IndexStoreError
+from pyimgret.exceptions import IndexStoreError, InvalidArgumentError
 from pyimgret.index import items
 from pyimgret.index.arrays import Floats
 
@@ -77,10 +77,10 @@ class Salvage:
         key, metadata, blob, crc = row[0], row[2], row[7], row[8]
         items.check_key(key)
         if not isinstance(json.loads(str(metadata)), dict) or not isinstance(blob, bytes):
-            raise ValueError(key)
+            raise InvalidArgumentError(key)
         vector = items.checked_vector(blob, int(str(crc)), key)
         if len(vector) != self._dimension:
-            raise ValueError(key)
+            raise InvalidArgumentError(key)
         return vector
 
 

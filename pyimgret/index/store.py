@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import Adder, as_list
 from pyimgret.index.arrays import EncoderLike, Floats
@@ -335,7 +336,7 @@ class Index(Maintenance):
         if vector is not None:
             if vector.ndim == 1:
                 return vector
-            raise ValueError("search takes one query; use search_batch for several.")
+            raise InvalidArgumentError("search takes one query; use search_batch for several.")
         check_image(query, self.dimension)
         prepared = prepare(query, self.encoder, thumbnails=False)
         tensors = np.asarray(prepared.tensor)[None]

@@ -160,12 +160,7 @@ class Sync:
             return Outcome(work, reason=error.strerror or str(error))
 
     def _decoded(self, source: Source) -> Prepared:
-        name = os.fsdecode(source.path)
-        try:
-            made = prepare(name, self.index.encoder, thumbnails=self.thumbnails)
-        except ImageDecodeError as error:
-            # The key stands beside the reason; the path would say it again.
-            raise ImageDecodeError(str(error).removeprefix(f"{name}: ")) from error
+        made = prepare(os.fsdecode(source.path), self.index.encoder, thumbnails=self.thumbnails)
         return Prepared(made.tensor, made.thumbnail, source)
 
     def _as_known(self, found: Entry) -> Entry:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyimgret._decoding import URL_ADVICE, is_url
-from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError
+from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
 from pyimgret.index.arrays import Floats
 
 
@@ -66,9 +66,9 @@ def normalised(vectors: object, dimension: int) -> Floats:
     try:
         array = np.asarray(vectors)
     except ValueError as error:  # rows of unequal length
-        raise ValueError(f"Got no vectors but {vectors!r:.80}: {error}.") from error
+        raise InvalidArgumentError(f"Got no vectors but {vectors!r:.80}: {error}.") from error
     if array.dtype.kind not in "fiu":
-        raise ValueError(f"A vector holds numbers, got {vectors!r:.80}.")
+        raise InvalidArgumentError(f"A vector holds numbers, got {vectors!r:.80}.")
     with np.errstate(over="ignore"):  # beyond float32 is infinity, which is refused below
         array = np.ascontiguousarray(array, dtype=np.float32)
     if array.ndim not in (1, 2) or array.shape[-1] != dimension:
@@ -81,7 +81,7 @@ def normalised(vectors: object, dimension: int) -> Floats:
     norms = np.linalg.norm(array.astype(np.float64), axis=-1, keepdims=True)
     if not np.isfinite(norms).all() or not (norms > 0).all():
         bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0]
-        raise ValueError(
+        raise InvalidArgumentError(
             f"Vector {bad} has length {norms.ravel()[bad]}; a cosine needs finite numbers that "
             "are not all zero."
         )

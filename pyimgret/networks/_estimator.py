@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from pyimgret.exceptions import InvalidArgumentError
+
 
 class Estimator:
     """``get_params``, ``set_params`` and a ``repr``, as scikit-learn's estimators have them."""
@@ -26,7 +28,7 @@ class Estimator:
         known = self._parameter_names()
         for name, value in params.items():
             if name not in known:
-                raise ValueError(
+                raise InvalidArgumentError(
                     f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}."
                 )
             setattr(self, name, value)
@@ -64,5 +66,5 @@ def seed_of(random_state: int | np.random.Generator | None) -> int:
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
     if not 0 <= int(random_state) < 2**63:
-        raise ValueError(f"random_state={random_state} must be from 0 to 2**63 - 1.")
+        raise InvalidArgumentError(f"random_state={random_state} must be from 0 to 2**63 - 1.")
     return int(random_state)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret._jvm import bridge
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.networks._input import NetworkInput
 from pyimgret.networks._java import JavaNetwork
 
@@ -71,7 +72,7 @@ class JavaGraph(JavaNetwork):
     ) -> NDArray[np.float32]:
         """Run the graph up to vertex ``last``; returns (n, width), maps as (channel, y, x)."""
         if first:
-            raise ValueError(f"a graph runs from its input, not from vertex {first}.")
+            raise InvalidArgumentError(f"a graph runs from its input, not from vertex {first}.")
         out = np.empty((len(data), width), dtype=np.float32)
         batch = max(1, min(batch_size, _BATCH_VALUES // data.shape.size))
         bridge().call(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret._jvm.bridge import float_array
-from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError
+from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
 from pyimgret.preprocessing import Preprocessor
 
 
@@ -178,7 +178,7 @@ def _decode(X: object, preprocessor: Preprocessor | None) -> NDArray[np.uint8]:
             "preprocessing=Preprocessor(mode=..., height=..., width=...)."
         )
     if not X:
-        raise ValueError("X is empty; expected at least one image.")
+        raise InvalidArgumentError("X is empty; expected at least one image.")
     return np.stack([preprocessor.pixels(image) for image in X])
 
 
@@ -188,7 +188,7 @@ def _pixels(
     if array.shape[1:] != preprocessor.shape:
         array = _decode(list(array), preprocessor)
     if not len(array):
-        raise ValueError(f"X has shape {array.shape}; expected at least one image.")
+        raise InvalidArgumentError(f"X has shape {array.shape}; expected at least one image.")
     values = np.ascontiguousarray(array)
     return NetworkInput(
         values, preprocessor.table(), _agreed(InputShape.of(kind, values), shape, values.shape)

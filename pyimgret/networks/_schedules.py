@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from pyimgret.exceptions import InvalidArgumentError
+
 SCHEDULES = ("constant", "one_cycle", "cosine", "linear")
 
 #: A table entry every so many parts of the run: finer changes nothing that can be measured.
@@ -61,7 +63,7 @@ def table(schedule: str, learning_rate: float, iterations: int) -> dict[str, flo
     if schedule == "constant":
         return None
     if schedule not in curves:
-        raise ValueError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}.")
+        raise InvalidArgumentError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}.")
     points = min(_POINTS, max(1, iterations))
     steps = sorted({round(i * iterations / points) for i in range(points)})
     return {str(s): learning_rate * curves[schedule](s / max(1, iterations - 1)) for s in steps}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Activation, BatchNormalization, Dense, Layer, Output
 from pyimgret.networks._input import InputShape, NetworkInput
 from pyimgret.networks._java import JavaNetwork
@@ -98,7 +99,7 @@ preprocessing, random_state, verbose
         super()._check_settings()
         sizes = [*self.hidden_sizes, self.code_size]
         if any(int(size) != size or size < 1 for size in sizes):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"hidden_sizes and code_size must be whole numbers from 1, got {sizes}."
             )
 
@@ -145,7 +146,9 @@ preprocessing, random_state, verbose
             output = "sigmoid" if _within_unit_interval(data) else "identity"
         losses = {"sigmoid": "binary_cross_entropy", "identity": "mean_squared_error"}
         if output not in losses:
-            raise ValueError(f"unknown output {output!r}; known: auto, identity, sigmoid.")
+            raise InvalidArgumentError(
+                f"unknown output {output!r}; known: auto, identity, sigmoid."
+            )
         return Output(size, losses[output], output, name="output")
 
 
@@ -224,12 +227,14 @@ verbose
     def _check_settings(self) -> None:
         super()._check_settings()
         if not 0 <= self.masking < 1:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"masking is a part of the pixels, 0 <= masking < 1; got {self.masking}."
             )
         for name in ("noise", "shift", "rotation", "zoom"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
+                raise InvalidArgumentError(
+                    f"{name} must not be negative, got {getattr(self, name)}."
+                )
 
     def _corruption(self) -> dict[str, Any]:
         return {

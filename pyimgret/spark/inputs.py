@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 
 _SAMPLE = 256
 
@@ -89,7 +89,7 @@ def _open(path: Path) -> NDArray[Any]:
     with path.open("rb") as file:
         start = file.read(4)
         if start[:2] == b"\x1f\x8b":
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{path} is packed by gzip, which cannot be read in parts; unpack it by gunzip -k."
             )
         if start == b"\x93NUM":
@@ -97,6 +97,8 @@ def _open(path: Path) -> NDArray[Any]:
             return mapped
         types = {8: ">u1", 13: ">f4"}
         if start[:2] != b"\0\0" or len(start) < 4 or start[2] not in types:
-            raise ValueError(f"{path} is neither an IDX file of uint8 or float32 nor a .npy file.")
+            raise InvalidArgumentError(
+                f"{path} is neither an IDX file of uint8 or float32 nor a .npy file."
+            )
         shape = tuple(int(n) for n in np.frombuffer(file.read(4 * start[3]), ">u4"))
     return np.memmap(path, types[start[2]], "r", 4 + 4 * len(shape), shape)

@@ -16,7 +16,12 @@ from typing import Any
 
 from pyimgret._jvm.java import java_home
 from pyimgret._jvm.spark_jars import spark_jars
-from pyimgret.exceptions import JavaCallError, JvmStartError, MissingExtraError
+from pyimgret.exceptions import (
+    InvalidArgumentError,
+    JavaCallError,
+    JvmStartError,
+    MissingExtraError,
+)
 
 #: Called with every line that a job tells: its "event" and what belongs to it.
 Progress = Callable[[dict[str, Any]], None]
@@ -65,11 +70,11 @@ class SparkOptions:
 
     def __post_init__(self) -> None:
         if self.jars not in ("ship", "local"):
-            raise ValueError(f"unknown jars={self.jars!r}; known: ship, local.")
+            raise InvalidArgumentError(f"unknown jars={self.jars!r}; known: ship, local.")
         for name in ("off_heap", "executor_cores", "max_cores"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
+                raise InvalidArgumentError(f"{name} must be at least 1, got {value}.")
 
     def settings(self) -> dict[str, str]:
         """Return Spark's settings; those in `conf` win."""

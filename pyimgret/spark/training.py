@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import InputShape, NetworkInput, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
@@ -166,7 +166,9 @@ def _targets(
     values = np.asarray(labels)
     targets = model._targets(values, len(values), first=True)
     if targets.kind != "classes":
-        raise ValueError("On a cluster a network learns its input or classes, not other vectors.")
+        raise InvalidArgumentError(
+            "On a cluster a network learns its input or classes, not other vectors."
+        )
     return targets, {"labels": "file", "classes": targets.classes}
 
 

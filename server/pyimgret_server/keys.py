@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flask import Request
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret_server.problems import ProblemError
 
 _LINE = re.compile(r"([A-Za-z0-9._-]{1,64}) sha256:([0-9a-f]{64})")
@@ -31,10 +32,10 @@ def make_key(path: Path, name: str) -> str:
     key = secrets.token_urlsafe(32)
     line = f"{name} sha256:{_digest(key)}"
     if not _LINE.fullmatch(line):
-        raise ValueError(f"The name {name!r} may hold letters, digits and . _ - only.")
+        raise InvalidArgumentError(f"The name {name!r} may hold letters, digits and . _ - only.")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     if name in read_keys(path, text).values():
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{path} has a key with the name {name!r} already. Take another name, or revoke that "
             f"key: pyimgret serve --api-key-file {path} --revoke-api-key {name}"
         )
@@ -56,7 +57,7 @@ def revoke_key(path: Path, name: str) -> None:
     kept = [line for line in lines if line.split(maxsplit=1)[:1] != [name]]
     if len(kept) == len(lines):
         names = ", ".join(sorted(set(read_keys(path).values()))) or "none"
-        raise ValueError(f"{path} has no key with the name {name!r}; it has: {names}.")
+        raise InvalidArgumentError(f"{path} has no key with the name {name!r}; it has: {names}.")
     # NB: mkstemp's file, too, is the user's alone.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -79,7 +80,9 @@ def read_keys(path: Path, text: str | None = None) -> dict[str, str]:
             continue
         match = _LINE.fullmatch(line.strip())
         if not match:
-            raise ValueError(f"{path}, line {number}: expected 'name sha256:<64 hex digits>'.")
+            raise InvalidArgumentError(
+                f"{path}, line {number}: expected 'name sha256:<64 hex digits>'."
+            )
         keys[match[2]] = match[1]
     return keys
 
@@ -97,7 +100,7 @@ class KeyFile:
         self.path = path
         self._read: tuple[object, dict[str, str]] | None = None
         if not self.current():
-            raise ValueError(f"{path} holds no key; make one with --new-api-key NAME.")
+            raise InvalidArgumentError(f"{path} holds no key; make one with --new-api-key NAME.")
 
     def current(self) -> dict[str, str]:
         """Return the names of the keys that are valid now, by their hashes."""

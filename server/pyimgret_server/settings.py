@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyimgret.exceptions import InvalidArgumentError
+
 MEGABYTE = 1 << 20
 
 
@@ -58,14 +60,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.writable and self.api_keys is None:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "A writable service needs a file of API keys; make one with "
                 "'pyimgret serve --api-key-file FILE --new-api-key NAME'."
             )
         for name in ("max_upload", "max_pixels", "max_k", "max_images", "batch_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+                raise InvalidArgumentError(f"{name}={getattr(self, name)} must be at least 1.")
         if self.queue_size < self.batch_size or self.threads < 1:
-            raise ValueError("queue_size must be at least batch_size, and threads at least 1.")
+            raise InvalidArgumentError(
+                "queue_size must be at least batch_size, and threads at least 1."
+            )
         if self.rate is not None and self.rate <= 0:
-            raise ValueError(f"rate={self.rate} must be above 0 requests a second.")
+            raise InvalidArgumentError(f"rate={self.rate} must be above 0 requests a second.")
