@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from pyimgret.exceptions import DimensionMismatchError, MissingExtraError
+from pyimgret.networks._files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +38,12 @@ def new_figure(width: float, height: float) -> Figure:
             "install the extra: pip install 'pyimgret[demo]'."
         ) from error
     return Figure(figsize=(width, height), facecolor="white", dpi=150)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the name ends in, all of it or nothing."""
+    kind = path.suffix.removeprefix(".").lower()
+    write_atomically(path, lambda target: figure.savefig(target, format=kind))
 
 
 def pixels(image: Any) -> npt.NDArray[np.uint8]:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from pyimgret._features import cached_features
 from pyimgret.encoder import normalize
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Layer
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape, NetworkInput
 from pyimgret.networks._schedules import table as schedule_table
-from pyimgret.networks._training import Targets, TrainingSettings, train
+from pyimgret.networks._training import History, Targets, TrainingSettings, train
 from pyimgret.networks.base import Images
 from pyimgret.networks.conv import _Classifier
 from pyimgret.pretrained import ARCHITECTURES, PretrainedNetwork, head_settings
@@ -129,27 +130,32 @@ class FineTunedNetwork(PretrainedNetwork):
             What it gave for the pictures at `frozen_layer` (`cached_features`).
         y : array, shape (n,)
             Their classes.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C; once the head is learned the model is usable, as of the last iteration.
         """
         seed = seed_of(self.random_state)
         published = _weights(_graph(base))
         rank = 2 if self.frozen_layer is None else 4
         if features.ndim != rank:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"freeze={self.freeze!r} wants {'vectors' if rank == 2 else 'maps'}, got features "
                 f"of shape {features.shape}; give cached_features(..., layer=frozen_layer)."
             )
         if rank == 2:
-            learned, self.history_ = self._learn_head(features, y, seed)
+            self._assemble(base, published | self._learn_head(features, y, seed))
         else:
-            learned, self.history_ = self._learn_tail(published, features, y, seed)
-        network = JavaGraph.create(self._settings(base.input_))
-        _fill(network, published | learned)
-        self._adopt(network, base.input_, base.preprocessor_, "code")
+            self._learn_tail(base, published, features, y, seed)
         return self
 
-    def _learn_head(
-        self, features: NDArray[np.float32], y: object, seed: int
-    ) -> tuple[Weights, dict[str, list[float]]]:
+    def _assemble(self, base: PretrainedNetwork, weights: Weights) -> None:
+        network = JavaGraph.create(self._settings(base.input_))
+        _fill(network, weights)
+        self._adopt(network, base.input_, base.preprocessor_, "code")
+
+    def _learn_head(self, features: NDArray[np.float32], y: object, seed: int) -> Weights:
         # NB: of mean square 1, which is what the layers' first weights are made for.
         scale = np.float32(np.sqrt(features.shape[1]))
         learned = _Head(
@@ -157,11 +163,13 @@ class FineTunedNetwork(PretrainedNetwork):
             learning_rate=self.learning_rate, random_state=seed,
         ).fit(normalize(features) * scale, y)  # fmt: skip
         self.labels_ = learned.classes_
-        return learned.weights(scale), {"loss": learned.history_["loss"]}
+        self.history_ = {"loss": learned.history_["loss"]}
+        return learned.weights(scale)
 
     def _learn_tail(
-        self, published: Weights, maps: NDArray[np.float32], y: object, seed: int
-    ) -> tuple[Weights, dict[str, list[float]]]:
+        self, base: PretrainedNetwork, published: Weights, maps: NDArray[np.float32], y: object,
+        seed: int,
+    ) -> None:  # fmt: skip
         """Learn the head, then all that comes after the maps."""
         self.labels_, numbers = np.unique(np.asarray(y), return_inverse=True)
         # NB: no copy of what is mapped into memory: it may be larger than the memory.
@@ -173,11 +181,14 @@ class FineTunedNetwork(PretrainedNetwork):
         names = [layer["name"] for layer in tail.describe()["layers"]]
         last = names.index("pooled")
         pooled = tail.activate(data, last=last, width=tail.width(data, last), batch_size=256)
-        head, history = self._learn_head(pooled, y, seed)
-        _fill(tail, head)
+        _fill(tail, self._learn_head(pooled, y, seed))
         settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
-        history["tuning_loss"] = train(tail, data, targets, settings).loss
-        return _weights(tail), history
+        history = History()
+        try:
+            train(tail, data, targets, settings, history=history)
+        finally:
+            self.history_["tuning_loss"] = history.loss
+            self._assemble(base, published | _weights(tail))
 
     def _settings(self, shape: InputShape, *, tuned: int = 0) -> dict[str, Any]:
         """Return the whole graph's settings, or those of its end, to be trained on ``tuned``."""
@@ -230,6 +241,7 @@ class _Head(_Classifier):
         self.class_weight = None
         self.updater, self.schedule, self.batch_size = "adam", "one_cycle", 64
         self.patience, self.preprocessing, self.verbose = None, None, False
+        self.checkpoint = None
 
     def _input_kind(self) -> str:
         return "dense"

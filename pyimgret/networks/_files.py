@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+
+def check_file(path: Path) -> None:
+    """Raise, before any work is done, when no file can be put at ``path``.
+
+    Raises
+    ------
+    OSError
+        With the folder that is missing, is none, or cannot be written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    # NB: only a try tells: permissions say nothing to root, and nothing of a read-only disk.
+    with _explained(path.parent), tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def check_folder(path: Path) -> None:
+    """Raise, before any work is done, when a folder can be neither written nor made.
+
+    Raises
+    ------
+    OSError
+    """
+    check_file(next(place for place in (path, *path.absolute().parents) if place.exists()) / "x")
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Name the folder in an error, not the temporary file."""
+    try:
+        yield
+    except OSError as error:
+        missing = error.errno == errno.ENOENT and not folder.exists()
+        reason = "does not exist; make it first" if missing else error.strerror
+        raise OSError(error.errno, reason, str(folder)) from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -16,10 +54,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     OSError
         When the folder is missing or cannot be written; ``path`` is then as it was.
     """
-    folder = path.parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"The folder {folder} does not exist; make it first.")
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}-", suffix=".part")
+    with _explained(path.parent):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
     os.close(handle)
     temporary = Path(name)
     try:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret.exceptions import NotFittedError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, NotFittedError
 from pyimgret.networks._estimator import Estimator
 from pyimgret.networks._input import InputShape, NetworkInput, as_input
 from pyimgret.networks._java import JavaNetwork
@@ -109,9 +109,24 @@ class Model(Estimator):
         return self._network.activate(data, last=index, width=width, batch_size=batch_size)
 
     def reconstruct(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return what the network makes of its own code, in the shape of its scaled input."""
-        data = self._checked_input(X)
-        out = self.activate(X, self.last_layer, batch_size=batch_size)
+        """Return what the network makes of its own code, in the shape of its scaled input.
+
+        Raises
+        ------
+        DimensionMismatchError
+            For a network that gives something else, such as classes.
+        """
+        data, last = self._checked_input(X), self.last_layer
+        if self._width(last) != data.shape.size:
+            raise DimensionMismatchError(
+                f"This {type(self).__name__} does not give its input back: images have "
+                f"{data.shape.size} values, its last layer gives {self._width(last)}. An "
+                "autoencoder, PCA or SVD reconstructs."
+            )
+        out = self._activated(data, last, batch_size)
+        if data.shape.kind == "convolutional" and data.shape.channels > 1:
+            maps = out.reshape(len(out), data.shape.channels, data.shape.height, data.shape.width)
+            out = np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
         return out.reshape(data.values.shape)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -147,11 +162,13 @@ class Model(Estimator):
         if isinstance(layer, str):
             names = [entry["name"] for entry in layers]
             if layer not in names:
-                raise ValueError(f"no layer is called {layer!r}; there are {', '.join(names)}.")
+                raise InvalidArgumentError(
+                    f"no layer is called {layer!r}; there are {', '.join(names)}."
+                )
             return names.index(layer)
         index = layer + len(layers) if layer < 0 else layer
         if not 0 <= index < len(layers):
-            raise ValueError(f"there is no layer {layer}; the network has {len(layers)}.")
+            raise InvalidArgumentError(f"there is no layer {layer}; the network has {len(layers)}.")
         return index
 
     def _check_fitted(self) -> None:

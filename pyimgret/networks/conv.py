@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import (
     LSTM,
     BatchNormalization,
@@ -73,12 +75,14 @@ class _Classifier(Network):
 
     def _targets(self, y: object, count: int, *, first: bool) -> Targets:
         if y is None or np.ndim(y) != 1:  # type: ignore[arg-type]
-            raise ValueError(f"{type(self).__name__} learns classes; give y, one for each image.")
+            raise InvalidArgumentError(
+                f"{type(self).__name__} learns classes; give y, one for each image."
+            )
         return super()._targets(y, count, first=first)
 
     def _head(self, targets: Targets) -> list[Layer]:
         if self.head not in HEADS:
-            raise ValueError(f"unknown head {self.head!r}; known: {', '.join(HEADS)}.")
+            raise InvalidArgumentError(f"unknown head {self.head!r}; known: {', '.join(HEADS)}.")
         code = Dense(self.code_size, name="code", activation="tanh")
         fixed = self.head == "centres"
         output = Output(
@@ -93,7 +97,9 @@ class _Classifier(Network):
             return None
         unknown = set(self.class_weight) - set(self.classes_.tolist())
         if unknown:
-            raise ValueError(f"class_weight names classes that y does not have: {unknown}.")
+            raise InvalidArgumentError(
+                f"class_weight names classes that y does not have: {unknown}."
+            )
         return tuple(float(self.class_weight.get(c, 1.0)) for c in self.classes_.tolist())
 
     def _initialise(self, network: JavaNetwork) -> None:
@@ -135,7 +141,7 @@ class ConvNet(_Classifier):
         Mirror half of the pictures.
     class_weight : dict, optional
         Class to weight in the loss; 1 for those not named.
-    updater, learning_rate, schedule, batch_size, epochs, patience, preprocessing, \
+    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, \
 random_state, verbose
         As for `Network`.
 
@@ -174,6 +180,7 @@ random_state, verbose
         batch_size: int = 128,
         epochs: int = 10,
         patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         preprocessing: Preprocessor | None = None,
         random_state: int | None = None,
         verbose: bool | None = None,
@@ -198,6 +205,7 @@ random_state, verbose
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.checkpoint = checkpoint
         self.preprocessing = preprocessing
         self.random_state = random_state
         self.verbose = verbose
@@ -224,7 +232,7 @@ random_state, verbose
         for _ in self.channels:
             left = (left - lost) // 2
             if left < 1:
-                raise ValueError(
+                raise InvalidArgumentError(
                     f"{len(self.channels)} blocks leave nothing of pictures with {side} pixels; "
                     'use fewer channels, smaller kernels, or mode="same".'
                 )
@@ -256,7 +264,7 @@ class RowNet(_Classifier):
         As for `ConvNet`.
     class_weight : dict, optional
         Class to weight in the loss; 1 for those not named.
-    updater, learning_rate, schedule, batch_size, epochs, patience, preprocessing, \
+    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, \
 random_state, verbose
         As for `Network`.
 
@@ -283,6 +291,7 @@ random_state, verbose
         batch_size: int = 128,
         epochs: int = 10,
         patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         preprocessing: Preprocessor | None = None,
         random_state: int | None = None,
         verbose: bool | None = None,
@@ -297,6 +306,7 @@ random_state, verbose
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.checkpoint = checkpoint
         self.preprocessing = preprocessing
         self.random_state = random_state
         self.verbose = verbose

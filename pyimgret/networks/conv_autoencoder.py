@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Convolution2D, ConvolutionLoss, Layer, Upsampling2D
 from pyimgret.networks._input import InputShape, NetworkInput
 from pyimgret.networks._training import Targets
-from pyimgret.networks.base import Images
 from pyimgret.networks.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
 
@@ -28,7 +26,7 @@ class ConvAutoencoder(TrainableModel):
         Channels of the blocks; sides must be divisible by 2 to their number.
     code_channels : int
         Of the code: its length is ``code_channels * height * width / 4 ** len(channels)``.
-    updater, learning_rate, schedule, batch_size, epochs, patience, preprocessing, \
+    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, \
 random_state, verbose
         As for `Network`.
 
@@ -54,6 +52,7 @@ random_state, verbose
         batch_size: int = 128,
         epochs: int = 10,
         patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         preprocessing: Preprocessor | None = None,
         random_state: int | None = None,
         verbose: bool | None = None,
@@ -66,18 +65,10 @@ random_state, verbose
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.checkpoint = checkpoint
         self.preprocessing = preprocessing
         self.random_state = random_state
         self.verbose = verbose
-
-    def reconstruct(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return what the network makes of its own code, in the shape of its scaled input."""
-        shape = self._checked_input(X).values.shape
-        out = self.activate(X, self.last_layer, batch_size=batch_size)
-        if self.input_.channels == 1:
-            return out.reshape(shape)
-        maps = out.reshape(len(out), self.input_.channels, self.input_.height, self.input_.width)
-        return np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
 
     def _input_kind(self) -> str:
         return "convolutional"
@@ -86,7 +77,7 @@ random_state, verbose
         del targets
         step = 2 ** len(self.channels)
         if shape.height % step or shape.width % step:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"{shape.height} x {shape.width} pixels cannot be halved {len(self.channels)} "
                 f"times; choose sides that are multiples of {step}, or other channels."
             )

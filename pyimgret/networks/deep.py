@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from pyimgret.exceptions import NotFittedError
+from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.layers import Layer
 from pyimgret.networks._checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import InputShape, NetworkInput, as_input, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._pretraining import pretrain
-from pyimgret.networks._training import Targets, train
+from pyimgret.networks._training import History, Targets, train
 from pyimgret.networks.autoencoder import Autoencoder
 from pyimgret.networks.base import Images
 from pyimgret.networks.network import TrainableModel
@@ -149,7 +149,9 @@ class DeepAutoencoder(TrainableModel):
         """
         self._check_settings()
         if self.pretraining == "none":
-            raise ValueError("pretraining='none' has no machines to learn; call fine_tune or fit.")
+            raise InvalidArgumentError(
+                "pretraining='none' has no machines to learn; call fine_tune or fit."
+            )
         data, validation = self._prepare(X, X_val)
         machines = self._machines(self._seed)
         histories = pretrain(
@@ -186,21 +188,24 @@ class DeepAutoencoder(TrainableModel):
             self.history_ = {}
         settings = self._training(self._seed)
         judged = None if validation is None else (validation, Targets())
-        history = train(self._network, data, Targets(), settings, judged, kept)
-        self.history_ |= history.to_dict()
+        history = History()
+        try:
+            train(self._network, data, Targets(), settings, judged, kept, history)
+        finally:
+            self.history_ |= history.to_dict()
         return self
 
     def _check_settings(self) -> None:
         super()._check_settings()
         self._plain()._check_settings()
         if self.pretraining not in PRETRAININGS:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"pretraining={self.pretraining!r} is unknown; known: {', '.join(PRETRAININGS)}."
             )
         for machine in self._machines(0) if self.pretraining == "rbm" else []:
             machine.check_settings()
         if self.checkpoint is not None and self.random_state is None:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "checkpoint needs a random_state: a run that goes on must draw what it would have."
             )
 
@@ -287,7 +292,7 @@ class DeepAutoencoder(TrainableModel):
         if not hasattr(self, "rbms_"):
             raise NotFittedError("The machines are there after pretrain(X) or fit(X) alone.")
         if not 1 <= number <= len(self.rbms_):
-            raise ValueError(f"there are machines 1 to {len(self.rbms_)}, not {number}.")
+            raise InvalidArgumentError(f"there are machines 1 to {len(self.rbms_)}, not {number}.")
         seen: Floats = self.rbms_[0].components_.T
         for rbm in self.rbms_[1:number]:
             seen = seen @ rbm.components_.T
@@ -303,7 +308,7 @@ def _within_unit_interval(data: NetworkInput | None) -> None:
         return
     values = data.values if data.table is None else data.table
     if not (values.min() >= 0 and values.max() <= 1):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"X holds values from {values.min():g} to {values.max():g}; the units of a "
             "DeepAutoencoder take values in [0, 1]. Scale them (X / 255 for pixels)."
         )

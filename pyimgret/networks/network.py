@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Layer
 from pyimgret.networks._checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
 from pyimgret.networks._estimator import seed_of
@@ -52,8 +53,7 @@ class TrainableModel(Model):
     random_state: int | None
     verbose: bool | None
 
-    #: A folder that keeps the run, for the kinds that have the setting.
-    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint: str | os.PathLike[str] | None
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         raise NotImplementedError
@@ -126,15 +126,15 @@ class TrainableModel(Model):
     def _check_settings(self) -> None:
         for name in ("batch_size", "epochs"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+                raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}.")
+            raise InvalidArgumentError(f"learning_rate must be above 0, got {self.learning_rate}.")
         if self.updater not in UPDATERS:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"unknown updater {self.updater!r}; known: {', '.join(sorted(UPDATERS))}."
             )
         if self.checkpoint is not None and self.random_state is None:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "checkpoint needs a random_state: a run that goes on must draw what it would have."
             )
 
@@ -184,7 +184,9 @@ class TrainableModel(Model):
     ) -> tuple[NetworkInput, Targets] | None:
         if X_val is None:
             if self.patience is not None:
-                raise ValueError("patience needs X_val: what is early stopping to be judged by?")
+                raise InvalidArgumentError(
+                    "patience needs X_val: what is early stopping to be judged by?"
+                )
             return None
         data = as_input(X_val, preprocessor, shape)
         return data, self._targets(y_val, len(data), first=False)
@@ -282,7 +284,7 @@ class Network(TrainableModel):
         del shape, targets, data
         layers = list(self.layers)
         if len(layers) < 2 or not all(isinstance(layer, Layer) for layer in layers):
-            raise ValueError("layers must list at least two layers of pyimgret.layers.")
+            raise InvalidArgumentError("layers must list at least two layers of pyimgret.layers.")
         return layers
 
     def _code_layer(self) -> int | str:
@@ -290,7 +292,7 @@ class Network(TrainableModel):
 
     def _input_kind(self) -> str:
         if self.input not in INPUTS:
-            raise ValueError(f"unknown input {self.input!r}; known: {', '.join(INPUTS)}.")
+            raise InvalidArgumentError(f"unknown input {self.input!r}; known: {', '.join(INPUTS)}.")
         return self.input
 
     def _targets(self, y: object, count: int, *, first: bool) -> Targets:
@@ -298,7 +300,7 @@ class Network(TrainableModel):
             return Targets()
         values = np.asarray(y)
         if len(values) != count:
-            raise ValueError(f"y holds {len(values)} targets for {count} images.")
+            raise InvalidArgumentError(f"y holds {len(values)} targets for {count} images.")
         if values.ndim == 1:
             return self._class_targets(values, first=first)
         return Targets("vectors", np.ascontiguousarray(values, dtype=np.float32))
@@ -309,7 +311,9 @@ class Network(TrainableModel):
         numbers = np.searchsorted(self.classes_, y)
         known = self.classes_[np.minimum(numbers, len(self.classes_) - 1)] == y
         if not known.all():
-            raise ValueError(f"y holds classes that training does not know: {set(y[~known])}.")
+            raise InvalidArgumentError(
+                f"y holds classes that training does not know: {set(y[~known])}."
+            )
         return Targets("classes", numbers.astype(np.int32), len(self.classes_))
 
     def _state(self) -> dict[str, Any]:

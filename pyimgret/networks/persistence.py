@@ -5,6 +5,7 @@ Plain Deeplearning4j restores the zip (``ModelSerializer``) and never looks at t
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zipfile
@@ -130,7 +131,7 @@ def load(
     """
     file = Path(path)
     if not file.is_file():
-        raise FileNotFoundError(f"There is no model at {file}.")
+        raise FileNotFoundError(errno.ENOENT, "no such model file", str(file))
     metadata = read_metadata(file)
     if metadata is None:
         return _load_plain(file, code_layer, preprocessing, shape)

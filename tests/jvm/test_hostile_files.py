@@ -160,5 +160,5 @@ def test_a_zip_of_plain_deeplearning4j_needs_to_be_told_what_it_takes(
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="There is no model at"):
+    with pytest.raises(FileNotFoundError, match="no such model file"):
         pyimgret.load(tmp_path / "none.zip")
