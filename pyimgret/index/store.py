@@ -10,13 +10,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.index import items, lifecycle
 from pyimgret.index.adding import Adder, as_list
 from pyimgret.index.arrays import EncoderLike, Floats
 from pyimgret.index.building import Method, check_method
 from pyimgret.index.conditions import Conditions
-from pyimgret.index.database import Database
+from pyimgret.index.database import FILE, Database
 from pyimgret.index.filters import Where
 from pyimgret.index.items import Item, Thumbnail
 from pyimgret.index.maintenance import Maintenance
@@ -76,6 +76,7 @@ class Index(Maintenance):
         encoder: Any = None,
         *,
         dimension: int | None = None,
+        exist_ok: bool = False,
         timeout: float = 30.0,
     ) -> Self:
         """Make a new, empty index.
@@ -88,6 +89,8 @@ class Index(Maintenance):
             Stored as ``model.zip``; without one the index takes vectors only.
         dimension : int, optional
             Length of the vectors; needed only without an encoder.
+        exist_ok : bool
+            Open an index of the same encoder that is there already, with what it holds.
         timeout : float
             Seconds a writer waits for another one.
 
@@ -95,9 +98,18 @@ class Index(Maintenance):
         ------
         IndexStoreError
             When the directory already holds an index, or cannot be written.
+        ModelMismatchError
+            With ``exist_ok``, when the index there is one of another encoder.
         """
         path = Path(directory)
         wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
+        if exist_ok and (path / FILE).exists():
+            opened = cls._opened(path, wrapped, timeout)
+            if dimension not in (None, opened.dimension):
+                raise DimensionMismatchError(
+                    f"{path} holds vectors of {opened.dimension}, not of dimension={dimension}."
+                )
+            return opened
         lifecycle.create(path, wrapped, dimension)
         return cls._opened(path, wrapped, timeout)
 

@@ -295,3 +295,16 @@ def test_metadata_that_was_damaged_is_named_when_it_is_read(tmp_path):
     with pytest.raises(ValueError, match="Give an image"):
         index.update("a")
     assert index.get("a").metadata == {"n": 1}
+
+
+def test_create_opens_what_is_there_when_that_is_ok(tmp_path, encoder):
+    with Index.create(tmp_path / "idx", encoder, exist_ok=True) as index:
+        index.add(np.eye(16, dtype=np.float32)[:2], keys=["a", "b"])
+    with Index.create(tmp_path / "idx", encoder, exist_ok=True) as index:
+        assert list(index.keys()) == ["a", "b"]
+    with pytest.raises(ModelMismatchError):
+        Index.create(tmp_path / "idx", FakeEncoder(seed=1), exist_ok=True)
+    with pytest.raises(DimensionMismatchError, match="vectors of 16, not of dimension=3"):
+        Index.create(tmp_path / "idx", dimension=3, exist_ok=True)
+    with pytest.raises(IndexStoreError, match="already holds an index"):
+        Index.create(tmp_path / "idx", encoder)
