@@ -1,8 +1,9 @@
 """The command line: ``pyimgret …``.
 
 Commands are listed in `COMMANDS` and imported only when they are called, so that
-``pyimgret --help`` answers at once. An error on purpose ends with one line on standard
-error and status 1, wrong usage with 2, Ctrl-C with 130.
+``pyimgret --help`` answers at once. An error that pyimgret raises itself, or a file that the
+system cannot read or write, ends with one line on standard error and status 1; so does anything
+else, but the line says that it was not expected. Wrong usage ends with 2, Ctrl-C with 130.
 """
 
 from __future__ import annotations
@@ -89,20 +90,56 @@ class _Failure(click.ClickException):
         click.echo(f"pyimgret: {self.message}", err=True)
 
 
+def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[_DEBUG] = True
+
+
+_DEBUG = "pyimgret.debug"
+_debug_option = click.Option(
+    ["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_set_debug,
+    help="Show the Python traceback of an error.",
+)  # fmt: skip
+
+
+def _accept_debug(command: click.Command) -> None:
+    """Let a command, and those below it, take ``--debug`` as `main` does."""
+    if _debug_option not in command.params:
+        command.params.append(_debug_option)
+        for below in getattr(command, "commands", {}).values():
+            _accept_debug(below)
+
+
 class _Root(LazyGroup):
     """The outermost group, which turns exceptions into messages and exit codes."""
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command that takes ``--debug``."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _accept_debug(command)
+        return command
+
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; ``--debug`` lets the traceback through."""
+        """Run the command; ``--debug`` lets the traceback through.
+
+        A command says what Ctrl-C has left in the message of its KeyboardInterrupt.
+        """
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("pyimgret: interrupted", err=True)
+        except (KeyboardInterrupt, click.Abort) as stop:
+            click.echo(": ".join(["pyimgret: interrupted", *map(str, stop.args)]), err=True)
             ctx.exit(130)
-        except (PyimgretError, OSError, ValueError) as error:
-            if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if ctx.meta.get(_DEBUG) or getattr(error, "errno", None) == errno.EPIPE:
                 raise
             raise _Failure(describe(error)) from error
+
+
+#: Errors of the system that are the machine's or the user's matter though they name no file.
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE})
 
 
 def describe(error: BaseException) -> str:
@@ -112,22 +149,34 @@ def describe(error: BaseException) -> str:
     --------
     >>> describe(FileNotFoundError(2, "No such file or directory", "digits.gz"))
     'digits.gz: No such file or directory'
+    >>> describe(ZeroDivisionError("division by zero")).splitlines()[0]
+    'unexpected ZeroDivisionError: division by zero'
     """
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, PyimgretError):
+    if isinstance(error, OSError) and not isinstance(error, PyimgretError) and error.strerror:
         # NB: file names may hold bytes that are no UTF-8, which a terminal refuses.
         name = str(error.filename).encode(errors="backslashreplace").decode()
-        return f"{name}: {error.strerror}" if error.filename is not None else error.strerror
-    return str(error).encode(errors="backslashreplace").decode() or type(error).__name__
+        if error.filename is not None:
+            return f"{name}: {error.strerror}"
+        if error.errno in _NO_SPACE:
+            return error.strerror
+    text = str(error).encode(errors="backslashreplace").decode()
+    if isinstance(error, PyimgretError):
+        return text or type(error).__name__
+    return (
+        f"unexpected {type(error).__name__}: {text}\n"
+        "This is a fault of pyimgret or of a library that it uses. Run the same command with "
+        "--debug for the traceback, and report it with that."
+    )
 
 
 @click.group(
     cls=_Root,
     table=COMMANDS,
+    params=[_debug_option],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="pyimgret")
-@click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
-def main(debug: bool) -> None:
+def main() -> None:
     """Find images that look like this one.
 
     Train a network, put pictures into an index, search it by example.

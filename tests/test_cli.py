@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -12,9 +13,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import pyimgret
 from pyimgret.cli import COMMANDS, Entry, LazyGroup, describe, main
 from pyimgret.commands.common import print_json, progress, table
-from pyimgret.exceptions import KeyNotFoundError, ModelFormatError
+from pyimgret.exceptions import (
+    IndexStoreError,
+    InvalidArgumentError,
+    KeyNotFoundError,
+    ModelFormatError,
+)
+from pyimgret.index.filters import FilterError
 
 
 @pytest.fixture
@@ -31,9 +39,9 @@ def failing(monkeypatch):
     monkeypatch.setitem(sys.modules, "failing_command", module)
     monkeypatch.setitem(COMMANDS, "fail", Entry("failing_command:fail", "Fail."))
 
-    def run(error: BaseException, *arguments: str) -> object:
+    def run(error: BaseException, *arguments: str, after: tuple[str, ...] = ()) -> object:
         raised[:] = [error]
-        return CliRunner().invoke(main, [*arguments, "fail"])
+        return CliRunner().invoke(main, [*arguments, "fail", *after])
 
     return run
 
@@ -58,7 +66,13 @@ def test_every_command_of_the_table_exists_and_has_help():
 
 
 @pytest.mark.parametrize(
-    "error", [ModelFormatError("no model"), ValueError("no model"), KeyNotFoundError("no model")]
+    "error",
+    [
+        ModelFormatError("no model"),
+        InvalidArgumentError("no model"),
+        FilterError("no model"),
+        KeyNotFoundError("no model"),
+    ],
 )
 def test_an_error_on_purpose_is_one_line_on_stderr_and_status_1(failing, error):
     result = failing(error)
@@ -78,18 +92,61 @@ def test_a_file_name_that_is_no_utf8_can_be_printed(failing):
     describe(FileNotFoundError(2, "No such file", name)).encode()
 
 
-def test_debug_lets_the_traceback_through(failing):
-    result = failing(ModelFormatError("no model"), "--debug")
-    assert isinstance(result.exception, ModelFormatError)
+@pytest.mark.parametrize("error", [ModelFormatError("no model"), ZeroDivisionError()])
+@pytest.mark.parametrize(("before", "after"), [(("--debug",), ()), ((), ("--debug",))])
+def test_debug_lets_the_traceback_through_on_either_side(failing, error, before, after):
+    result = failing(error, *before, after=after)
+    assert result.exception is error
 
 
-def test_a_bug_is_not_dressed_up_as_a_clear_error(failing):
-    assert isinstance(failing(ZeroDivisionError()).exception, ZeroDivisionError)
+def test_debug_is_accepted_below_a_group():
+    result = CliRunner().invoke(main, ["index", "info", "--index", "gone", "--debug"])
+    assert isinstance(result.exception, IndexStoreError)
 
 
-def test_ctrl_c_ends_with_130(failing):
-    result = failing(KeyboardInterrupt())
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError("division by zero"),
+        ValueError("cannot reshape array of size 6 into shape (4,)"),
+        KeyError("loss"),
+        OSError(9, "Bad file descriptor"),
+        OSError("cannot write mode F as PNG"),
+    ],
+)
+def test_a_bug_says_that_it_is_unexpected_and_how_to_see_the_traceback(failing, error):
+    result = failing(error)
+    assert (result.exit_code, result.stdout) == (1, "")
+    first, second = result.stderr.splitlines()
+    assert first == f"pyimgret: unexpected {type(error).__name__}: {error}"
+    assert "--debug" in second
+
+
+def test_a_full_disk_is_no_bug_though_it_names_no_file(failing):
+    assert failing(OSError(28, "No space left on device")).stderr == (
+        "pyimgret: No space left on device\n"
+    )
+
+
+def test_every_error_on_purpose_is_one_of_the_projects_own():
+    """A bare ValueError would be shown as a fault of pyimgret."""
+    package = Path(pyimgret.__file__).parent
+    bare = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and getattr(node.exc.func, "id", "") in {"ValueError", "RuntimeError", "Exception"}
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize(("words", "line"), [((), ""), (("all is kept",), ": all is kept")])
+def test_ctrl_c_ends_with_130_and_says_what_is_left(failing, words, line):
+    result = failing(KeyboardInterrupt(*words))
     assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr == f"pyimgret: interrupted{line}\n"
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"]])

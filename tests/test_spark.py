@@ -211,7 +211,7 @@ def test_milvus_is_not_filled_with_embeddings_of_another_model(tmp_path: Path) -
     [
         ("", "either --index or --milvus"),
         ("--index i --milvus m.db", "either --index or --milvus"),
-        ("--milvus m.db --model m.zip", "no --model"),
+        ("--milvus m.db --model m.zip", "--model does nothing with --milvus"),
     ],
 )
 def test_an_import_goes_to_one_place(arguments: str, message: str, tmp_path: Path) -> None:
@@ -250,7 +250,10 @@ def test_a_folder_that_is_no_output_is_refused(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ("train --master local --out m.zip", "exactly one of --images DIR and --array"),
-        ("train --master local --array a.npy --size 3 --out m.zip", "belong to --images"),
+        (
+            "train --master local --array a.npy --size 3 --out m.zip",
+            "--size does nothing without --images",
+        ),
         ("train --master local --array a.npy --out no/m.zip", "does not exist"),
         ("train --master local --array a.npy --conf x --out m.zip", "no setting"),
         ("train --array a.npy --out m.zip", "--master"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pyimgret.commands.common import json_option, print_json, table
+from pyimgret.commands.options import OutputFolder
+from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +53,7 @@ class Split:
 @click.command()
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=OutputFolder(),
     default=Path("demo"),
     show_default=True,
     metavar="DIR",
@@ -184,7 +186,7 @@ def _make_folder(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     index = out / "index"
     if index.exists() and not _is_ours(index):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{index} exists and is not the index of a demo; choose another --out, or move it away."
         )
 

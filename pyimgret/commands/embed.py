@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyimgret.commands.common import json_option, print_json, progress
+from pyimgret.commands.options import OutputFile, examples
 from pyimgret.commands.sources import Pictures, open_pictures, source_options
 
 if TYPE_CHECKING:
@@ -65,13 +66,18 @@ def _streamed(encoder: Any, pictures: Pictures) -> Iterator[tuple[list[str], lis
             yield [o.task.key for o in good], [o.task.label for o in good], vectors
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "pyimgret embed --model ae.zip --images DIR --out vectors.npz",
+        "pyimgret embed --model ae.zip one.png two.png --json",
+    )
+)
 @click.option("--model", type=click.Path(path_type=Path), required=True, metavar="FILE")
 @source_options
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(".npy", ".npz"),
     metavar="FILE",
     help=".npy: the vectors; .npz: 'embeddings' and 'keys'.",
 )
@@ -81,17 +87,10 @@ def embed(
     model: Path, digits: bool, images: Path | None, idx: Path | None, files: tuple[Path, ...],
     out: Path | None, strict: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    r"""Turn pictures into embeddings: rows of length 1 whose dot products are cosines.
-
-    \b
-    pyimgret embed --model ae.zip --images DIR --out vectors.npz
-    pyimgret embed --model ae.zip one.png two.png --json
-    """
+    """Turn images into embeddings: rows of length 1 whose dot products are cosines."""
     from pyimgret.datasets import ImageFiles
     from pyimgret.encoder import Encoder
 
-    if out is not None and out.suffix not in (".npy", ".npz"):
-        raise click.BadParameter("the name must end in .npy or .npz.", param_hint="--out")
     if out is None and not as_json:
         raise click.UsageError("where should the vectors go? Give --out FILE, or --json.")
     if files and (digits or images or idx):
@@ -113,10 +112,16 @@ def embed(
 def _write(out: Path, keys: list[str], vectors: npt.NDArray[np.float32]) -> None:
     import numpy as np
 
-    if out.suffix == ".npy":
-        np.save(out, vectors)
-    else:
-        np.savez(out, embeddings=vectors, keys=np.array(keys))
+    from pyimgret.networks._files import write_atomically
+
+    def dump(target: Path) -> None:
+        with target.open("wb") as file:
+            if out.suffix.lower() == ".npy":
+                np.save(file, vectors)
+            else:
+                np.savez(file, embeddings=vectors, keys=np.array(keys))
+
+    write_atomically(out, dump)
 
 
 def _document(

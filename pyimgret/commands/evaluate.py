@@ -10,8 +10,10 @@ import click
 from pyimgret.commands.common import json_option, print_json, table
 from pyimgret.commands.embed import encode_all
 from pyimgret.commands.noise import evaluate_noise
+from pyimgret.commands.options import Dependent, FigureFile, examples
 from pyimgret.commands.pretrained import Choice, pretrained_options
-from pyimgret.commands.sources import Pictures, open_pictures, source_options
+from pyimgret.commands.sources import Pictures, labels_option, open_pictures, source_options
+from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,25 +22,29 @@ if TYPE_CHECKING:
     from pyimgret.evaluation import RetrievalReport
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "pyimgret evaluate --model ae.zip --images DIR",
+        "pyimgret evaluate --pretrained mobilenet_v2 --images DIR --flip --augment-database 10",
+        "pyimgret evaluate --model ae.zip --idx IMAGES --labels LABELS --queries 2000 --json",
+        "pyimgret evaluate --noise --model pca.zip --model ae.zip --digits --out noise.png",
+    )
+)
 @click.option("--model", "models", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
               help="With --noise again and again.")  # fmt: skip
 @pretrained_options
 @click.option(
     "--augment-database",
     "augment",
+    cls=Dependent,
+    without="noise",
     type=click.IntRange(0),
     default=0,
     metavar="K",
     help="Replace each vector by the mean of itself and its K nearest, and each query likewise.",
 )
 @source_options
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="With --idx: the classes, in IDX format.",
-)
+@labels_option
 @click.option(
     "--queries",
     type=click.IntRange(1),
@@ -48,15 +54,18 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--seed",
+    cls=Dependent,
+    needs="queries|noise",
     type=click.IntRange(0),
     default=0,
     show_default=True,
     help="Of the drawing of queries.",
 )
 @click.option("--noise", is_flag=True, help="Compare models and raw pixels as noise grows.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="With --noise: the curves, .png, .svg or .pdf.")  # fmt: skip
-@click.option("--per-class", is_flag=True, help="Also the figures of each class.")
+@click.option("--out", cls=Dependent, needs="noise", type=FigureFile(), metavar="FILE",
+              help="With --noise: the curves, .png, .svg, .pdf, ….")  # fmt: skip
+@click.option("--per-class", cls=Dependent, without="noise", is_flag=True,
+              help="Also the figures of each class.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="A picture that cannot be read ends the run.")
 @json_option
 def evaluate(
@@ -64,28 +73,24 @@ def evaluate(
     labels: Path | None, queries: int | None, seed: int, noise: bool, out: Path | None,
     per_class: bool, strict: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
-    r"""Judge a model by pictures whose classes are known.
+    """Judge a model by images whose classes are known.
 
     A match is right when it has the query's class. For --images the class is the name of
     the folder.
-
-    \b
-    pyimgret evaluate --model ae.zip --images DIR
-    pyimgret evaluate --pretrained mobilenet_v2 --images DIR --flip --augment-database 10
-    pyimgret evaluate --model ae.zip --idx IMAGES --labels LABELS --queries 2000 --json
-    pyimgret evaluate --noise --model pca.zip --model ae.zip --digits --out noise.png
     """
     choice = Choice.take(options)
     if not models and (noise or choice.pretrained is None):
         raise click.UsageError("which network? Give --model FILE, or --pretrained mobilenet_v2.")
     if idx is not None and labels is None:
         raise click.UsageError("--idx needs --labels FILE: which class is each image?")
+    if noise and choice.pretrained is not None:
+        raise click.UsageError("--pretrained does nothing with --noise.")
+    if len(models) > 1 and not noise:
+        raise click.UsageError("several --model belong to --noise.")
     pictures = open_pictures(digits, images, idx, labels=labels, strict=strict)
     if noise:
         evaluate_noise(models, pictures, queries or 1000, seed, out, as_json)
         return
-    if len(models) > 1 or out is not None:
-        raise click.UsageError("several --model, and --out, belong to --noise.")
     keys, names, vectors = encode_all(choice.encoder(models[0] if models else None), pictures)
     if choice.whiten:
         vectors = _whitened(vectors, choice.whiten)
@@ -123,7 +128,9 @@ def _judge(
     if queries is None:
         return retrieval_report(augment_database(vectors, augment), labels)
     if queries >= len(vectors):
-        raise ValueError(f"--queries {queries} of {len(vectors)} pictures leaves no database.")
+        raise InvalidArgumentError(
+            f"--queries {queries} of {len(vectors)} pictures leaves no database."
+        )
     order = np.random.default_rng(seed).permutation(len(vectors))
     asked, kept = np.sort(order[:queries]), np.sort(order[queries:])
     database = augment_database(vectors[kept], augment)

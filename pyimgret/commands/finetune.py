@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pyimgret.exceptions import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from pyimgret.datasets import Broken
+    from pyimgret.finetuning import FineTunedNetwork
 
 from pyimgret.commands.sources import open_folder
 
 
 def fine_tune(
-    name: str, weights: Path | None, images: Path, *, seed: int | None, epochs: int | None,
-    code_size: int, freeze: str | None, strict: bool,
-) -> tuple[Any, dict[str, Any], list[Any]]:  # fmt: skip
-    """Return the model, what there is to say of it, and the files that were left out.
+    model: FineTunedNetwork, weights: Path | None, images: Path, *, strict: bool
+) -> tuple[dict[str, Any], list[Broken]]:
+    """Train the model; return what there is to say of it, and the files that were left out.
 
     The folders below ``images`` are the classes.
     """
@@ -20,19 +25,14 @@ def fine_tune(
 
     from pyimgret import pretrained
     from pyimgret._jvm.jars import cache_folder
-    from pyimgret.finetuning import FineTunedNetwork, cached_features
+    from pyimgret.finetuning import cached_features
 
-    settings: dict[str, Any] = {"epochs": epochs, "freeze": freeze}
-    model = FineTunedNetwork(
-        name, code_size=code_size, random_state=seed,
-        **{key: value for key, value in settings.items() if value is not None},
-    )  # fmt: skip
     layer = model.frozen_layer
-    network = getattr(pretrained, name)(weights)
+    network = getattr(pretrained, model.architecture)(weights)
     folder = open_folder(images, strict=strict)
     readable = [file for file, _ in folder.read(network.preprocessor.pixels) if file.label]
     if len({file.label for file in readable}) < 2:
-        raise ValueError(f"{images}: pictures in at least two class folders are needed.")
+        raise InvalidArgumentError(f"{images}: images in at least two class folders are needed.")
     y = np.array([file.label for file in readable])
     features = cached_features(
         network, [file.path for file in readable], cache_folder() / "features", layer=layer
@@ -44,4 +44,4 @@ def fine_tune(
         "embedding_size": model.embedding_size, "freeze": model.freeze, "epochs": len(history),
         "loss": model.history_.get("tuning_loss", history)[-1],
     }  # fmt: skip
-    return model, summary, list(folder.broken)
+    return summary, list(folder.broken)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import click
 from pyimgret.commands import index_keep
 from pyimgret.commands.common import json_option, print_json
 from pyimgret.commands.index_common import INDEX, one_line, opened, progress_bar
+from pyimgret.commands.options import Dependent
 from pyimgret.commands.pretrained import Choice, pretrained_options
 from pyimgret.commands.sources import ExistingPath, hidden_option, hidden_wanted, report_hidden
 
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
     from pyimgret.index.sync import SyncReport
 
 _FAILURES_SHOWN = 20
+_WOULD = {
+    "added": "would add", "updated": "would update", "moved": "would move",
+    "touched": "would touch", "deleted": "would delete",
+}  # fmt: skip
+"""What a report's words are in a dry run."""
 
 
 @click.group()
@@ -54,8 +62,9 @@ def add(
 
     total = SyncReport()
     with opened(directory, model, Choice.take(options), paths) as target:
-        for path in paths:
-            _merge(total, _add_path(target, path, prefix, strict))
+        with _counting(target):
+            for path in paths:
+                _merge(total, _add_path(target, path, prefix, strict))
         _print_report(total, len(target), as_json)
 
 
@@ -67,7 +76,8 @@ def add(
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
 @hidden_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@click.option("-v", "--verbose", is_flag=True, help="Name every picture that is changed.")
+@click.option("-v", "--verbose", cls=Dependent, without="as_json", is_flag=True,
+              help="Name every image that is changed.")  # fmt: skip
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @json_option
 def sync(
@@ -89,6 +99,7 @@ def sync(
     choice = Choice.take(options)
     with (
         opened(directory, model, choice, (folder,), keep=not dry_run) as target,
+        _counting(target),
         progress_bar() as progress,
     ):
         report = target.sync(
@@ -101,7 +112,7 @@ def sync(
             on_change=_print_change if names else None,
         )
         count = len(target)
-    _print_report(report, count, as_json)
+    _print_report(report, count, as_json, dry_run=dry_run)
 
 
 @index.command()
@@ -140,12 +151,28 @@ def _merge(total: SyncReport, part: SyncReport) -> None:
         setattr(total, field.name, getattr(total, field.name) + getattr(part, field.name))
 
 
-def _print_report(report: SyncReport, count: int, as_json: bool) -> None:
+@contextmanager
+def _counting(target: Index) -> Iterator[None]:
+    """Let Ctrl-C say what the index has kept."""
+    before = len(target)
+    try:
+        yield
+    except KeyboardInterrupt:
+        count = len(target)
+        raise KeyboardInterrupt(
+            f"{max(count - before, 0):,} new images are kept, the index holds {count:,}; the same "
+            "command goes on from there"
+        ) from None
+
+
+def _print_report(report: SyncReport, count: int, as_json: bool, *, dry_run: bool = False) -> None:
     if as_json:
-        print_json({**report.to_dict(), "count": count})
+        print_json({**report.to_dict(), "count": count, **({"dry_run": True} if dry_run else {})})
         return
     apart = ("failed", "hidden_skipped", "hidden_kept")
     facts = {n: c for n, c in report.to_dict().items() if n not in apart and (c or n == "added")}
+    if dry_run:
+        facts = {_WOULD.get(name, name): number for name, number in facts.items()}
     click.echo(", ".join(f"{name} {number:,}" for name, number in facts.items()) + ".")
     for failure in report.failed[:_FAILURES_SHOWN]:
         click.echo(f"not added: {one_line(failure.key)}: {failure.reason}", err=True)

@@ -110,6 +110,22 @@ def as_filter(where: str | None) -> str | dict[str, Any] | None:
     return document
 
 
+def unknown_fields(index: Index, where: str | dict[str, Any] | None) -> dict[str, Any]:
+    """Warn of fields of a filter that no item has; return them for a JSON document, if any."""
+    from pyimgret.index.filters import parse
+    from pyimgret.index.filtersql import unknown_fields
+
+    condition = parse(where)
+    if condition is None:
+        return {}
+    with index.database.read() as connection:
+        unknown = unknown_fields(connection, condition)
+    for name, near in unknown.items():
+        advice = f"; did you mean {' or '.join(near)}?" if near else "."
+        click.echo(f"warning: no item of the index has the field {name!r}{advice}", err=True)
+    return {"unknown_fields": unknown} if unknown else {}
+
+
 def one_line(key: str) -> str:
     r"""Return a key so that it fits on one line of a terminal.
 

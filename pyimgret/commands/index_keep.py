@@ -9,6 +9,7 @@ import click
 
 from pyimgret.commands.common import json_option, print_json
 from pyimgret.commands.index_common import INDEX, INDEX_OR_NONE, opened, progress_bar
+from pyimgret.commands.options import Dependent, OutputFile, OutputFolder
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
@@ -58,9 +59,12 @@ def check(
     "--kind", default="hnsw", show_default=True,
     type=click.Choice(["hnsw", "int8", "binary", "exact"]), help="What to build.",
 )  # fmt: skip
-@click.option("--connectivity", default=16, show_default=True, type=click.IntRange(4, 128))
-@click.option("--construction", default=128, show_default=True, type=click.IntRange(8, 4096))
-@click.option("--expansion", default=128, show_default=True, type=click.IntRange(8, 4096))
+@click.option("--connectivity", cls=Dependent, needs="kind=hnsw", default=16, show_default=True,
+              type=click.IntRange(4, 128))  # fmt: skip
+@click.option("--construction", cls=Dependent, needs="kind=hnsw", default=128, show_default=True,
+              type=click.IntRange(8, 4096))  # fmt: skip
+@click.option("--expansion", cls=Dependent, needs="kind=hnsw", default=128, show_default=True,
+              type=click.IntRange(8, 4096))  # fmt: skip
 @click.option("--recall", is_flag=True, help="Measure recall@10 afterwards.")
 @json_option
 def build(
@@ -100,7 +104,7 @@ def build(
 
 @click.command()
 @INDEX
-@click.argument("target", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("target", type=OutputFolder())
 @json_option
 def publish(directory: Path, target: Path, as_json: bool) -> None:
     """Make a read-only copy in TARGET, to be served or opened by a JVM.
@@ -132,9 +136,11 @@ def compact(directory: Path, as_json: bool) -> None:
 @click.command()
 @INDEX
 @click.option("--milvus", metavar="URI", help="Fill a new collection there instead of a file.")
-@click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
-@click.option("--salvage", is_flag=True, help="Leave out what a damaged index cannot give.")
-@click.argument("target", type=click.Path(path_type=Path), required=False)
+@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
+              help="Its name.")  # fmt: skip
+@click.option("--salvage", cls=Dependent, without="milvus", is_flag=True,
+              help="Leave out what a damaged index cannot give.")  # fmt: skip
+@click.argument("target", type=OutputFile(".parquet", ".npy"), required=False)
 @json_option
 def export(
     directory: Path,
@@ -147,8 +153,6 @@ def export(
     """Write all pictures to TARGET, .parquet or .npy with .jsonl beside it, or to Milvus."""
     if (target is None) == (milvus is None):
         raise click.UsageError("Give either the file to write, or --milvus.")
-    if salvage and target is None:
-        raise click.UsageError("--salvage writes a file, not to Milvus.")
     lost = 0
     with opened(directory) as source:
         if target is not None and salvage:
@@ -176,8 +180,10 @@ def _to_milvus(source: Index, uri: str, collection: str) -> int:
 @click.command("import")
 @INDEX_OR_NONE
 @click.option("--milvus", metavar="URI", help="Put a SOURCE folder into a collection there.")
-@click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
-@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
+              help="Its name.")  # fmt: skip
+@click.option("--model", cls=Dependent, without="milvus", metavar="ZIP",
+              help="The model; needed when the index is new.")  # fmt: skip
 @click.option("--replace", is_flag=True, help="Replace pictures whose keys are there already.")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @json_option
@@ -194,8 +200,8 @@ def import_(
     if (directory is None) == (milvus is None):
         raise click.UsageError("Give either --index or --milvus.")
     if milvus is not None:
-        if model is not None or not source.is_dir():
-            raise click.UsageError("--milvus takes a folder of 'pyimgret spark embed', no --model.")
+        if not source.is_dir():
+            raise click.UsageError("--milvus takes a folder of 'pyimgret spark embed'.")
         count, total = _from_spark_to_milvus(source, milvus, collection, replace)
     else:
         with opened(cast("Path", directory), model) as target:

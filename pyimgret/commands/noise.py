@@ -9,6 +9,7 @@ import click
 
 from pyimgret.commands.common import print_json, table
 from pyimgret.commands.sources import Pictures
+from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from pyimgret.robustness import NoiseReport
@@ -29,9 +30,10 @@ def evaluate_noise(
     report = noise_report(loaded, X, np.asarray(labels), queries=queries, random_state=seed)
     pictures.report_skipped()
     if out is not None:
+        from pyimgret._figures import save
         from pyimgret.visualization import plot_noise
 
-        plot_noise(report).savefig(out)
+        save(plot_noise(report), out)
     if as_json:
         print_json(report.to_dict() | ({"out": str(out)} if out else {}))
     else:
@@ -46,7 +48,7 @@ def _with_labels(pictures: Pictures, preprocessor: Any) -> tuple[Any, list[Any]]
         pixels.append(batch.pixels)
         labels += batch.labels
     if not labels:
-        raise ValueError("no picture could be read.")
+        raise InvalidArgumentError("no picture could be read.")
     return np.concatenate(pixels), labels
 
 

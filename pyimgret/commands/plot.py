@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pyimgret.commands.common import json_option, print_json
-from pyimgret.commands.sources import open_pictures, source_options
+from pyimgret.commands.options import FigureFile, given
+from pyimgret.commands.sources import labels_option, open_pictures, source_options
+from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +25,8 @@ _seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=T
 
 
 def _out(command: Command) -> Command:
-    option = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
-                          metavar="FILE", help="The picture: .png, .svg or .pdf.")  # fmt: skip
+    option = click.option("--out", type=FigureFile(), required=True, metavar="FILE",
+                          help="The figure: .png, .svg, .pdf, ….")  # fmt: skip
     return option(json_option(command))
 
 
@@ -100,7 +102,7 @@ def reconstructions(
 @plot.command()
 @_model
 @source_options
-@click.option("--labels", type=click.Path(path_type=Path), help="With --idx: the classes.")
+@labels_option
 @click.option(
     "--count",
     type=click.IntRange(1),
@@ -119,6 +121,8 @@ def embedding(
     from pyimgret.visualization import plot_embedding
 
     names, vectors = _encoded(_only(models), digits, images, idx, labels, count, seed)
+    if vectors.shape[1] == 2 and "method" in given():
+        raise click.UsageError("--method does nothing with a code of 2 numbers: it is the map.")
     known = None if names[0] is None else names
     _save(plot_embedding(vectors, known, method=method, random_state=seed), out, as_json)
 
@@ -126,7 +130,7 @@ def embedding(
 @plot.command()
 @_model
 @source_options
-@click.option("--labels", type=click.Path(path_type=Path), help="With --idx: the classes.")
+@labels_option
 @click.option(
     "--count",
     type=click.IntRange(2),
@@ -182,7 +186,7 @@ def first_layer(model: Any) -> tuple[Any, tuple[int, ...] | None]:
             seen = model.input_
             size = (seen.height, seen.width, *((seen.channels,) if seen.channels > 1 else ()))
             return network.get(f"{number}_W"), size if len(shape) == 2 else None
-    raise ValueError("the model has no layer with weights to draw.")
+    raise InvalidArgumentError("the model has no layer with weights to draw.")
 
 
 def unscaled(model: Any, tensors: Any) -> Any:
@@ -223,7 +227,7 @@ def _encoded(
     _, names, vectors = encode_all(encoder, pictures)
     pictures.report_skipped()
     if not len(vectors):
-        raise ValueError("no picture could be read.")
+        raise InvalidArgumentError("no picture could be read.")
     drawn = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:count])
     return [names[i] for i in drawn], vectors[drawn]
 
@@ -235,7 +239,9 @@ def _only(models: tuple[Path, ...]) -> Path:
 
 
 def _save(figure: Figure, out: Path, as_json: bool) -> None:
-    figure.savefig(out)
+    from pyimgret._figures import save
+
+    save(figure, out)
     if as_json:
         print_json({"out": str(out)})
     else:

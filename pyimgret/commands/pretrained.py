@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pyimgret.commands.options import Dependent
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -33,14 +35,7 @@ class Choice:
     @classmethod
     def take(cls, options: dict[str, Any]) -> Choice:
         """Take the options out of those of a command."""
-        choice = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
-        if choice.pretrained is None and (
-            choice.weights or choice.pooling or choice.flip or choice.whiten
-        ):
-            raise click.UsageError(
-                "--weights, --pooling, --flip and --whiten belong to --pretrained."
-            )
-        return choice
+        return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
 
     @classmethod
     def none(cls) -> Choice:
@@ -77,16 +72,18 @@ def pretrained_options(command: Command) -> Command:
     """Add ``--pretrained`` and what belongs to it; `Choice.take` collects them."""
     for option in (
         click.option(
-            "--whiten", type=click.IntRange(1), metavar="N",
+            "--whiten", cls=Dependent, needs="pretrained", type=click.IntRange(1), metavar="N",
             help="Whiten the embeddings of this collection to N dimensions.",
         ),
-        click.option("--flip", is_flag=True, help="Average with the mirror image."),
+        click.option("--flip", cls=Dependent, needs="pretrained", is_flag=True,
+                     help="Average with the mirror image."),
         click.option(
-            "--pooling", type=click.Choice(POOLINGS),
+            "--pooling", cls=Dependent, needs="pretrained", type=click.Choice(POOLINGS),
             help="How the last map becomes a vector.  [default: avg]",
         ),
         click.option(
-            "--weights", type=click.Path(path_type=Path), metavar="FILE",
+            "--weights", cls=Dependent, needs="pretrained", type=click.Path(path_type=Path),
+            metavar="FILE",
             help="The checkpoint of --pretrained; else it is looked for, then downloaded.",
         ),
         click.option(

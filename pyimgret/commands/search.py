@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from pyimgret.commands.common import json_option, print_json, table
-from pyimgret.commands.index_common import INDEX, INDEX_OR_NONE, as_filter, one_line, opened
+from pyimgret.commands.index_common import (
+    INDEX,
+    INDEX_OR_NONE,
+    as_filter,
+    one_line,
+    opened,
+    unknown_fields,
+)
+from pyimgret.commands.options import Dependent, FigureFile
 from pyimgret.commands.pretrained import Choice
 from pyimgret.commands.search_many import search_many
 from pyimgret.commands.sources import ExistingPath, hidden_option
@@ -22,22 +30,26 @@ if TYPE_CHECKING:
 @click.command()
 @INDEX_OR_NONE
 @click.option("--milvus", metavar="URI", help="Search in a collection there instead.")
-@click.option("--collection", default="pyimgret", show_default=True, help="Its name.")
-@click.option("--model", metavar="ZIP", help="The model that reads QUERY; only with --milvus.")
+@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
+              help="Its name.")  # fmt: skip
+@click.option("--model", cls=Dependent, needs="milvus", without="key", metavar="ZIP",
+              help="The model that reads QUERY; only with --milvus.")  # fmt: skip
 @click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="How many.")
 @click.option("--where", metavar="FILTER", help="Only these, such as: label == 'cat'.")
 @click.option("--min-score", type=click.FloatRange(-1, 1), help="Leave out what is less similar.")
 @click.option("--exclude", multiple=True, metavar="KEY", help="Leave this picture out.")
 @click.option(
-    "--method", default="auto", show_default=True,
+    "--method", cls=Dependent, without="milvus", default="auto", show_default=True,
     type=click.Choice(["auto", "exact", "int8", "binary", "hnsw"]),
     help="auto is the graph where it was built, else exact.",
 )  # fmt: skip
 @click.option(
     "--explain",
     "drawing",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="PNG",
+    cls=Dependent,
+    without="milvus|key",
+    type=FigureFile(),
+    metavar="FILE",
     help="Draw which regions of QUERY and of the best match are alike.",
 )
 @hidden_option
@@ -68,7 +80,7 @@ def search(
         raise click.UsageError("Give pictures to search with, or --key.")
     several = len(queries) > 1 or any(Path(query).is_dir() for query in queries)
     query = queries[0] if queries else None
-    if drawing is not None and (query is None or several):
+    if drawing is not None and several:
         raise click.UsageError("--explain needs the QUERY as one file.")
     if (directory is None) == (milvus is None):
         raise click.UsageError("Give either --index or --milvus.")
@@ -76,24 +88,25 @@ def search(
         "where": as_filter(where), "min_score": min_score, "exclude": exclude,
     }  # fmt: skip
     if several:
-        if directory is None or model is not None:
+        if directory is None:
             raise click.UsageError("Several pictures are searched with in an --index only.")
         conditions["method"] = method
         search_many(directory, queries, k, conditions, as_json=as_json)
         return
+    notes: dict[str, Any] = {}
     if milvus is not None:
-        if drawing is not None or method != "auto":
-            raise click.UsageError("--method and --explain are for --index.")
         matches = _in_milvus(milvus, collection, model, query, key, k, conditions)
     else:
-        if model is not None:
-            raise click.UsageError("--model is for --milvus; an index has its own.")
-        matches = _in_index(cast("Path", directory), method, query, key, k, conditions, drawing)
+        matches, notes = _in_index(
+            cast("Path", directory), method, query, key, k, conditions, drawing
+        )
     if as_json:
-        print_json(matches.to_dict())
+        print_json(matches.to_dict() | notes)
         return
     rows = [[one_line(match.key), f"{match.score:.4f}"] for match in matches]
     click.echo(table(["key", "score"], rows) if rows else "no match")
+    if drawing is not None:
+        click.echo(f"Wrote {drawing}.")
 
 
 def _in_index(
@@ -104,13 +117,15 @@ def _in_index(
     k: int,
     conditions: dict[str, Any],
     drawing: Path | None,
-) -> Matches:
+) -> tuple[Matches, dict[str, Any]]:
     with opened(directory) as index:
         wanted = index.get(key).vector if key is not None else query
         matches = index.search(wanted, k, method=cast("Method", method), **conditions)
+        notes = unknown_fields(index, conditions["where"])
         if drawing is not None:
             _draw(index, query, matches, drawing)
-    return matches
+            notes["explanation"] = str(drawing)
+    return matches, notes
 
 
 def _in_milvus(
@@ -134,6 +149,7 @@ def _in_milvus(
 
 def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:
     """Draw the best match, from its file or else from its thumbnail."""
+    from pyimgret._figures import save
     from pyimgret.explain import explain, plot_explanation
 
     best = next(iter(matches), None)
@@ -147,7 +163,7 @@ def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:
             raise click.UsageError(f"the picture of {one_line(best.key)} is not there any more.")
     picture: Any = small.image if file is None and small is not None else file
     found = explain(index.encoder, query, picture)
-    plot_explanation(found, query, picture).savefig(drawing)
+    save(plot_explanation(found, query, picture), drawing)
 
 
 @click.command()

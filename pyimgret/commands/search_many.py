@@ -10,7 +10,7 @@ import click
 
 from pyimgret.commands.common import print_json, table
 from pyimgret.commands.embed import encode_all
-from pyimgret.commands.index_common import one_line, opened
+from pyimgret.commands.index_common import one_line, opened, unknown_fields
 from pyimgret.commands.sources import Pictures, open_folder
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ def search_many(
     with opened(directory) as index:
         names, _, vectors = encode_all(index.encoder, pictures)
         found = index.search_batch(vectors, k, **conditions) if names else []
+        notes = unknown_fields(index, conditions["where"])
     pictures.report_skipped()
     if as_json:
-        print_json(_document(names, found, pictures))
+        print_json(_document(names, found, pictures) | notes)
         return
     rows = [row for name, matches in zip(names, found, strict=True) for row in _rows(name, matches)]
     click.echo(table(["query", "key", "score"], rows))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyimgret.commands.options import refuse_others
 from pyimgret.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ def serve(
     # cores that decode pictures, which costs half of the throughput.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     _check_installed()
-    if new_api_key is not None or revoke_api_key is not None or list_api_keys:
+    if list_api_keys:
+        refuse_others("list_api_keys", "api_keys")
+    elif new_api_key is not None or revoke_api_key is not None:
+        first = "revoke_api_key" if new_api_key is None else "new_api_key"
+        refuse_others(first, "revoke_api_key", "api_keys")
+    if list_api_keys or new_api_key is not None or revoke_api_key is not None:
         _keep_keys(api_keys, new_api_key, revoke_api_key)
         return
     if directory is None:
@@ -105,7 +111,13 @@ def _run(directory: Path, settings: Settings, host: str, port: int) -> None:
 
     logs.configure()
     _prefer_small_heap()
-    server = Server(create_app(directory, settings), host, port)
+    app = create_app(directory, settings)
+    try:
+        server = Server(app, host, port)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{error.strerror}; choose another --port or --host", f"{host}:{port}"
+        ) from error
     click.echo(f"pyimgret: open http://{server.host}:{server.port}/", err=True)
     with server.signals():
         server.run()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pyimgret.commands.common import progress
+from pyimgret.commands.options import Dependent
+from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,13 +99,20 @@ class Pictures:
             return self.images
         parts = [batch.pixels for batch in self.batches(preprocessor)]
         if not parts:
-            raise ValueError(f"none of the {len(self)} files is a picture that can be read.")
+            raise InvalidArgumentError(
+                f"none of the {len(self)} files is a picture that can be read."
+            )
         return np.concatenate(parts)
 
     def report_skipped(self) -> None:
         """Say on standard error what was left out, and why."""
-        for broken in self.skipped:
-            click.echo(f"skipped {broken.key}: {broken.reason}", err=True)
+        report_skipped(self.skipped)
+
+
+def report_skipped(skipped: list[Broken]) -> None:
+    """Say on standard error what was left out, and why."""
+    for broken in skipped:
+        click.echo(f"skipped {broken.key}: {broken.reason}", err=True)
 
 
 class ExistingPath(click.Path):
@@ -171,6 +180,13 @@ def source_options(command: Command) -> Command:
     return command
 
 
+labels_option = click.option(
+    "--labels", cls=Dependent, needs="idx", type=click.Path(path_type=Path), metavar="FILE",
+    help="With --idx: the classes, in IDX format.",
+)  # fmt: skip
+"""``--labels``: folders and digits have classes of their own."""
+
+
 def open_pictures(
     digits: bool,
     images: Path | None,
@@ -184,14 +200,12 @@ def open_pictures(
 
     if sum((digits, images is not None, idx is not None)) != 1:
         raise click.UsageError("give exactly one of --digits, --images DIR and --idx FILE.")
-    if labels is not None and idx is None:
-        raise click.UsageError("--labels belongs to --idx; folders and digits have classes.")
     if digits:
         return Pictures(*load_digits())
     if images is not None:
         folder = open_folder(images, strict=strict)
         if not len(folder):
-            raise ValueError(f"{images}: the folder holds no files.")
+            raise InvalidArgumentError(f"{images}: the folder holds no files.")
         return Pictures(folder)
     assert idx is not None
     return _from_idx(idx, labels)
@@ -202,12 +216,12 @@ def _from_idx(path: Path, labels: Path | None) -> Pictures:
 
     array = load_idx(path)
     if array.dtype.name != "uint8" or array.ndim not in (3, 4) or not len(array):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{path}: holds {array.dtype} {array.shape}; expected uint8 images (n, h, w)."
         )
     if labels is None:
         return Pictures(array)
     names = load_idx(labels)
     if names.shape != array.shape[:1]:
-        raise ValueError(f"{labels}: holds {names.shape} labels for {len(array)} images.")
+        raise InvalidArgumentError(f"{labels}: holds {names.shape} labels for {len(array)} images.")
     return Pictures(array, names)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pyimgret.commands.common import json_option, print_json
+from pyimgret.commands.models import SETTINGS, build
+from pyimgret.commands.options import Dependent, OutputFile, examples
 from pyimgret.commands.sources import hidden_option, hidden_wanted, report_hidden
-from pyimgret.commands.train import build, sizes
+from pyimgret.commands.train import sizes
 
 if TYPE_CHECKING:
     from pyimgret.spark import Arrays, Pictures, SparkOptions
@@ -114,22 +116,28 @@ def spark() -> None:
     """
 
 
-@spark.command()
+@spark.command(
+    epilog=examples(
+        "pyimgret spark train --master spark://host:7077 --array /data/digits.npy --out ae.zip"
+    )
+)
 @cluster_options
 @data_options
-@click.option("--model", "kind", type=click.Choice(KINDS), default="autoencoder",
-              show_default=True, help="What to train.")  # fmt: skip
+@click.option("--model", "kind", cls=Dependent, without="start", type=click.Choice(KINDS),
+              default="autoencoder", show_default=True, help="What to train.")  # fmt: skip
 @click.option("--start", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               metavar="FILE", help="Go on from this model instead of making one.")  # fmt: skip
-@click.option("--size", type=click.IntRange(1), metavar="N",
-              help="With --images: bring pictures to N x N pixels.  [default: 64]")  # fmt: skip
-@click.option("--mode", type=click.Choice(["L", "RGB"]),
+@click.option("--size", cls=Dependent, needs="images", without="start", type=click.IntRange(1),
+              metavar="N", help="With --images: N x N pixels.  [default: 64]")  # fmt: skip
+@click.option("--mode", cls=Dependent, needs="images", without="start",
+              type=click.Choice(["L", "RGB"]),
               help="With --images: grey or colour.  [default: RGB]")  # fmt: skip
-@click.option("--code-size", type=click.IntRange(1), default=30, show_default=True,
-              help="Numbers in an embedding.")  # fmt: skip
+@click.option("--code-size", cls=Dependent, without="start", type=click.IntRange(1), default=30,
+              show_default=True, help="Numbers in an embedding.")  # fmt: skip
 @click.option(
-    "--hidden-sizes", callback=sizes, metavar="N,N,…", help="Layers before the code: 1000,500,250."
-)
+    "--hidden-sizes", cls=Dependent, without="start", callback=sizes, metavar="N,N,…",
+    help="Layers before the code: 1000,500,250.",
+)  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), help="Rounds through the pictures.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures of a worker's step.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of the updater.")
@@ -140,28 +148,20 @@ def spark() -> None:
               help="Steps of a worker between two averagings.")  # fmt: skip
 @click.option("--cache", type=click.IntRange(0), default=1024, show_default=True, metavar="MIB",
               help="Of an executor's heap, for data it has read.")  # fmt: skip
-@click.option("--checkpoint", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@click.option("--checkpoint", type=OutputFile(), metavar="FILE",
               help="Written every epoch; a run that finds it goes on from there.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
-              metavar="FILE", help="The model, a Deeplearning4j zip.")  # fmt: skip
+@click.option("--out", type=OutputFile(), required=True, metavar="FILE",
+              help="The model, a Deeplearning4j zip.")  # fmt: skip
 @json_option
 def train(
     images: str | None, array: str | None, kind: str, start: Path | None, size: int | None,
     mode: str | None, workers: int, averaging_frequency: int, cache: int,
     checkpoint: Path | None, out: Path, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
-    """Train a model by parameter averaging.
-
-    \b
-    pyimgret spark train --master spark://host:7077 --array /data/digits.npy --out ae.zip
-    """  # noqa: D301  (click's mark that the next lines stay as they are)
+    """Train a model by parameter averaging."""
     from pyimgret.spark import train as train_on_spark
 
     options, data = _options(given), _data(images, array)
-    if images is None and (size or mode):
-        raise click.UsageError("--size and --mode belong to --images; arrays have their size.")
-    if not out.parent.is_dir():
-        raise click.BadParameter(f"the folder {out.parent} does not exist.", param_hint="--out")
     model = _model(kind, start, images is not None, size or 64, mode or "RGB", given)
     train_on_spark(
         model, data, options=options, workers=workers, averaging_frequency=averaging_frequency,
@@ -177,15 +177,14 @@ def _model(
     from pyimgret.networks.persistence import load
     from pyimgret.preprocessing import Preprocessor
 
-    given["random_state"] = given.pop("seed")
     if start is None:
         return build(
             kind, preprocessing=Preprocessor(mode, size, size) if pictures else None, **given
         )
     model = load(start)
-    for name in ("epochs", "batch_size", "learning_rate", "random_state"):
-        if given[name] is not None:
-            model.set_params(**{name: given[name]})
+    for option in ("epochs", "batch_size", "learning_rate", "seed"):
+        if given[option] is not None:
+            model.set_params(**{SETTINGS[option][0]: given[option]})
     return model.set_params(preprocessing=model.preprocessor)
 
 
@@ -208,7 +207,13 @@ def _report(model: Any, out: Path, as_json: bool) -> None:
     click.echo(f"Trained {type(model).__name__} on {told['images']:,} pictures. Saved {out}.")
 
 
-@spark.command()
+@spark.command(
+    epilog=examples(
+        "pyimgret spark embed --master spark://host:7077 --model ae.zip --images /data "
+        "--out /data/e",
+        "pyimgret index import --index i --model ae.zip /data/e",
+    )
+)
 @cluster_options
 @data_options
 @click.option("--model", type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -226,12 +231,7 @@ def embed(
     images: str | None, array: str | None, model: Path, out: str, batch_size: int,
     part_rows: int | None, max_cores: int | None, strict: bool, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
-    """Turn any number of pictures into embeddings, as Parquet.
-
-    \b
-    pyimgret spark embed --master spark://host:7077 --model ae.zip --images /data --out /data/e
-    pyimgret index import --index i --model ae.zip /data/e
-    """  # noqa: D301
+    """Turn any number of images into embeddings, as Parquet."""
     from dataclasses import asdict, replace
 
     from pyimgret.spark import encode

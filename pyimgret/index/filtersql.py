@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,42 @@ def matching(connection: sqlite3.Connection, condition: Filter) -> Numbers:
     text, values = to_sql(condition)
     rows = connection.execute(f"SELECT number FROM items WHERE {text} ORDER BY number", values)
     return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+
+def unknown_fields(connection: sqlite3.Connection, condition: Filter) -> dict[str, list[str]]:
+    """Return the fields of a filter that no item has, each with such names that are like it."""
+    unknown = {
+        ".".join(field)
+        for field in _fields(condition)
+        if not connection.execute(_ANY_HAS, [_path(field)]).fetchone()[0]
+    }
+    if not unknown:
+        return {}
+    rows = connection.execute("SELECT metadata FROM items LIMIT ?", [_LOOKED_AT])
+    known = {name for (text,) in rows for name in _names(json.loads(text))}
+    return {name: difflib.get_close_matches(name, sorted(known)) for name in sorted(unknown)}
+
+
+_ANY_HAS = "SELECT EXISTS (SELECT 1 FROM items WHERE json_type(metadata, ?) IS NOT NULL)"
+_LOOKED_AT = 1000
+"""So many items are asked for the names of their fields."""
+
+
+def _fields(condition: Filter) -> Iterator[tuple[str, ...]]:
+    if isinstance(condition, (And, Or)):
+        for part in condition.parts:
+            yield from _fields(part)
+    elif isinstance(condition, Not):
+        yield from _fields(condition.part)
+    else:
+        yield condition.field
+
+
+def _names(metadata: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in metadata.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from _names(value, f"{prefix}{name}.")
 
 
 def _compare(field: tuple[str, ...], op: str, value: Value) -> Statement:

@@ -84,7 +84,7 @@ def test_sync_dry_run_names_and_does_nothing(filled, pictures):
     (pictures / "broken.png").write_bytes(b"no picture")
     dry = filled("index", "sync", "--index", "idx", "--dry-run", "pictures")
     assert "delete cats/a.png" in dry.stdout
-    assert "deleted 1" in dry.stdout
+    assert "would add 1, would delete 1, unchanged 3." in dry.stdout
     done = filled("index", "sync", "--index", "idx", "pictures", "--json")
     document = json.loads(done.stdout)
     assert (document["deleted"], document["count"]) == (1, 3)
@@ -179,6 +179,68 @@ def test_several_pictures_and_folders_are_searched_with_in_one_call(filled, tmp_
     filled(*call, "--explain", "out.png", code=2)
     filled(*call, "--key", "cats/a.png", code=2)
     filled("search", "--milvus", "m.db", "--model", "ae.zip", *names, code=2)
+
+
+@pytest.mark.parametrize("queries", [("pictures/cats/a.png",), ("pictures/cats", "pictures/dogs")])
+def test_a_filter_on_a_field_that_no_item_has_says_so(filled, queries):
+    call = ("search", "--index", "idx", *queries, "--where", "foldr == 'cats' or exists(x.y)")
+    done = filled(*call, "--json")
+    assert "no item of the index has the field 'foldr'; did you mean folder?\n" in done.stderr
+    assert "no item of the index has the field 'x.y'.\n" in done.stderr
+    assert json.loads(done.stdout)["unknown_fields"] == {"foldr": ["folder"], "x.y": []}
+    known = filled(*call[:-1], "folder == 'cats' and not (folder == 'x')", "--json")
+    assert (known.stderr, "unknown_fields" in json.loads(known.stdout)) == ("", False)
+
+
+def test_ctrl_c_says_how_many_images_the_index_has_kept(filled, pictures, monkeypatch):
+    whole = FakeEncoder.encode_tensors
+    for number in range(200):
+        array = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(array).save(pictures / f"{number:03}.png")
+
+    def interrupted(self, X):
+        if self.batches:
+            raise KeyboardInterrupt
+        return whole(self, X)
+
+    monkeypatch.setattr(FakeEncoder, "encode_tensors", interrupted)
+    call = ("index", "add", "--index", "idx", "--model", "ae.zip", "pictures")
+    stopped = filled(*call, code=130)
+    assert stopped.stderr == (
+        "pyimgret: interrupted: 128 new images are kept, the index holds 132; the same command "
+        "goes on from there\n"
+    )
+    monkeypatch.setattr(FakeEncoder, "encode_tensors", whole)
+    assert json.loads(filled(*call, "--json").stdout)["added"] == 72
+
+
+def test_reasons_do_not_repeat_the_path(filled, pictures):
+    (pictures / "bad.png").write_bytes(b"no picture")
+    for path, key in (("pictures", "bad.png"), ("pictures/bad.png", "pictures/bad.png")):
+        text = filled("index", "add", "--index", "idx", path).stderr
+        assert text.startswith(f"not added: {key}: not a picture")
+    skipped = filled("search", "--index", "idx", "pictures/bad.png", "pictures/cats").stderr
+    assert skipped.startswith("skipped pictures/bad.png: not a picture")
+
+
+def test_explain_says_where_it_wrote(filled, monkeypatch):
+    from pyimgret import explain
+    from pyimgret._figures import new_figure
+
+    monkeypatch.setattr(explain, "explain", lambda *_: None)
+    monkeypatch.setattr(explain, "plot_explanation", lambda *_: new_figure(1, 1))
+    call = ("search", "--index", "idx", "pictures/cats/a.png", "--explain", "why.png")
+    assert filled(*call).stdout.endswith("\nWrote why.png.\n")
+    assert json.loads(filled(*call, "--json").stdout)["explanation"] == "why.png"
+    with Image.open("why.png") as image:
+        assert image.format == "PNG"
+
+
+def test_a_dry_run_says_what_it_would_do(filled, pictures):
+    (pictures / "cats/new.png").write_bytes((pictures / "cats/a.png").read_bytes())
+    dry = ("index", "sync", "--index", "idx", "--dry-run", "pictures")
+    assert "would add 1" in filled(*dry).stdout
+    assert json.loads(filled(*dry, "--json").stdout)["dry_run"] is True
 
 
 def test_a_filter_that_is_no_json_says_what_was_expected(filled):

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pyimgret.cli import main
-from pyimgret.commands.train import MODELS
+from pyimgret.commands.models import MODELS
 from pyimgret.datasets import load_digits
 
 pytestmark = pytest.mark.jvm
@@ -108,8 +108,8 @@ def test_a_seed_makes_training_repeatable(data, tmp_path):
     [
         (["--out", "x.zip"], "exactly one of --digits"),
         (["--digits", "--idx", "a", "--out", "x.zip"], "exactly one of --digits"),
-        (["--digits", "--size", "9", "--out", "x.zip"], "belong to --images"),
-        (["--digits", "--out", "no/such/x.zip"], "the folder no/such does not exist"),
+        (["--digits", "--size", "9", "--out", "x.zip"], "--size does nothing without --images"),
+        (["--digits", "--out", "no/such/x.zip"], "no/such: does not exist"),
         (["--model", "pca", "--digits", "--epochs", "3", "--out", "x.zip"], "--epochs cannot be"),
         (["--digits", "--hidden-sizes", "a,b", "--out", "x.zip"], "is not a list of numbers"),
         (["--digits"], "Missing option '--out'"),
@@ -207,7 +207,7 @@ def test_evaluate_leaves_out_pictures_without_a_class_and_says_so(pca, data, tmp
     ("arguments", "status", "message"),
     [
         (["--idx", "{data}/images.idx"], 2, "--idx needs --labels"),
-        (["--digits", "--labels", "x"], 2, "--labels belongs to --idx"),
+        (["--digits", "--labels", "x"], 2, "--labels does nothing without --idx"),
         (["--idx", "{data}/images.idx", "--labels", "{data}/images.idx"], 1, "labels for 300"),
         (["--idx", "{data}/labels.idx", "--labels", "{data}/labels.idx"], 1, "expected uint8"),
         (["--images", "{data}/gone"], 1, "is not a folder"),
@@ -260,6 +260,63 @@ def test_plot_history_and_matches(pca, data, tmp_path):
     assert result.stdout == f"Wrote {out}.\n"
     with Image.open(out) as image:
         assert image.width > image.height
+
+
+def test_reconstructions_of_colour_images_that_are_not_square(data, tmp_path):
+    from pyimgret import PCA, Autoencoder, ConvAutoencoder, Preprocessor
+    from pyimgret.datasets import ImageFolder
+
+    files = [file.path for file in ImageFolder(data / "photos").files if "broken" not in file.key]
+    wide, std = Preprocessor("RGB", 8, 12), Preprocessor("RGB", 16, 8, mean=0.5, std=0.5)
+    quick = {"epochs": 1, "random_state": 0, "verbose": False}
+    models = {
+        "pca": PCA(4, preprocessing=wide),
+        "dense": Autoencoder((8,), 4, preprocessing=std, **quick),
+        "maps": ConvAutoencoder((4,), preprocessing=wide, **quick),
+    }
+    options = []
+    for name, model in models.items():
+        model.fit(files).save(tmp_path / f"{name}.zip")
+        options += ["--model", tmp_path / f"{name}.zip"]
+    out = tmp_path / "plot.png"
+    run("plot", "reconstructions", *options, "--images", data / "photos", "--out", out)
+    with Image.open(out) as image:
+        assert image.height < image.width
+
+
+def test_a_model_that_cannot_reconstruct_says_so(data, tmp_path):
+    from pyimgret import ConvNet
+    from pyimgret.datasets import load_idx
+
+    model = ConvNet((2,), dense_size=4, epochs=1, random_state=0, verbose=False)
+    model.fit(load_idx(data / "images.idx"), load_idx(data / "labels.idx"))
+    model.save(tmp_path / "classes.zip")
+    result = run(
+        "plot", "reconstructions", "--model", tmp_path / "classes.zip", "--images",
+        data / "photos", "--out", tmp_path / "x.png", status=1,
+    )  # fmt: skip
+    assert "This ConvNet does not give its input back: images have 784 values" in result.stderr
+    assert "reshape" not in result.stderr
+
+
+def test_an_interrupted_training_leaves_the_older_model_alone(data, tmp_path, monkeypatch):
+    from pyimgret.networks import _training
+
+    out = tmp_path / "ae.zip"
+    run("train", "--idx", data / "images.idx", *SMALL, "--out", out)
+    older = out.read_bytes()
+
+    def stop(loop):
+        if loop.history.loss:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_training._Loop, "_last", lambda loop: stop(loop) or {})
+    result = run("train", "--idx", data / "images.idx", *SMALL, "--out", out, status=130)
+    kept = tmp_path / "ae.interrupted.zip"
+    assert f"{kept} holds the model after 1 of 2 epochs" in result.stderr
+    assert out.read_bytes() == older
+    vectors = run_json("embed", "--model", kept, "--idx", data / "images.idx")["embeddings"]
+    assert np.shape(vectors[0]["vector"]) == (8,)
 
 
 def test_what_cannot_be_plotted_is_said(pca, data, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import pyimgret
-from pyimgret import Encoder
+from pyimgret import Encoder, finetuning
 from pyimgret._features import maps
 from pyimgret._mobilenet import MOBILENET_V2
 from pyimgret._weights import find_weights
@@ -20,6 +21,7 @@ from pyimgret.exceptions import ImageDecodeError
 from pyimgret.finetuning import FineTunedNetwork, cached_features
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape, NetworkInput
+from pyimgret.networks._training import train
 from pyimgret.pretrained import head_settings, mobilenet_v2
 from tests.pictures import made_pictures
 from tests.plain_dl4j import plain_codes
@@ -176,6 +178,19 @@ def test_features_of_another_layer_are_refused(base, frozen, pictures) -> None:
         FineTunedNetwork(**SETTINGS).fit(base, frozen, pictures[1])
 
 
+def test_ctrl_c_while_tuning_leaves_a_model_that_encodes(base, frozen, pictures, monkeypatch):
+    def stopping(tail, data, targets, settings, *, history):
+        train(tail, data, targets, dataclasses.replace(settings, epochs=1), history=history)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(finetuning, "train", stopping)
+    model = FineTunedNetwork(freeze=BLOCK, **SETTINGS)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(base, frozen, pictures[1])
+    assert (len(model.history_["loss"]), len(model.history_["tuning_loss"])) == (5, 1)
+    assert Encoder(model).encode(pictures[0][:2]).shape == (2, 8)
+
+
 def test_the_command_tunes_and_its_file_embeds(pictures, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("pyimgret._jvm.jars.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
@@ -198,4 +213,4 @@ def test_freeze_needs_the_network(tmp_path) -> None:
     out = str(tmp_path / "ae.zip")
     result = CliRunner().invoke(main, ["train", "--digits", "--freeze", "stem", "--out", out])
     assert result.exit_code == 2
-    assert "--freeze cannot be used with --model autoencoder" in result.output
+    assert "--freeze does nothing without --pretrained" in result.output

@@ -174,7 +174,7 @@ def test_options_of_the_network_need_the_network(folder, tmp_path) -> None:
         main, ["index", "add", "--index", str(tmp_path / "i"), "--flip", str(folder)]
     )
     assert result.exit_code == 2
-    assert "belong to --pretrained" in result.output
+    assert "--flip does nothing without --pretrained" in result.output
 
 
 @pytest.mark.parametrize("quarter", range(4))
