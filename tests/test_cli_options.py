@@ -99,7 +99,7 @@ def seen(tmp_path, monkeypatch):
 
 
 def test_the_table_of_train_names_every_option_that_is_no_source_and_no_destination():
-    others = {"kind", "pretrained", "digits", "images", "idx", "strict", "out", "as_json"}
+    others = {"kind", "pretrained", "digits", "images", "idx", "strict", "out", "as_json", "hidden"}
     names = {parameter.name for parameter in train.params if parameter.name != "debug"}
     assert names - others == set(SETTINGS) == set(VALUES)
 
