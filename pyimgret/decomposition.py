@@ -13,6 +13,7 @@ from pyimgret.layers import Dense
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import as_input, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
+from pyimgret.networks._parameters import from_json, to_json
 from pyimgret.networks.base import Images, Model
 from pyimgret.preprocessing import Preprocessor
 
@@ -122,7 +123,7 @@ class PCA(_LinearEncoder):
     components_ : ndarray of shape (n_components, features)
     mean_ : ndarray of shape (features,)
     explained_variance_ratio_ : ndarray of shape (n_components,)
-        Only after ``fit``, not after loading.
+        Not in the files of pyimgret 0.1.
 
     References
     ----------
@@ -143,6 +144,17 @@ class PCA(_LinearEncoder):
         pca.fit(vectors)
         self.explained_variance_ratio_ = pca.explained_variance_ratio_
         return pca.components_.astype(np.float32), pca.mean_.astype(np.float32)
+
+    def _state(self) -> dict[str, Any]:
+        # NB: a model out of a file of version 0.1 has none.
+        ratio = getattr(self, "explained_variance_ratio_", None)
+        return super()._state() | {"explained": to_json(ratio)}
+
+    def _restore_state(self, state: dict[str, Any]) -> None:
+        super()._restore_state(state)
+        ratio = from_json(state.get("explained"))
+        if ratio is not None:
+            self.explained_variance_ratio_ = ratio
 
 
 class SVD(_LinearEncoder):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.networks.base import Images, Model
-from pyimgret.networks.persistence import describe, load
+from pyimgret.networks.persistence import definition, load
 from pyimgret.preprocessing import Preprocessor
 
 
@@ -90,11 +90,7 @@ def normalize(codes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def checksum(model: Model) -> str:
     """Return SHA-256, in hex, over all that decides a model's embedding."""
-    description = describe(model)
-    decisive: dict[str, Any] = {
-        name: description[name]
-        for name in ("code_layer", "input", "preprocessing", "normalisation")
-    }
+    decisive = definition(model)
     decisive["configuration"] = _without_progress(json.loads(model.java_network.configuration()))
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     digest.update(model.java_network.parameters.astype("<f4").tobytes())

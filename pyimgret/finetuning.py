@@ -17,6 +17,7 @@ from pyimgret.layers import Layer
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape, NetworkInput
+from pyimgret.networks._parameters import from_json, to_json
 from pyimgret.networks._schedules import table as schedule_table
 from pyimgret.networks._training import History, Targets, TrainingSettings, train
 from pyimgret.networks.base import Images
@@ -215,10 +216,10 @@ class FineTunedNetwork(PretrainedNetwork):
         return float(np.mean(self.predict(X) == np.asarray(y)))
 
     def _state(self) -> dict[str, Any]:
-        return {"classes": self.labels_.tolist()}
+        return {"classes": to_json(self.labels_)}
 
     def _restore_state(self, state: dict[str, Any]) -> None:
-        self.labels_ = np.asarray(state["classes"])
+        self.labels_ = np.asarray(from_json(state["classes"]))
 
 
 class _Head(_Classifier):

@@ -14,6 +14,7 @@ from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, No
 from pyimgret.networks._estimator import Estimator
 from pyimgret.networks._input import InputShape, NetworkInput, as_input
 from pyimgret.networks._java import JavaNetwork
+from pyimgret.networks._parameters import from_json
 from pyimgret.preprocessing import Preprocessor
 
 #: Images, of one of the forms that `as_input` takes.
@@ -201,9 +202,9 @@ class Model(Estimator):
         del state
 
     def _restore_parameters(self, parameters: dict[str, Any]) -> None:
-        """Take the constructor's arguments; those that a file cannot keep are the defaults."""
+        """Take the constructor's arguments; what an older file does not say is the default."""
         signature = inspect.signature(type(self).__init__).parameters
         for name in self._parameter_names():
             default = signature[name].default
-            value = parameters.get(name, None if default is inspect.Parameter.empty else default)
-            setattr(self, name, tuple(value) if isinstance(value, list) else value)
+            value = None if default is inspect.Parameter.empty else default
+            setattr(self, name, from_json(parameters[name]) if name in parameters else value)

@@ -16,6 +16,7 @@ from pyimgret.networks._checkpoints import Checkpoints, TrainingCheckpoint, fing
 from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import InputShape, NetworkInput, as_input, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
+from pyimgret.networks._parameters import from_json, to_json
 from pyimgret.networks._schedules import table
 from pyimgret.networks._training import History, Targets, TrainingSettings, train
 from pyimgret.networks.base import Images, Model
@@ -282,6 +283,14 @@ class Network(TrainableModel):
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         del shape, targets, data
+        return self._checked_layers()
+
+    def _checked_layers(self) -> list[Layer]:
+        if self.layers is None:
+            raise ValueError(
+                "layers is None: pyimgret 0.1 wrote the file of this network, and did not keep "
+                "them. To train it anew give them by set_params(layers=[...])."
+            )
         layers = list(self.layers)
         if len(layers) < 2 or not all(isinstance(layer, Layer) for layer in layers):
             raise InvalidArgumentError("layers must list at least two layers of pyimgret.layers.")
@@ -317,9 +326,13 @@ class Network(TrainableModel):
         return Targets("classes", numbers.astype(np.int32), len(self.classes_))
 
     def _state(self) -> dict[str, Any]:
-        classes = getattr(self, "classes_", None)
-        return {} if classes is None else {"classes": np.asarray(classes).tolist()}
+        state = {"target_shape": to_json(getattr(self, "_target_shape", None))}
+        if hasattr(self, "classes_"):
+            state["classes"] = to_json(self.classes_)
+        return state
 
     def _restore_state(self, state: dict[str, Any]) -> None:
+        self._target_shape = from_json(state.get("target_shape"))
         if "classes" in state:
-            self.classes_ = np.asarray(state["classes"])
+            # NB: files of version 0.1 hold a plain list.
+            self.classes_ = np.asarray(from_json(state["classes"]))

@@ -12,8 +12,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import pyimgret
 from pyimgret import __version__
 from pyimgret._jvm import bridge
@@ -22,6 +20,7 @@ from pyimgret.networks._files import write_atomically
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape
 from pyimgret.networks._java import JavaNetwork
+from pyimgret.networks._parameters import to_json
 from pyimgret.networks.base import Model
 from pyimgret.preprocessing import Preprocessor
 
@@ -29,39 +28,50 @@ METADATA = "pyimgret.json"
 FORMAT = 1
 
 
-def describe(model: Model) -> dict[str, Any]:
-    """Return what ``pyimgret.json`` says of a model."""
+def definition(model: Model) -> dict[str, Any]:
+    """Return what, beside the network itself, decides an embedding."""
     preprocessor = model.preprocessor_
+    return {
+        "code_layer": model.java_network.layer_reference(model.code_layer_),
+        "normalisation": "l2",
+        "input": model.input_.to_dict(),
+        "preprocessing": None if preprocessor is None else preprocessor.to_dict(),
+    }
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Return what ``pyimgret.json`` says of a model.
+
+    Raises
+    ------
+    TypeError
+        When a constructor parameter is nothing that a file can hold.
+    """
     return {
         "format": FORMAT,
         "library": f"pyimgret {__version__}",
         "kind": type(model).__name__,
         "network": model.java_network.kind,
-        "parameters": _plain_parameters(model),
-        "code_layer": model.java_network.layer_reference(model.code_layer_),
+        "parameters": {
+            name: _parameter(model, name, value)
+            for name, value in model.get_params(deep=False).items()
+        },
         "embedding_size": model.embedding_size_,
-        "normalisation": "l2",
-        "input": model.input_.to_dict(),
-        "preprocessing": None if preprocessor is None else preprocessor.to_dict(),
+        **definition(model),
         "training": {"history": getattr(model, "history_", {})},
         "scores": getattr(model, "scores_", {}),
         "state": model._state(),
     }
 
 
-def _plain_parameters(model: Model) -> dict[str, Any]:
-    """Return the constructor's arguments that JSON can hold."""
-    plain: dict[str, Any] = {}
-    for name, value in model.get_params().items():
-        if isinstance(value, (str, int, float, bool)) or value is None:
-            plain[name] = value
-        elif isinstance(value, np.generic):
-            plain[name] = value.item()
-        elif isinstance(value, (tuple, list)) and all(
-            isinstance(v, (str, int, float)) for v in value
-        ):
-            plain[name] = list(value)
-    return plain
+def _parameter(model: Model, name: str, value: object) -> Any:
+    try:
+        return to_json(value)
+    except TypeError as error:
+        raise TypeError(
+            f"{type(model).__name__}.{name} cannot be saved: {error} Replace it by "
+            f"set_params({name}=...) and save again; the trained network stays as it is."
+        ) from error
 
 
 def save(model: Model, path: Path) -> None:
@@ -115,9 +125,10 @@ def load(
     path : path
         A model zip.
     code_layer : int or str, optional
-        Whose output is the embedding; needed for a zip that Deeplearning4j wrote itself.
+        Whose output is the embedding; needed for a zip that Deeplearning4j wrote itself, and
+        refused for one of pyimgret's, which says so itself. So are the following two.
     preprocessing : Preprocessor, optional
-        How pictures become input; needed likewise.
+        How images become input; needed likewise.
     shape : InputShape, optional
         What such a network takes; by default pictures as the preprocessing gives them: for a
         graph that begins with a convolution as pictures, else as one vector each.
@@ -128,6 +139,8 @@ def load(
         When there is no such file.
     ModelFormatError
         When the file is broken, hostile, of a newer version, or lacks what must be given.
+    ValueError
+        When something is given that the file says itself.
     """
     file = Path(path)
     if not file.is_file():
@@ -135,6 +148,13 @@ def load(
     metadata = read_metadata(file)
     if metadata is None:
         return _load_plain(file, code_layer, preprocessing, shape)
+    given = {"code_layer": code_layer, "preprocessing": preprocessing, "shape": shape}
+    if refused := ", ".join(name for name, value in given.items() if value is not None):
+        raise ValueError(
+            f"{file} holds a {metadata.get('kind')} that pyimgret saved, and says itself how "
+            f"images become codes; {refused} can be given for a zip of Deeplearning4j's alone. "
+            "Call load(path) without; model.activate(X, layer) gives the output of any layer."
+        )
     try:
         return _load_described(file, metadata)
     except ModelFormatError:
@@ -199,6 +219,7 @@ def _load_plain(
         shape = InputShape(kind, preprocessing.height, preprocessing.width, channels)
     model = PlainNetwork()
     model._adopt(network, shape, preprocessing, code_layer)
+    model.history_ = {}
     return model
 
 
