@@ -58,7 +58,7 @@ class Parameters:
 
     def copy(self) -> Parameters:
         """Return the same values in memory of their own."""
-        copies: dict[str, Any] = {k: v.copy() for k, v in self.arrays().items()}
+        copies: dict[str, Any] = {k: np.array(v, order="C") for k, v in self.arrays().items()}
         return Parameters(**copies, epochs=self.epochs)
 
     def is_finite(self) -> bool:

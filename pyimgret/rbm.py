@@ -237,6 +237,22 @@ class RBM(Estimator):
         values[chosen] = 1 - values[chosen]
         return -self.n_features_in_ * np.logaddexp(0, energy - self.free_energy(values))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # NB: Java changes the arrays in place, so that a copy needs arrays of its own; those that
+        # are attributes too come back by `_adopt`.
+        state = {
+            name: value
+            for name, value in vars(self).items()
+            if not (name.endswith("_") and isinstance(value, np.ndarray))
+        }
+        return state | {"_parameters": self._parameters.copy()} if self._is_fitted() else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._is_fitted():
+            # NB: joblib may give arrays that are mapped read-only.
+            self._adopt(self._parameters.copy(), self.input_)
+
     @property
     def n_epochs_done(self) -> int:
         """Passes through data so far."""

@@ -286,6 +286,12 @@ class JavaObject:
         if handle is not None and self._process == os.getpid():
             bridge().call("release", handle)
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"A {type(self).__name__} stands for an object in this process's JVM and cannot be "
+            "pickled or copied. Pickle the model that it belongs to, or save that to a file."
+        )
+
     def __enter__(self) -> Self:
         return self
 

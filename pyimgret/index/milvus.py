@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -80,6 +80,12 @@ class MilvusIndex:
         if encoder is not None:
             self._encoder = lifecycle.as_encoder(encoder)
             lifecycle.check_model(self._encoder, self.model_checksum)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A MilvusIndex holds an open connection and cannot be pickled or copied; open the "
+            f"collection {self.collection!r} anew where it is needed."
+        )
 
     @staticmethod
     def exists(uri: str, collection: str = "pyimgret", *, token: str = "") -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -68,6 +68,12 @@ class Index(Maintenance):
         self.uuid = meta["uuid"]
         self._encoder = encoder
         self.searcher = Searcher(directory, database, self.dimension)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "An open Index cannot be pickled or copied; hand its directory on, and call "
+            f"Index.open({str(self.directory)!r}) where it is needed."
+        )
 
     @classmethod
     def create(

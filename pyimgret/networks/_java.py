@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,11 @@ from pyimgret.networks._input import NetworkInput
 
 
 class JavaNetwork(JavaObject):
-    """A ``MultiLayerNetwork`` and what is done with it."""
+    """A ``MultiLayerNetwork`` and what is done with it.
+
+    Pickled and copied as the Deeplearning4j zip that `write` makes: a handle means nothing in
+    another process, and two holders of one handle would close each other's network.
+    """
 
     #: What a file calls such a network.
     kind: ClassVar[str] = "multilayer"
@@ -36,6 +41,12 @@ class JavaNetwork(JavaObject):
     def _call(self, method: str, *arguments: object, keep: object = None) -> Any:
         name = self._methods.get(method, method)
         return bridge().call(name, self.handle, *arguments, keep=keep)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        with tempfile.TemporaryDirectory(prefix="pyimgret-") as folder:
+            file = Path(folder) / "network.zip"
+            self.write(file)
+            return _from_zip, (type(self), file.read_bytes())
 
     def write(self, path: Path, *, updater: bool = False) -> None:
         """Write a Deeplearning4j zip."""
@@ -132,6 +143,13 @@ class JavaNetwork(JavaObject):
             out.ctypes.data, width, keep=(data, out),
         )  # fmt: skip
         return out
+
+
+def _from_zip(kind: type[JavaNetwork], content: bytes) -> JavaNetwork:
+    with tempfile.TemporaryDirectory(prefix="pyimgret-") as folder:
+        file = Path(folder) / "network.zip"
+        file.write_bytes(content)
+        return kind.restore(file)
 
 
 class JavaTrainer(JavaObject):

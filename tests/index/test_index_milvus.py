@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import subprocess
 import sys
@@ -54,6 +55,11 @@ def test_search_and_get_answer_as_the_index_does(both):
     assert (
         copy.search(query, 5, exclude=index.search(query, 2).keys, min_score=0.1).keys == ours.keys
     )
+
+
+def test_an_open_collection_refuses_to_be_pickled(both):
+    with pytest.raises(TypeError, match="open the collection 'pyimgret' anew"):
+        pickle.dumps(both[1])
 
 
 def test_filters_mean_the_same(both):

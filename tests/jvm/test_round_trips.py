@@ -1,11 +1,13 @@
-"""Every kind of model comes back whole from a file and from a clone.
+"""Every kind of model comes back whole: from a file, a pickle in another process, a copy, a clone.
 
 All constructor parameters differ from their defaults, so that one that is lost is missed.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ import pytest
 from sklearn.base import clone
 
 import pyimgret
-from pyimgret import Encoder, Preprocessor, pretrained
+from pyimgret import RBM, Encoder, Network, Preprocessor, pretrained
+from pyimgret._jvm import JavaObject, bridge
 from pyimgret._mobilenet import MOBILENET_V2, Row, _block, _convolution
 from pyimgret.exceptions import ModelFormatError
 from pyimgret.finetuning import FineTunedNetwork
@@ -26,6 +29,7 @@ from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks.base import Model
 from pyimgret.networks.persistence import PlainNetwork
 from pyimgret.pretrained import PretrainedNetwork
+from tests.process.running import run
 
 GREY = Preprocessor("L", 16, 16, filter="bicubic", std=(2.0,), max_pixels=10**6)
 COLOUR = Preprocessor("RGB", 32, 32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3))
@@ -194,6 +198,63 @@ def test_a_saved_model_keeps_everything(models, name, data, tmp_path) -> None:
     assert Encoder(loaded).model_checksum == Encoder(models[name]).model_checksum
 
 
+@pytest.fixture(scope="module")
+def unpickled(models, data, tmp_path_factory) -> Any:
+    """Unpickle all models in one other process, where other networks have the handles of these."""
+    folder = tmp_path_factory.mktemp("pickles")
+    np.save(folder / "X.npy", data[0])
+    for name, model in models.items():
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps(model))
+    script = """
+        import pickle, sys
+        from pathlib import Path
+        import numpy as np
+        from pyimgret.networks import Autoencoder
+
+        folder = Path(sys.argv[1])
+        X = np.load(folder / "X.npy")
+        others = [Autoencoder((4,), 3, epochs=1, verbose=False).fit(X) for _ in range(15)]
+        for file in sorted(folder.glob("*.pickle")):
+            model = pickle.loads(file.read_bytes())
+            colour = file.stem in {"FineTunedNetwork", "PretrainedNetwork"}
+            images = np.repeat(X[..., None], 3, axis=3) if colour else X
+            np.save(file.with_suffix(".npy"), model.transform(images))
+            file.with_suffix(".text").write_text(repr(model))
+    """
+    run(script, folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_model_pickled_into_another_process_gives_the_same_codes(
+    models, name, data, unpickled
+) -> None:
+    expected = codes(models[name], data[0])
+    np.testing.assert_allclose(np.load(unpickled / f"{name}.npy"), expected, atol=1e-6)
+    assert (unpickled / f"{name}.text").read_text() == repr(models[name])
+    assert_same(pickle.loads(pickle.dumps(models[name])), models[name], data[0])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_deep_copy_is_equal_and_independent(models, name, data) -> None:
+    X = data[0]
+    twin = copy.deepcopy(models[name])
+    assert_same(twin, models[name], X)
+    expected = codes(models[name], X)
+    if name == "RBM":
+        twin.partial_fit(X)
+    else:
+        network = twin.java_network
+        network.parameters = network.parameters + np.float32(1)
+    assert not np.allclose(codes(twin, X), expected)
+    np.testing.assert_array_equal(codes(models[name], X), expected)
+    if name != "RBM":
+        twin.java_network.close()
+    del twin
+    bridge().call("openHandles")  # releases what was collected
+    np.testing.assert_array_equal(codes(models[name], X), expected)
+
+
 @pytest.mark.parametrize("name", FITTED)
 def test_a_clone_trains_to_the_same_codes(models, name, data, tmp_path) -> None:
     origin = models[name]
@@ -205,6 +266,53 @@ def test_a_clone_trains_to_the_same_codes(models, name, data, tmp_path) -> None:
         again.set_params(checkpoint=tmp_path / "run")
     trained(again, *data)
     np.testing.assert_allclose(codes(again, data[0]), codes(models[name], data[0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_unfitted_models_pickle_too(name, tmp_path) -> None:
+    model = estimator(name, tmp_path)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.get_params() == model.get_params()
+    assert not hasattr(again, "_network")
+
+
+def test_an_encoder_pickles_with_its_model(models, data) -> None:
+    encoder = Encoder(models["PCA"], batch_size=7)
+    again = pickle.loads(pickle.dumps(encoder))
+    assert (again.batch_size, again.model_checksum) == (7, encoder.model_checksum)
+    np.testing.assert_allclose(again.encode(data[0]), encoder.encode(data[0]), atol=1e-6)
+
+
+def test_a_copy_of_a_pretrained_stack_keeps_its_machines(data) -> None:
+    settings: dict[str, Any] = {"hidden_sizes": (12,), "code_size": 4, "rbm_epochs": 1}
+    model = pyimgret.DeepAutoencoder(**settings, epochs=1, random_state=0, verbose=False)
+    model.pretrain(data[0])
+    twin = copy.deepcopy(model)
+    twin.fine_tune(data[0])
+    assert not np.allclose(twin.encode(data[0]), model.encode(data[0]))
+    model.fine_tune(data[0])
+    np.testing.assert_array_equal(twin.encode(data[0]), model.encode(data[0]))
+
+
+def test_a_shallow_copy_of_an_rbm_trains_by_itself(models, data) -> None:
+    expected = models["RBM"].components_.copy()
+    copy.copy(models["RBM"]).partial_fit(data[0])
+    np.testing.assert_array_equal(models["RBM"].components_, expected)
+
+
+def test_a_java_object_refuses_to_be_pickled() -> None:
+    handle = JavaObject(0)
+    handle._handle = None  # NB: it stands for nothing, so nothing is to be released.
+    for way in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="Pickle the model that it belongs to"):
+            way(handle)
+
+
+def test_an_open_index_refuses_to_be_pickled(tmp_path) -> None:
+    with pyimgret.Index.create(tmp_path / "index", dimension=2) as index:
+        for way in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match=r"Index\.open"):
+                way(index)
 
 
 def test_a_parameter_that_no_file_can_hold_is_named(data, tmp_path) -> None:
@@ -284,3 +392,45 @@ def test_a_garbled_parameter_is_a_broken_file(models, tmp_path) -> None:
                 new.writestr(name, content)
         with pytest.raises(ModelFormatError, match="lacks or garbles"):
             pyimgret.load(tmp_path / "bad.zip")
+
+
+def test_cross_validation_returns_live_models_from_other_processes(data) -> None:
+    from sklearn.model_selection import cross_validate
+
+    X, y = data
+    layers = [Dense(8, name="code"), Output(4, "categorical_cross_entropy", "softmax")]
+    mine = Network(layers, epochs=2, random_state=0, verbose=False).fit(X, y)
+    expected = mine.encode(X)
+    result = cross_validate(
+        mine, X, y, cv=3, n_jobs=2, return_estimator=True, error_score="raise"
+    )  # fmt: skip
+    estimators = result["estimator"]
+    found = [one.encode(X) for one in estimators]
+    assert not np.allclose(found[0], found[1])
+    parts = np.array_split(range(len(X)), 3)
+    for one, scored, part in zip(estimators, result["test_score"], parts, strict=True):
+        assert one.score(X[part], y[part]) == pytest.approx(scored)
+    del estimators, result
+    np.testing.assert_array_equal(mine.encode(X), expected)
+
+
+@pytest.mark.parametrize("name", ["RBM", "PCA", "ConvNet"])
+def test_joblib_brings_a_model_to_its_workers(models, name, data, tmp_path) -> None:
+    import joblib
+
+    X = data[0]
+    # NB: arrays of more than max_nbytes are mapped read-only, which Java must not write into.
+    found = joblib.Parallel(n_jobs=2, max_nbytes=100)(
+        joblib.delayed(_codes_elsewhere)(models[name], X[part])
+        for part in (slice(60), slice(60, 120))
+    )
+    np.testing.assert_allclose(np.concatenate(found), codes(models[name], X), atol=1e-6)
+    joblib.dump(models[name], tmp_path / "model.joblib")
+    assert_same(joblib.load(tmp_path / "model.joblib"), models[name], X)
+
+
+def _codes_elsewhere(model: Any, X: Any) -> Any:
+    found = codes(model, X)
+    if isinstance(model, RBM):
+        model.partial_fit(np.array(X))
+    return found
