@@ -19,7 +19,8 @@ from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape, NetworkInput
 from pyimgret.networks._parameters import from_json, to_json
 from pyimgret.networks._schedules import table as schedule_table
-from pyimgret.networks._training import History, Targets, TrainingSettings, train
+from pyimgret.networks._targets import Targets, class_targets
+from pyimgret.networks._training import History, TrainingSettings, train
 from pyimgret.networks.base import Images
 from pyimgret.networks.conv import _Classifier
 from pyimgret.pretrained import ARCHITECTURES, PretrainedNetwork, head_settings
@@ -137,6 +138,7 @@ class FineTunedNetwork(PretrainedNetwork):
         KeyboardInterrupt
             After Ctrl-C; once the head is learned the model is usable, as of the last iteration.
         """
+        targets = class_targets(y, len(features))
         seed = seed_of(self.random_state)
         published = _weights(_graph(base))
         rank = 2 if self.frozen_layer is None else 4
@@ -146,52 +148,54 @@ class FineTunedNetwork(PretrainedNetwork):
                 f"of shape {features.shape}; give cached_features(..., layer=frozen_layer)."
             )
         if rank == 2:
-            self._assemble(base, published | self._learn_head(features, y, seed))
+            self._assemble(base, targets, published | self._learn_head(features, targets, seed))
         else:
-            self._learn_tail(base, published, features, y, seed)
+            self._learn_tail(base, published, features, targets, seed)
         return self
 
-    def _assemble(self, base: PretrainedNetwork, weights: Weights) -> None:
-        network = JavaGraph.create(self._settings(base.input_))
+    def _assemble(self, base: PretrainedNetwork, targets: Targets, weights: Weights) -> None:
+        network = JavaGraph.create(self._settings(base.input_, targets.classes))
         _fill(network, weights)
         self._adopt(network, base.input_, base.preprocessor_, "code")
+        self.labels_ = np.asarray(targets.labels)
 
-    def _learn_head(self, features: NDArray[np.float32], y: object, seed: int) -> Weights:
+    def _learn_head(self, features: NDArray[np.float32], targets: Targets, seed: int) -> Weights:
         # NB: of mean square 1, which is what the layers' first weights are made for.
         scale = np.float32(np.sqrt(features.shape[1]))
         learned = _Head(
             code_size=self.code_size, head=self.head, epochs=self.epochs,
             learning_rate=self.learning_rate, random_state=seed,
-        ).fit(normalize(features) * scale, y)  # fmt: skip
-        self.labels_ = learned.classes_
+        ).fit(normalize(features) * scale, targets.values)  # fmt: skip
         self.history_ = {"loss": learned.history_["loss"]}
         return learned.weights(scale)
 
     def _learn_tail(
-        self, base: PretrainedNetwork, published: Weights, maps: NDArray[np.float32], y: object,
+        self,
+        base: PretrainedNetwork,
+        published: Weights,
+        maps: NDArray[np.float32],
+        targets: Targets,
         seed: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Learn the head, then all that comes after the maps."""
-        self.labels_, numbers = np.unique(np.asarray(y), return_inverse=True)
         # NB: no copy of what is mapped into memory: it may be larger than the memory.
         values = np.ascontiguousarray(maps, dtype=np.float32)
         data = NetworkInput(values, None, InputShape.of("convolutional", values))
-        targets = Targets("classes", numbers.astype(np.int32), len(self.labels_))
-        tail = JavaGraph.create(self._settings(data.shape, tuned=len(maps)))
+        tail = JavaGraph.create(self._settings(data.shape, targets.classes, tuned=len(maps)))
         _fill(tail, published)
         names = [layer["name"] for layer in tail.describe()["layers"]]
         last = names.index("pooled")
         pooled = tail.activate(data, last=last, width=tail.width(data, last), batch_size=256)
-        _fill(tail, self._learn_head(pooled, y, seed))
+        _fill(tail, self._learn_head(pooled, targets, seed))
         settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
         history = History()
         try:
             train(tail, data, targets, settings, history=history)
         finally:
             self.history_["tuning_loss"] = history.loss
-            self._assemble(base, published | _weights(tail))
+            self._assemble(base, targets, published | _weights(tail))
 
-    def _settings(self, shape: InputShape, *, tuned: int = 0) -> dict[str, Any]:
+    def _settings(self, shape: InputShape, classes: int, *, tuned: int = 0) -> dict[str, Any]:
         """Return the whole graph's settings, or those of its end, to be trained on ``tuned``."""
         table = ARCHITECTURES[self.architecture]
         updater = None
@@ -202,7 +206,7 @@ class FineTunedNetwork(PretrainedNetwork):
                 "schedule": schedule_table("one_cycle", self.tuning_rate, iterations),
             }  # fmt: skip
         return head_settings(
-            table, shape, self.code_size, len(self.labels_), learned=self.head == "softmax",
+            table, shape, self.code_size, classes, learned=self.head == "softmax",
             after=table.rows_up_to(self.freeze) if tuned else 0, updater=updater,
         )  # fmt: skip
 
@@ -212,8 +216,10 @@ class FineTunedNetwork(PretrainedNetwork):
         return best
 
     def score(self, X: Images, y: object) -> float:
-        """Return the part of the pictures whose class is found."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
+        """Return the accuracy: the part of the images whose class is found."""
+        from sklearn.metrics import accuracy_score
+
+        return float(accuracy_score(y, self.predict(X)))
 
     def _state(self) -> dict[str, Any]:
         return {"classes": to_json(self.labels_)}

@@ -98,6 +98,18 @@ class NetworkInput:
             description["table"] = self.table.ctypes.data
         return description
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value that the network sees, or may see of uint8 images."""
+        values = self.values if self.table is None else self.table
+        return float(values.min()), float(values.max())
+
+    @property
+    def within_unit_interval(self) -> bool:
+        """Whether all values are in [0, 1], as probabilities are."""
+        low, high = self.range
+        return low >= 0 and high <= 1
+
     def slice(self, start: int, stop: int) -> NetworkInput:
         """Return some of the rows, without a copy."""
         return NetworkInput(self.values[start:stop], self.table, self.shape)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Layer
 from pyimgret.preprocessing import Preprocessor
 
@@ -90,5 +91,5 @@ def _array(value: dict[str, Any]) -> NDArray[Any]:
     dtype = np.dtype(value["dtype"])
     # NB: a file must not choose how many bytes an item takes.
     if dtype.kind not in "biuf" and value["dtype"] not in {"str", "object"}:
-        raise ValueError(f"the dtype {value['dtype']!r}")
+        raise InvalidArgumentError(f"the dtype {value['dtype']!r}")
     return np.array([from_json(item) for item in value["items"]], dtype).reshape(value["shape"])

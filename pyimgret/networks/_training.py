@@ -16,6 +16,7 @@ from pyimgret.exceptions import TrainingError
 from pyimgret.networks._checkpoints import Progress, TrainingCheckpoint
 from pyimgret.networks._input import NetworkInput
 from pyimgret.networks._java import JavaNetwork, JavaTrainer
+from pyimgret.networks._targets import Targets
 
 
 @dataclass
@@ -34,36 +35,6 @@ class TrainingSettings:
     corruption: dict[str, Any] | None = None
     patience: int | None = None
     verbose: bool | None = None
-
-
-@dataclass
-class Targets:
-    """What the network is to answer.
-
-    Attributes
-    ----------
-    kind : str
-        "input" (the clean picture), "classes" or "vectors".
-    values : ndarray or None
-        int32 (n,) classes, or float32 (n, size).
-    classes : int
-        How many there are.
-    """
-
-    kind: str = "input"
-    values: NDArray[Any] | None = None
-    classes: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the description that ``org.pyimgret.nn.Targets`` reads."""
-        if self.values is None:
-            return {"kind": self.kind}
-        description = {
-            "kind": self.kind, "address": self.values.ctypes.data, "count": len(self.values),
-        }  # fmt: skip
-        if self.kind == "classes":
-            return description | {"classes": self.classes}
-        return description | {"size": int(self.values.shape[1])}
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Activation, BatchNormalization, Dense, Layer, Output
 from pyimgret.networks._input import InputShape, NetworkInput
 from pyimgret.networks._java import JavaNetwork
-from pyimgret.networks._training import Targets
+from pyimgret.networks._targets import Targets
 from pyimgret.networks.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
 
@@ -143,7 +143,7 @@ preprocessing, random_state, verbose
     def _output(self, size: int, data: NetworkInput) -> Layer:
         output = self.output
         if output == "auto":
-            output = "sigmoid" if _within_unit_interval(data) else "identity"
+            output = "sigmoid" if data.within_unit_interval else "identity"
         losses = {"sigmoid": "binary_cross_entropy", "identity": "mean_squared_error"}
         if output not in losses:
             raise InvalidArgumentError(
@@ -241,8 +241,3 @@ verbose
             "masking": self.masking, "gaussian": self.noise,
             "shift": self.shift, "rotation": self.rotation, "zoom": self.zoom,
         }  # fmt: skip
-
-
-def _within_unit_interval(data: NetworkInput) -> bool:
-    values = data.values if data.table is None else data.table
-    return bool(values.min() >= 0 and values.max() <= 1)

@@ -23,7 +23,7 @@ from pyimgret.layers import (
 from pyimgret.networks._centres import centres
 from pyimgret.networks._input import InputShape, NetworkInput
 from pyimgret.networks._java import JavaNetwork
-from pyimgret.networks._training import Targets
+from pyimgret.networks._targets import Targets, class_targets
 from pyimgret.networks.base import Images
 from pyimgret.networks.network import Network
 from pyimgret.preprocessing import Preprocessor
@@ -73,12 +73,15 @@ class _Classifier(Network):
     def _code_layer(self) -> int | str:
         return "code"
 
-    def _targets(self, y: object, count: int, *, first: bool) -> Targets:
-        if y is None or np.ndim(y) != 1:  # type: ignore[arg-type]
+    def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
+        shape = None if y is None else np.asarray(y).shape
+        if shape is None or len(shape) != 1:
+            name = "y" if like is None else "y_val"
             raise InvalidArgumentError(
-                f"{type(self).__name__} learns classes; give y, one for each image."
+                f"{type(self).__name__} learns classes; give {name}, one class for each image: "
+                f"expected the shape ({count},), got {shape}."
             )
-        return super()._targets(y, count, first=first)
+        return class_targets(y, count, like)
 
     def _head(self, targets: Targets) -> list[Layer]:
         if self.head not in HEADS:
@@ -88,24 +91,26 @@ class _Classifier(Network):
         output = Output(
             targets.classes, name="classes", loss="categorical_cross_entropy",
             activation="softmax", bias=not fixed, frozen=fixed,
-            class_weights=self._class_weights(),
+            class_weights=self._class_weights(targets),
         )  # fmt: skip
         return [code, output]
 
-    def _class_weights(self) -> tuple[float, ...] | None:
-        if self.class_weight is None:
+    def _class_weights(self, targets: Targets) -> tuple[float, ...] | None:
+        if self.class_weight is None or targets.labels is None:
             return None
-        unknown = set(self.class_weight) - set(self.classes_.tolist())
+        classes = targets.labels.tolist()
+        unknown = set(self.class_weight) - set(classes)
         if unknown:
             raise InvalidArgumentError(
                 f"class_weight names classes that y does not have: {unknown}."
             )
-        return tuple(float(self.class_weight.get(c, 1.0)) for c in self.classes_.tolist())
+        return tuple(float(self.class_weight.get(c, 1.0)) for c in classes)
 
     def _initialise(self, network: JavaNetwork) -> None:
         if self.head == "centres":
-            W = centres(len(self.classes_), self.code_size).T * (_SCALE / self.code_size)
-            network.set(f"{len(network.describe()['layers']) - 1}_W", W)
+            last = f"{len(network.describe()['layers']) - 1}_W"
+            size, classes = network.shape(last)
+            network.set(last, centres(classes, size).T * (_SCALE / size))
 
 
 class ConvNet(_Classifier):

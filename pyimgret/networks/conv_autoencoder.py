@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Convolution2D, ConvolutionLoss, Layer, Upsampling2D
 from pyimgret.networks._input import InputShape, NetworkInput
-from pyimgret.networks._training import Targets
+from pyimgret.networks._targets import Targets
 from pyimgret.networks.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
 
@@ -90,8 +89,7 @@ random_state, verbose
 
     def _output(self, channels: int, data: NetworkInput) -> list[Layer]:
         last = Convolution2D(channels, mode="same", weight_init="xavier")
-        table: Any = data.values if data.table is None else data.table
-        if table.min() >= 0 and table.max() <= 1:
+        if data.within_unit_interval:
             return [last, ConvolutionLoss(loss="binary_cross_entropy", activation="sigmoid")]
         return [last, ConvolutionLoss(loss="mean_squared_error")]
 

@@ -16,7 +16,8 @@ from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import InputShape, NetworkInput, as_input, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._pretraining import pretrain
-from pyimgret.networks._training import History, Targets, train
+from pyimgret.networks._targets import Targets
+from pyimgret.networks._training import History, train
 from pyimgret.networks.autoencoder import Autoencoder
 from pyimgret.networks.base import Images
 from pyimgret.networks.network import TrainableModel
@@ -225,7 +226,11 @@ class DeepAutoencoder(TrainableModel):
         data = as_input(X, preprocessor, None)
         validation = None if X_val is None else as_input(X_val, preprocessor, data.shape)
         for values in (data, validation):
-            _within_unit_interval(values)
+            if values is not None and not values.within_unit_interval:
+                raise InvalidArgumentError(
+                    "X holds values from {:g} to {:g}; the units of a DeepAutoencoder take values "
+                    "in [0, 1]. Scale them (X / 255 for pixels).".format(*values.range)
+                )
         self._preprocessor = preprocessor
         if not hasattr(self, "_seed") or self.random_state is not None:
             self._seed = seed_of(self.random_state)
@@ -301,14 +306,3 @@ class DeepAutoencoder(TrainableModel):
 
 def _vectors(data: NetworkInput) -> Floats:
     return np.ascontiguousarray(data.scaled().reshape(len(data), -1))
-
-
-def _within_unit_interval(data: NetworkInput | None) -> None:
-    if data is None:
-        return
-    values = data.values if data.table is None else data.table
-    if not (values.min() >= 0 and values.max() <= 1):
-        raise InvalidArgumentError(
-            f"X holds values from {values.min():g} to {values.max():g}; the units of a "
-            "DeepAutoencoder take values in [0, 1]. Scale them (X / 255 for pixels)."
-        )

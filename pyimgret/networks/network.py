@@ -18,7 +18,13 @@ from pyimgret.networks._input import InputShape, NetworkInput, as_input, preproc
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._parameters import from_json, to_json
 from pyimgret.networks._schedules import table
-from pyimgret.networks._training import History, Targets, TrainingSettings, train
+from pyimgret.networks._targets import (
+    REGRESSION_LOSSES,
+    Targets,
+    check_targets,
+    make_targets,
+)
+from pyimgret.networks._training import History, TrainingSettings, train
 from pyimgret.networks.base import Images, Model
 from pyimgret.preprocessing import Preprocessor
 
@@ -83,7 +89,9 @@ class TrainableModel(Model):
         X : images
             As `encode` takes them; uint8 pictures bring their preprocessing with them.
         y : array, optional
-            Classes (n,) or target vectors (n, size), for a network with such an output.
+            Classes (n,) or target vectors (n, size), for a network with such an output. Floats
+            (n,) are targets where the loss is a regression's, and so are any numbers where the
+            network has a single output. Without it the network learns to give its input back.
         X_val, y_val : optional
             To judge by after every epoch, and to end early by when ``patience`` is set.
 
@@ -94,7 +102,9 @@ class TrainableModel(Model):
         Raises
         ------
         ValueError
-            For settings or data that make no sense.
+            For settings or data that make no sense, or values far outside of what networks take.
+        DimensionMismatchError
+            For targets that do not fit the last layer.
         TrainingError
             When the loss is no longer finite; the last checkpoint stays.
         ModelFormatError
@@ -105,15 +115,19 @@ class TrainableModel(Model):
         self._check_settings()
         preprocessor = self.preprocessing or preprocessor_for(X)
         data = as_input(X, preprocessor, None, kind=self._input_kind())
-        targets = self._targets(y, len(data), first=True)
-        validation = self._validation(X_val, y_val, preprocessor, data.shape)
+        targets = self._targets(y, len(data))
+        validation = self._validation(X_val, y_val, preprocessor, data.shape, targets)
         seed = seed_of(self.random_state)
         settings = self._settings(data, targets, seed)
         training = self._training(seed)
-        kept = self._kept(settings, training, (data, targets), validation)
         network = JavaNetwork.create(settings)
+        check_targets(network, settings["layers"], data, targets)
+        if validation is not None:
+            check_targets(network, settings["layers"], *validation, validation=True)
+        kept = self._kept(settings, training, (data, targets), validation)
         self._initialise(network)
         self._adopt(network, data.shape, preprocessor, self._code_layer())
+        self._adopt_targets(targets)
         history = History()
         try:
             train(network, data, targets, training, validation, kept, history)
@@ -175,22 +189,34 @@ class TrainableModel(Model):
             Checkpoints(Path(self.checkpoint), fingerprint(decisive, *arrays))
         )
 
-    def _targets(self, y: object, count: int, *, first: bool) -> Targets:
-        """Return what is to be answered; ``first`` when it is what training learns from."""
-        del y, count, first
+    def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
+        """Return what the network is to give; ``like`` what training learns, for validation."""
+        del y, count, like
         return Targets()
 
+    def _adopt_targets(self, targets: Targets) -> None:
+        """Keep what the learned outputs mean; here they are the input."""
+
     def _validation(
-        self, X_val: Images, y_val: object, preprocessor: Preprocessor | None, shape: InputShape
+        self,
+        X_val: Images,
+        y_val: object,
+        preprocessor: Preprocessor | None,
+        shape: InputShape,
+        learned: Targets,
     ) -> tuple[NetworkInput, Targets] | None:
         if X_val is None:
             if self.patience is not None:
                 raise InvalidArgumentError(
                     "patience needs X_val: what is early stopping to be judged by?"
                 )
+            if y_val is not None:
+                raise InvalidArgumentError(
+                    "y_val is given, but not the images X_val that it belongs to."
+                )
             return None
         data = as_input(X_val, preprocessor, shape)
-        return data, self._targets(y_val, len(data), first=False)
+        return data, self._targets(y_val, len(data), learned)
 
 
 class Network(TrainableModel):
@@ -272,14 +298,45 @@ class Network(TrainableModel):
         self.verbose = verbose
 
     def predict(self, X: Images, *, batch_size: int = 256) -> NDArray[Any]:
-        """Return the most probable class of each image, or the output of a network without."""
+        """Return the most probable class of each image, or outputs in the shape of the targets."""
         out = self.activate(X, self.last_layer, batch_size=batch_size)
         classes = getattr(self, "classes_", None)
-        return out if classes is None else np.asarray(classes)[out.argmax(axis=1)]
+        if classes is not None:
+            found: NDArray[Any] = classes[out.argmax(axis=1)]
+            return found
+        shape = getattr(self, "_target_shape", None)
+        return out if shape is None else out.reshape(len(out), *shape)
 
-    def score(self, X: Images, y: object) -> float:
-        """Return the part of the images whose class is found."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
+    def score(self, X: Images, y: object = None) -> float:
+        """Return the accuracy for classes, and R² for a regression, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : images
+        y : array
+            Classes (n,), or targets as training had them.
+
+        Raises
+        ------
+        ValueError
+            Without ``y``, and for a network that learned neither.
+        """
+        from sklearn.metrics import accuracy_score, r2_score
+
+        self._check_fitted()
+        if y is None:
+            raise InvalidArgumentError("score compares predict(X) with y; give y.")
+        if hasattr(self, "classes_"):
+            return float(accuracy_score(y, self.predict(X)))
+        loss = getattr(self.layers[-1], "loss", None) if self.layers else None
+        if getattr(self, "_target_shape", None) is None or loss not in REGRESSION_LOSSES:
+            raise InvalidArgumentError(
+                "Only a network that learned classes, or targets by one of the losses "
+                f"{', '.join(sorted(REGRESSION_LOSSES))}, has a score. Compare predict(X), or "
+                "reconstruct(X) where it learned to give its input back, by a measure of your own."
+            )
+        truth, predicted = np.asarray(y), self.predict(X)
+        return float(r2_score(truth.reshape(len(truth), -1), predicted.reshape(len(predicted), -1)))
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         del shape, targets, data
@@ -287,7 +344,7 @@ class Network(TrainableModel):
 
     def _checked_layers(self) -> list[Layer]:
         if self.layers is None:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "layers is None: pyimgret 0.1 wrote the file of this network, and did not keep "
                 "them. To train it anew give them by set_params(layers=[...])."
             )
@@ -304,26 +361,15 @@ class Network(TrainableModel):
             raise InvalidArgumentError(f"unknown input {self.input!r}; known: {', '.join(INPUTS)}.")
         return self.input
 
-    def _targets(self, y: object, count: int, *, first: bool) -> Targets:
-        if y is None:
-            return Targets()
-        values = np.asarray(y)
-        if len(values) != count:
-            raise InvalidArgumentError(f"y holds {len(values)} targets for {count} images.")
-        if values.ndim == 1:
-            return self._class_targets(values, first=first)
-        return Targets("vectors", np.ascontiguousarray(values, dtype=np.float32))
+    def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
+        return make_targets(y, count, self._checked_layers(), like)
 
-    def _class_targets(self, y: NDArray[Any], *, first: bool) -> Targets:
-        if first:
-            self.classes_ = np.unique(y)
-        numbers = np.searchsorted(self.classes_, y)
-        known = self.classes_[np.minimum(numbers, len(self.classes_) - 1)] == y
-        if not known.all():
-            raise InvalidArgumentError(
-                f"y holds classes that training does not know: {set(y[~known])}."
-            )
-        return Targets("classes", numbers.astype(np.int32), len(self.classes_))
+    def _adopt_targets(self, targets: Targets) -> None:
+        self._target_shape = targets.shape
+        if targets.labels is not None:
+            self.classes_ = targets.labels
+        elif hasattr(self, "classes_"):
+            del self.classes_
 
     def _state(self) -> dict[str, Any]:
         state = {"target_shape": to_json(getattr(self, "_target_shape", None))}

@@ -15,7 +15,7 @@ from typing import Any
 import pyimgret
 from pyimgret import __version__
 from pyimgret._jvm import bridge
-from pyimgret.exceptions import ModelFormatError
+from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
 from pyimgret.networks._files import write_atomically
 from pyimgret.networks._graph import JavaGraph
 from pyimgret.networks._input import InputShape
@@ -150,7 +150,7 @@ def load(
         return _load_plain(file, code_layer, preprocessing, shape)
     given = {"code_layer": code_layer, "preprocessing": preprocessing, "shape": shape}
     if refused := ", ".join(name for name, value in given.items() if value is not None):
-        raise ValueError(
+        raise InvalidArgumentError(
             f"{file} holds a {metadata.get('kind')} that pyimgret saved, and says itself how "
             f"images become codes; {refused} can be given for a zip of Deeplearning4j's alone. "
             "Call load(path) without; model.activate(X, layer) gives the output of any layer."

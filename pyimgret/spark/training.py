@@ -15,7 +15,7 @@ from pyimgret.networks._estimator import seed_of
 from pyimgret.networks._input import InputShape, NetworkInput, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._schedules import table
-from pyimgret.networks._training import Targets
+from pyimgret.networks._targets import Targets, check_targets
 from pyimgret.networks.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.spark.inputs import Arrays, Pictures
@@ -79,6 +79,8 @@ def train(
     preprocessor, shape, sample = _look(model, data)
     targets, described = _targets(model, labels, data)
     network = model._settings(sample, targets, seed)
+    with JavaNetwork.create(network) as probe:
+        check_targets(probe, network["layers"], sample, targets)
     _stretchable(model, network)
     with tempfile.TemporaryDirectory(prefix="pyimgret-train-") as name:
         folder = Path(name)
@@ -97,6 +99,7 @@ def train(
         model._adopt(
             JavaNetwork.restore(folder / "network.zip"), shape, preprocessor, model._code_layer()
         )
+        model._adopt_targets(targets)
     model.history_ = getattr(model, "history_", {}) | history.lists
     model.__dict__["spark_"] = end
     return model
@@ -158,13 +161,13 @@ def _targets(
 ) -> tuple[Targets, dict[str, Any]]:
     """Return the targets that the network is made for, and what the job says of them."""
     if labels is None:
-        return model._targets(None, 1, first=True), {}
+        return model._targets(None, 1), {}
     if isinstance(data, Pictures):
         names = sorted(str(name) for name in labels)
-        targets = model._targets(np.array(names), len(names), first=True)
+        targets = model._targets(np.array(names), len(names))
         return targets, {"labels": "folders", "folders": names, "classes": targets.classes}
     values = np.asarray(labels)
-    targets = model._targets(values, len(values), first=True)
+    targets = model._targets(values, len(values))
     if targets.kind != "classes":
         raise InvalidArgumentError(
             "On a cluster a network learns its input or classes, not other vectors."

@@ -44,7 +44,7 @@ from pyimgret._jvm.jars import jar_folder
 from pyimgret._jvm.settings import current_settings
 from pyimgret.datasets import load_digits
 from pyimgret.networks._input import as_input, preprocessor_for
-from pyimgret.networks._training import Targets
+from pyimgret.networks._targets import Targets
 
 WARM = 2
 PAUSE = 0.3

@@ -31,7 +31,7 @@ from pyimgret.datasets import load_digits
 from pyimgret.layers import Convolution2D, Dense, Output, Pooling2D
 from pyimgret.networks._input import as_input, preprocessor_for
 from pyimgret.networks._java import JavaTrainer
-from pyimgret.networks._training import Targets
+from pyimgret.networks._targets import Targets
 
 ROUNDS = 5
 SIZES = [784, 1000, 500, 250, 30, 250, 500, 1000, 784]
