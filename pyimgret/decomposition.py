@@ -59,7 +59,7 @@ class _LinearEncoder(Model):
         """
         del y
         preprocessor = self.preprocessing or preprocessor_for(X)
-        data = as_input(X, preprocessor, None)
+        data = as_input(X, preprocessor, None, any_scale=self._any_scale)
         vectors = data.scaled().reshape(len(data), -1)
         self._check_components(vectors.shape)
         components, mean = self._decompose(vectors)

@@ -187,7 +187,7 @@ class RBM(Estimator):
         """Return the visible units' means for hidden values, (n, features)."""
         self._check_fitted()
         shape = InputShape("dense", 1, len(self.intercept_hidden_))
-        data = as_input(np.asarray(H), None, shape)
+        data = as_input(np.asarray(H), None, shape, any_scale=True)
         out = np.empty((len(data), self.n_features_in_), np.float32)
         return self._machine().compute("rbmVisible", data, out)
 

@@ -13,6 +13,11 @@ from pyimgret._jvm.bridge import float_array
 from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
 from pyimgret.preprocessing import Preprocessor
 
+#: Of the root mean square of values that no preprocessor made.
+_LARGEST_SCALE = 10.0
+#: Widths of the range that a preprocessor's results may be left by, on either side.
+_MARGIN = 4.0
+
 
 @dataclass(frozen=True)
 class InputShape:
@@ -133,7 +138,12 @@ def preprocessor_for(X: object) -> Preprocessor | None:
 
 
 def as_input(
-    X: object, preprocessor: Preprocessor | None, shape: InputShape | None, *, kind: str = "dense"
+    X: object,
+    preprocessor: Preprocessor | None,
+    shape: InputShape | None,
+    *,
+    kind: str = "dense",
+    any_scale: bool = False,
 ) -> NetworkInput:
     """Bring pictures or vectors into the form that Java reads.
 
@@ -148,13 +158,15 @@ def as_input(
         What the network expects; None takes what comes.
     kind : str
         Of the shape, when there is none yet.
+    any_scale : bool
+        Whether floats may have any size where no preprocessor says which; see `check_scale`.
 
     Raises
     ------
     DimensionMismatchError
         When the shape is another one than the network's.
     ValueError
-        For no data, NaN or infinity.
+        For no data, NaN or infinity, and values far outside of what the network takes.
     """
     if not isinstance(X, np.ndarray) and not _is_numbers(X):
         X = _decode(X, preprocessor)
@@ -166,7 +178,51 @@ def as_input(
         raise DimensionMismatchError(
             f"X has shape {values.shape}; expected vectors (n, features) or images (n, h, w[, c])."
         )
+    if preprocessor is not None or not any_scale:
+        check_scale(values, preprocessor, array.dtype)
     return NetworkInput(values, None, _agreed(InputShape.of(kind, values), shape, values.shape))
+
+
+def check_scale(
+    values: NDArray[np.float32], preprocessor: Preprocessor | None, dtype: np.dtype[Any]
+) -> None:
+    """Refuse values that are far outside of what a network takes, such as pixels of 0 to 255.
+
+    With a preprocessor the range is known: that of its results, and beside it four times its
+    width, so that noise may be added. Without one, values may be anything of about the size that
+    weights are initialised for, which is a mean square of 1 (Glorot and Bengio 2010; He et al.
+    2015): a root mean square of more than 10 is refused. Single outliers of standardised vectors
+    are not.
+
+    Parameters
+    ----------
+    values : ndarray
+    preprocessor : Preprocessor or None
+    dtype : dtype
+        What the values were given as.
+
+    Raises
+    ------
+    ValueError
+        With the range that was got and the one that is expected.
+    """
+    low, high = float(values.min()), float(values.max())
+    if preprocessor is None:
+        # NB: vdot needs no second array of this size.
+        fits = bool(np.vdot(values, values) <= _LARGEST_SCALE**2 * values.size)
+        expected = "images in [0, 1], or vectors that are standardised (mean 0, variance 1)"
+    else:
+        table = preprocessor.table()
+        least, most = float(table.min()), float(table.max())
+        margin = _MARGIN * (most - least)
+        fits = least - margin <= low and high <= most + margin
+        expected = f"what the model's preprocessing gives, from {least:g} to {most:g}"
+    if not fits:
+        raise InvalidArgumentError(
+            f"X holds {dtype} values from {low:g} to {high:g}; expected {expected}. Scale X as the "
+            "training data is scaled (X / 255 for pixels), or train and encode uint8 images "
+            "(n, h, w) or (n, h, w, 3), which are scaled on their way in."
+        )
 
 
 def _is_numbers(X: object) -> bool:

@@ -40,6 +40,8 @@ class Model(Estimator):
 
     #: Kinds of model by the name that their file keeps.
     kinds: ClassVar[dict[str, type[Model]]] = {}
+    #: Whether float vectors of any size make sense, as they do for a linear map.
+    _any_scale: ClassVar[bool] = True
 
     embedding_size_: int
     code_layer_: int
@@ -148,7 +150,7 @@ class Model(Estimator):
         return self._input(X)
 
     def _input(self, X: Images) -> NetworkInput:
-        return as_input(X, self.preprocessor_, self.input_)
+        return as_input(X, self.preprocessor_, self.input_, any_scale=self._any_scale)
 
     def _width(self, layer: int) -> int:
         widths: dict[int, int] = self.__dict__.setdefault("_widths", {})

@@ -61,6 +61,7 @@ class TrainableModel(Model):
     verbose: bool | None
 
     checkpoint: str | os.PathLike[str] | None
+    _any_scale = False
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         raise NotImplementedError

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.networks._estimator import seed_of
-from pyimgret.networks._input import InputShape, NetworkInput, preprocessor_for
+from pyimgret.networks._input import InputShape, NetworkInput, check_scale, preprocessor_for
 from pyimgret.networks._java import JavaNetwork
 from pyimgret.networks._schedules import table
 from pyimgret.networks._targets import Targets, check_targets
@@ -151,6 +151,8 @@ def _look(
         raise DimensionMismatchError(
             f"{data.path} holds {sample.dtype} vectors; save them as float32."
         )
+    if preprocessor is None:
+        check_scale(sample, None, sample.dtype)
     shape = InputShape.of(kind, sample)
     levels = None if preprocessor is None else preprocessor.table()
     return preprocessor, shape, NetworkInput(sample, levels, shape)

@@ -10,8 +10,13 @@ from sklearn.metrics import r2_score
 
 import pyimgret
 from pyimgret import (
+    PCA,
+    RBM,
+    Autoencoder,
+    ConvAutoencoder,
     ConvNet,
     Network,
+    Preprocessor,
     RowNet,
     spark,
 )
@@ -209,3 +214,78 @@ def test_a_cluster_is_given_what_fits(X, tmp_path, monkeypatch) -> None:
         cluster.train(dense(Output(2, **SOFTMAX)), rows, THREE, options=options)
     with pytest.raises(DimensionMismatchError, match=r"\(60, 784\).*gives \(60, 2\)"):
         cluster.train(dense(Output(2)), rows, options=options)
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    with pytest.raises(ValueError, match=PIXELS):
+        cluster.train(dense(Output(784)), rows, options=options)
+
+
+# Values far outside of what a network takes.
+
+PIXELS = r"float32 values from 0 to 255; expected images in \[0, 1\]"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Autoencoder((8,), 4, **QUIET), ConvAutoencoder((4,), **QUIET), dense(Output(784))],
+    ids=lambda model: type(model).__name__,
+)
+def test_floats_of_0_to_255_are_refused_before_training(model, X, untrained) -> None:
+    with pytest.raises(ValueError, match=PIXELS):
+        model.fit(X.astype(np.float32))
+    with pytest.raises(ValueError, match=PIXELS):
+        model.fit(X / 255.0, X_val=X.astype(np.float32))
+    with pytest.raises(ValueError, match="int64 values from 0 to 255"):
+        model.fit(X.astype(np.int64))
+
+
+def test_vectors_of_bytes_are_refused(X) -> None:
+    with pytest.raises(ValueError, match="uint8 values from 0 to 255"):
+        Autoencoder((8,), 4, **QUIET).fit(X.reshape(60, -1))
+    with pytest.raises(ValueError, match="float64 values from 0 to 255"):
+        ConvNet((2,), **QUIET).fit(X.astype(float), THREE)
+    with pytest.raises(ValueError, match="values from 0 to 255"):
+        RBM(4, visible="gaussian", learning_rate=0.001).fit(X.astype(float))
+
+
+@pytest.mark.parametrize("kind", [Autoencoder, PCA])
+def test_a_model_of_images_refuses_pixels_that_are_not_scaled(kind, X) -> None:
+    model = Autoencoder((8,), 4, **QUIET).fit(X) if kind is Autoencoder else PCA(4).fit(X)
+    for pixels in (X.astype(np.float32), X.reshape(60, -1), X[:1] / 16.0):
+        for method in (model.encode, model.reconstruct):
+            with pytest.raises(
+                ValueError, match="what the model's preprocessing gives, from 0 to 1"
+            ):
+                method(pixels)
+    noisy = X / 255 + np.random.default_rng(0).normal(scale=0.5, size=X.shape)
+    assert model.encode(noisy).shape == (60, 4)
+
+
+def test_the_range_is_the_preprocessings_own(X) -> None:
+    standardised = Preprocessor("L", 28, 28, mean=(0.1307,), std=(0.3081,))
+    model = Autoencoder((8,), 4, preprocessing=standardised, **QUIET).fit(X)
+    assert model.encode(standardised.batch(X)).shape == (60, 4)
+    with pytest.raises(ValueError, match=r"from -0\.424\d* to 2\.8"):
+        model.encode(X.astype(np.float32))
+    raw = Autoencoder((8,), 4, preprocessing=Preprocessor(std=(1 / 255,)), **QUIET).fit(X)
+    assert raw.encode(X.astype(np.float32)).shape == (60, 4)
+
+
+def test_a_model_of_floats_refuses_bytes(X) -> None:
+    model = Autoencoder((8,), 4, **QUIET).fit(X / 255.0)
+    with pytest.raises(ValueError, match=r"uint8 values from 0 to 255.*Scale X as the training"):
+        model.encode(X)
+
+
+def test_standardised_vectors_are_taken_with_their_outliers(X) -> None:
+    flat = X.reshape(60, -1).astype(np.float64)
+    Z = (flat - flat.mean(axis=0)) / (flat.std(axis=0) + 1e-9)
+    assert Z.max() > 7
+    model = Autoencoder((8,), 4, **QUIET).fit(Z)
+    assert model.encode(Z[[Z.max(axis=1).argmax()]]).shape == (1, 4)
+    features = np.abs(np.random.default_rng(0).normal(scale=5, size=(60, 32)))
+    assert Network([CODE, Output(32)], **QUIET).fit(features).encode(features).shape == (60, 8)
+
+
+def test_linear_codes_take_vectors_of_any_size(X) -> None:
+    pixels = X.reshape(60, -1).astype(np.float32)
+    assert PCA(4).fit(pixels).encode(pixels * 100).shape == (60, 4)
