@@ -205,6 +205,26 @@ def test_what_was_not_learned_has_no_score(X) -> None:
         labels.score(X, FIVE)
 
 
+def test_a_classifier_does_not_reconstruct(X) -> None:
+    model = ConvNet((2,), dense_size=8, **QUIET).fit(X, THREE)
+    with pytest.raises(DimensionMismatchError, match="784 values, its last layer gives 3"):
+        model.reconstruct(X)
+
+
+def test_a_network_of_maps_gives_colours_back_in_their_places() -> None:
+    X = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    X[..., 2] = 0
+    layers = [
+        Convolution2D(16, mode="same", activation="relu"),
+        Convolution2D(3, mode="same"),
+        ConvolutionLoss(),
+    ]
+    model = Network(layers, input="convolutional", **QUIET | {"epochs": 60, "learning_rate": 0.01})
+    out = model.fit(X).reconstruct(X)
+    assert out.shape == X.shape
+    assert np.abs(out[..., 2]).mean() < 0.1 < out[..., 0].mean()
+
+
 def test_a_cluster_is_given_what_fits(X, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(cluster, "submit", lambda *_, **__: pytest.fail("the job was submitted"))
     options = spark.SparkOptions(master="local[1]")
