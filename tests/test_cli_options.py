@@ -251,6 +251,14 @@ def test_a_destination_below_a_file_is_refused_at_once(line, tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("model", ["--model gone.zip", "--pretrained mobilenet_v2 --weights gone"])
+def test_a_new_index_that_cannot_be_made_is_refused_before_the_model_is_read(model, tmp_path):
+    (tmp_path / "file").touch()
+    result = invoke("index", "add", "--index", tmp_path / "file/idx", *model.split(), tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr == f"pyimgret: {tmp_path / 'file'}: Not a directory\n"
+
+
 @pytest.mark.parametrize("line", [one for one in DESTINATIONS if "{}/x" in one])
 def test_a_folder_that_is_missing_is_named(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

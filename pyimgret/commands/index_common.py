@@ -46,6 +46,10 @@ def opened(
     from pyimgret.index import Index
 
     exists = (directory / "index.sqlite").exists()
+    if not exists and (model is not None or (choice is not None and choice.pretrained is not None)):
+        from pyimgret.networks._files import check_folder
+
+        check_folder(directory)
     encoder = None
     if model is not None or choice is not None:
         encoder = (choice or Choice.none()).encoder(model)
