@@ -90,7 +90,14 @@ class Machine:
         """Run one of the bridge's methods that fill an array, and return the array."""
         settings = json.dumps(self.to_dict(data))
         keep = (data, self.parameters, out)
-        bridge().call(method, settings, *numbers, out.ctypes.data, keep=keep)
+        bridge().call(
+            method,
+            settings,
+            *numbers,
+            out.ctypes.data,
+            keep=keep,
+            short=data.is_small and not numbers,
+        )
         return out
 
     def hidden_means(self, data: NetworkInput) -> Floats:
@@ -189,20 +196,23 @@ class RbmLoop:
     def _epoch(self, momentum: float, bar: Any, offset: int) -> float:
         parameters = self._machine.parameters
         before = parameters.copy()
-        control = np.zeros(4, dtype=np.float64)
+        progress = np.zeros(2, dtype=np.float64)
         settings = json.dumps(self._settings(momentum))
-        text, interrupted = bridge().call_stoppable(
-            "rbmEpoch", settings, control.ctypes.data,
-            keep=(self._data, parameters, control),
-            poll=lambda: bar.update(max(0, offset + int(control[1]) - bar.n)),
-            stop=lambda: control.__setitem__(0, 1.0),
-        )  # fmt: skip
+        text = bridge().call(
+            "rbmEpoch",
+            settings,
+            progress.ctypes.data,
+            keep=(self._data, parameters, progress),
+            poll=lambda: bar.update(max(0, offset + int(progress[0]) - bar.n)),
+            # NB: nothing locks the parameters: they are to be at rest when this returns.
+            patience=math.inf,
+        )
         result = json.loads(text)
         bar.update(max(0, offset + result["batches"] - bar.n))
         if result["status"] == "diverged" or not parameters.is_finite():
             _restore(parameters, before)
             raise TrainingError(self._divergence(result["batches"]))
-        if interrupted:
+        if result["status"] == "stopped":
             raise KeyboardInterrupt
         parameters.epochs += 1
         if parameters.chain is not None:

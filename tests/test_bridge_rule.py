@@ -1,4 +1,4 @@
-"""Java is called from one room only."""
+"""Only one package calls Java."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def imported(tree: ast.AST) -> set[str]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_the_room_of_the_jvm_names_the_bridge(path: Path) -> None:
+def test_only_the_jvm_package_names_the_bridge(path: Path) -> None:
     found = imported(ast.parse(path.read_text(encoding="utf-8"))) & BRIDGE
     assert path.parent.name == "_jvm" or not found
 

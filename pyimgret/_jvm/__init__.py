@@ -1,7 +1,7 @@
-"""The room of the JVM: the only place that imports jnius, jnius_config or pydl4j.
+"""The JVM: the only place that imports jnius, jnius_config or pydl4j.
 
 Python talks to Java through static methods of one facade, ``org.pyimgret.bridge.Bridge``,
-on one thread that the room owns. Java objects stay in Java; Python holds numbers.
+on a few threads that live in the JVM. Java objects stay in Java; Python holds numbers.
 """
 
 from pyimgret._jvm.bridge import JavaObject, bridge

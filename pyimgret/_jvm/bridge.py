@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import tempfile
-import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -15,16 +16,16 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret._jvm.facade import FACADES
+from pyimgret._jvm.facade import FACADES, thread_of
 from pyimgret._jvm.jars import jar_folder
 from pyimgret._jvm.java import java_home, java_version, try_options, version_options
-from pyimgret._jvm.room import Room
 from pyimgret._jvm.settings import JvmSettings, current_settings
+from pyimgret._jvm.threads import BULK, PATIENCE, SHORT, JvmThreads
 from pyimgret.exceptions import InvalidArgumentError, JavaCallError, JvmStartError, ModelFormatError
 
 
 class Bridge:
-    """The Java facade, called on the room's thread.
+    """The Java facade, called on threads that live in the JVM.
 
     ``bridge().call("describe", handle)`` runs the static method of that name. Arrays that
     Java reads or writes are given as ``keep``, so that they live until Java has finished,
@@ -32,37 +33,69 @@ class Bridge:
     """
 
     def __init__(self) -> None:
-        self._room = Room(_start)
-        self._garbage: list[int] = []
-        self._garbage_lock = threading.Lock()
+        self._jvm = JvmThreads(_start)
+        self._garbage: deque[int] = deque()
 
     @property
     def started(self) -> bool:
         """Whether the JVM runs in this process."""
-        return self._room.started
+        return self._jvm.started
 
     def start(self) -> None:
         """Start the JVM; a second call does nothing."""
-        self._room.open()
+        self._jvm.facade()
 
-    def call(self, method: str, *arguments: object, keep: object = None) -> Any:
+    def call(
+        self,
+        method: str,
+        *arguments: object,
+        keep: object = None,
+        make: Callable[[Any], Any] | None = None,
+        short: bool = False,
+        poll: Callable[[], object] | None = None,
+        patience: float = PATIENCE,
+    ) -> Any:
         """Run a static method of the facade and return its result.
+
+        Ctrl-C stops it: a long method polls a flag and ends after the batch that it is at.
+
+        Parameters
+        ----------
+        keep : object
+            What must live until Java has finished.
+        make : callable, optional
+            Makes the result out of what Java returned; for handles, which are given back when
+            Ctrl-C has left the call behind and nobody takes them.
+        short : bool
+            Whether a method that is usually long has little to do this time, and need not wait
+            for others that are long.
+        poll : callable, optional
+            Called ten times a second while the method runs; what it raises stops the method.
+        patience : float
+            Seconds that a method which was stopped is waited for before it is left behind.
 
         Raises
         ------
         JvmStartError
-            When there is no JVM to be had.
+            When the JVM is not available.
         JavaCallError
             When the method throws.
         """
-        if self._room.inside:
-            return self._room.call(lambda java: self._invoke(java, method, arguments, keep))
-        task = self._room.submit(lambda java: self._invoke(java, method, arguments, keep))
-        _wait_to_the_end(task.wait)
-        return task.result()
+        java = self._jvm.facade()
+
+        def invoke() -> Any:
+            _ = keep  # NB: the reference is what counts; it lives as long as this function.
+            self._empty_garbage(java)
+            try:
+                value = getattr(java, method)(*arguments)
+            except Exception as error:
+                _raise(error, method)
+            return value if make is None else make(value)
+
+        return self._run(invoke, SHORT if short else thread_of(method), poll, patience)
 
     def run(self, function: Callable[[], Any]) -> Any:
-        """Run a function on the room's thread, where calls go straight through.
+        """Run a function on a JVM thread, where calls go straight through.
 
         Raises
         ------
@@ -76,64 +109,32 @@ class Bridge:
             except Exception as error:
                 _raise(error, getattr(function, "__name__", "a function"))
 
-        if self._room.inside:
-            return guarded()
-        task = self._room.submit(lambda _java: guarded())
-        _wait_to_the_end(task.wait)
-        return task.result()
+        self._jvm.facade()
+        # NB: what the function changes in Python must be at rest when Ctrl-C has been answered.
+        return self._run(guarded, BULK, None, math.inf)
 
-    def call_stoppable(
+    def _run(
         self,
-        method: str,
-        *arguments: object,
-        keep: object,
-        poll: Callable[[], None],
-        stop: Callable[[], None],
+        function: Callable[[], Any],
+        name: str,
+        poll: Callable[[], object] | None,
+        patience: float,
     ) -> Any:
-        """Run a long method: ``poll`` is called ten times a second, ``stop`` on Ctrl-C.
-
-        ``stop`` must make the method return soon; its result then comes with the
-        ``KeyboardInterrupt`` already cleared, so the caller sees an orderly end and raises again.
-        """
-        task = self._room.submit(lambda java: self._invoke(java, method, arguments, keep))
-        interrupted = False
-        while True:
-            try:
-                if task.wait(0.1):
-                    break
-                poll()
-            except KeyboardInterrupt:
-                interrupted = True
-                stop()
-        return task.result(), interrupted
+        if self._jvm.current() is not None:
+            return function()
+        thread = self._jvm[name]
+        return thread.wait(thread.submit(function), poll, patience)
 
     def release_later(self, handle: int) -> None:
         """Give a Java object back with the next call: for finalizers, which must not wait."""
-        with self._garbage_lock:
-            self._garbage.append(handle)
-
-    def _invoke(self, java: Any, method: str, arguments: tuple[object, ...], keep: object) -> Any:
-        del keep  # NB: the reference is what counts; it lives as long as this frame's caller.
-        self._empty_garbage(java)
-        try:
-            return getattr(java, method)(*arguments)
-        except Exception as error:
-            _raise(error, method)
+        self._garbage.append(handle)
 
     def _empty_garbage(self, java: Any) -> None:
-        with self._garbage_lock:
-            handles, self._garbage = self._garbage, []
-        for handle in handles:
-            java.release(handle)
-
-
-def _wait_to_the_end(wait: Callable[[], bool]) -> None:
-    """Wait though Ctrl-C is pressed, and raise it afterwards: Java still uses the arrays."""
-    try:
-        wait()
-    except KeyboardInterrupt:
-        wait()
-        raise
+        while True:
+            try:
+                java.release(self._garbage.popleft())
+            except IndexError:
+                return
 
 
 def _raise(error: Exception, method: str) -> NoReturn:

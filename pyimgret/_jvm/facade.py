@@ -6,6 +6,8 @@ microsecond, and pyjnius's choice among overloads is never asked.
 
 from __future__ import annotations
 
+from pyimgret._jvm.threads import BULK, SHORT, TRAINING
+
 _STRING = "Ljava/lang/String;"
 
 #: Method name to JNI signature; tests hold it against the Java class.
@@ -35,6 +37,7 @@ SIGNATURES: dict[str, str] = {
     "info": f"(){_STRING}",
     "limitMemory": "(J)V",
     "setThreads": "(I)V",
+    "watchStopFlag": "(J)V",
     "release": "(J)V",
     "openHandles": "()I",
     "javaNetwork": "(J)Lorg/deeplearning4j/nn/multilayer/MultiLayerNetwork;",
@@ -70,3 +73,28 @@ FACADES: dict[str, dict[str, str]] = {
     "org/pyimgret/bridge/GraphBridge": _GRAPH,
     "org/pyimgret/bridge/RbmBridge": _RBM,
 }
+
+_TRAINING = frozenset({"trainEpoch", "trainerLoss", "rbmEpoch"})
+#: Methods that may take long; to make a network or to write its file is among them.
+_BULK = frozenset(
+    {
+        "activate",
+        "activateGraph",
+        "createGraph",
+        "createGraphTrainer",
+        "createNetwork",
+        "createTrainer",
+        "restoreGraph",
+        "restoreNetwork",
+        "saveGraph",
+        "saveNetwork",
+        *_RBM,
+    }
+)
+
+
+def thread_of(method: str) -> str:
+    """Name the JVM thread that a method runs on."""
+    if method in _TRAINING:
+        return TRAINING
+    return BULK if method in _BULK else SHORT

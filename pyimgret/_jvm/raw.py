@@ -36,12 +36,11 @@ class RawJava:
 
     def network(self, model: _HasNetwork) -> Any:
         """Return a model's own Deeplearning4j network, not a copy."""
-        method = "javaGraph" if model.java_network.kind == "graph" else "javaNetwork"
-        return bridge().call(method, model.java_network.handle)
+        return model.java_network._call("javaNetwork")
 
 
 def with_java(function: Callable[[RawJava], T]) -> T:
-    """Run ``function(java)`` on the JVM's thread, with any class of Deeplearning4j at hand.
+    """Run ``function(java)`` on a thread of the JVM, with any class of Deeplearning4j at hand.
 
     Parameters
     ----------
@@ -51,6 +50,9 @@ def with_java(function: Callable[[RawJava], T]) -> T:
 
     Notes
     -----
+    The thread is the one of large encodes: they wait for the function, a training and the encode
+    of a single image do not.
+
     Hazards, all of pyjnius: it picks wrong overloads of ND4J's methods (``Nd4j.rand(2, 3)`` is
     the one that takes a seed; give Java's own types by ``java.autoclass``), a nested call such
     as ``a.f(b.f(1))`` can be made on the wrong object (assign the inner result first), and a

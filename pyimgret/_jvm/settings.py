@@ -119,7 +119,7 @@ def _parse(variable: str, field: str, text: str) -> object:
 
 
 class _State:
-    """What the room is told before it opens."""
+    """The start-up configuration."""
 
     chosen: JvmSettings | None = None
     started: bool = False

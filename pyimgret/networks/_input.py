@@ -17,6 +17,8 @@ from pyimgret.preprocessing import Preprocessor
 _LARGEST_SCALE = 10.0
 #: Widths of the range that a preprocessor's results may be left by, on either side.
 _MARGIN = 4.0
+#: Input values up to which an encode is a short call: 160 digits, but not two photographs.
+SMALL = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ class NetworkInput:
         """Whether all values are in [0, 1], as probabilities are."""
         low, high = self.range
         return low >= 0 and high <= 1
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a network is soon done with it: one image, or a few small ones."""
+        return len(self) == 1 or self.values.size <= SMALL
 
     def slice(self, start: int, stop: int) -> NetworkInput:
         """Return some of the rows, without a copy."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +18,11 @@ from pyimgret._jvm.bridge import float_array
 from pyimgret.exceptions import DimensionMismatchError
 from pyimgret.networks._input import NetworkInput
 
+#: Input values that are worth one batch: more costs memory and brings no speed.
+BATCH_VALUES = 2_500_000
+#: Input values that one call to Java takes at most, when a batch has no more.
+PIECE_VALUES = 1 << 22
+
 
 class JavaNetwork(JavaObject):
     """A ``MultiLayerNetwork`` and what is done with it.
@@ -25,22 +33,40 @@ class JavaNetwork(JavaObject):
 
     #: What a file calls such a network.
     kind: ClassVar[str] = "multilayer"
+    #: The thread that trains the network at the moment.
+    _trained_by: int | None = None
     #: Methods of the facade that go by another name for another kind of network.
     _methods: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def create(cls, settings: dict[str, Any]) -> JavaNetwork:
         """Make a network from the settings of its layers."""
-        return cls(bridge().call("createNetwork", json.dumps(settings)))
+        network: JavaNetwork = bridge().call("createNetwork", json.dumps(settings), make=cls)
+        return network
 
     @classmethod
     def restore(cls, path: Path, *, training: bool = False) -> JavaNetwork:
         """Restore a network from a model zip, after it was found harmless."""
-        return cls(bridge().call("restoreNetwork", str(path), training))
+        network: JavaNetwork = bridge().call("restoreNetwork", str(path), training, make=cls)
+        return network
 
-    def _call(self, method: str, *arguments: object, keep: object = None) -> Any:
+    def _call(self, method: str, *arguments: object, **options: Any) -> Any:
+        if self._trained_by not in (None, threading.get_ident()):
+            raise RuntimeError(
+                "This model is being trained by another thread; use it when fit has returned, or "
+                "use a copy of it meanwhile (save it, and load the file)."
+            )
         name = self._methods.get(method, method)
-        return bridge().call(name, self.handle, *arguments, keep=keep)
+        return bridge().call(name, self.handle, *arguments, **options)
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """Keep the network to the calling thread for the time of a training."""
+        self._trained_by = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._trained_by = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         with tempfile.TemporaryDirectory(prefix="pyimgret-") as folder:
@@ -54,8 +80,9 @@ class JavaNetwork(JavaObject):
 
     def describe(self) -> dict[str, Any]:
         """List the layers with the shapes of their parameters."""
-        description: dict[str, Any] = json.loads(bridge().call("describe", self.handle))
-        return description
+        if not hasattr(self, "_description"):
+            self._description: dict[str, Any] = json.loads(self._call("describe"))
+        return self._description
 
     def configuration(self) -> str:
         """Return Deeplearning4j's own configuration, JSON."""
@@ -79,26 +106,23 @@ class JavaNetwork(JavaObject):
 
     def training_state(self) -> dict[str, NDArray[Any]]:
         """Return parameters, the updater's state and the count of iterations: copies."""
-        length = bridge().call("updaterStateLength", self.handle)
+        length = self._call("updaterStateLength")
         updater = np.empty(length, dtype=np.float32)
         if length:
-            bridge().call("getUpdaterState", self.handle, updater.ctypes.data, keep=updater)
-        iteration = np.array(bridge().call("iterationCount", self.handle))
+            self._call("getUpdaterState", updater.ctypes.data, keep=updater)
+        iteration = np.array(self._call("iterationCount"))
         return {"parameters": self.parameters, "updater": updater, "iteration": iteration}
 
     def set_training_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Go back to what `training_state` returned."""
         self.parameters = state["parameters"]
         updater = np.ascontiguousarray(state["updater"], dtype=np.float32)
-        length = bridge().call("updaterStateLength", self.handle)
+        length = self._call("updaterStateLength")
         if updater.shape != (length,):
             raise DimensionMismatchError(
                 f"got {updater.shape} numbers of the updater's state, expected ({length},)."
             )
-        bridge().call(
-            "setUpdaterState", self.handle, updater.ctypes.data, int(state["iteration"]), 0,
-            keep=updater,
-        )  # fmt: skip
+        self._call("setUpdaterState", updater.ctypes.data, int(state["iteration"]), 0, keep=updater)
 
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of one parameter, such as ``0_W``."""
@@ -130,7 +154,7 @@ class JavaNetwork(JavaObject):
     def width(self, data: NetworkInput, index: int) -> int:
         """Return how many values a layer gives for a picture; one of ``data`` is run."""
         description = json.dumps(data.to_dict())
-        count: int = bridge().call("outputSize", self.handle, description, index, keep=data)
+        count: int = self._call("outputSize", description, index, keep=data)
         return count
 
     def activate(
@@ -138,11 +162,22 @@ class JavaNetwork(JavaObject):
     ) -> NDArray[np.float32]:
         """Run layers ``first`` to ``last``; returns (n, width)."""
         out = np.empty((len(data), width), dtype=np.float32)
-        bridge().call(
-            "activate", self.handle, json.dumps(data.to_dict()), first, last, batch_size,
-            out.ctypes.data, width, keep=(data, out),
-        )  # fmt: skip
+        batch = max(1, min(batch_size, BATCH_VALUES // data.shape.size))
+        layers = self._layers(first, last)
+        # NB: piece by piece, so that another thread's call has its turn between two of them.
+        step = max(batch, PIECE_VALUES // data.shape.size // batch * batch)
+        for start in range(0, len(data), step):
+            part, rows = data.slice(start, start + step), out[start : start + step]
+            description = json.dumps(part.to_dict())
+            self._call(
+                "activate", description, *layers, batch, rows.ctypes.data, width,
+                keep=(part, rows), short=data.is_small,
+            )  # fmt: skip
         return out
+
+    def _layers(self, first: int, last: int) -> tuple[int | str, ...]:
+        """Return how Java is told which layers to run."""
+        return first, last
 
 
 def _from_zip(kind: type[JavaNetwork], content: bytes) -> JavaNetwork:
@@ -158,14 +193,16 @@ class JavaTrainer(JavaObject):
     def __init__(self, handle: int, keep: object) -> None:
         super().__init__(handle)
         self._keep = keep
-        # What both sides see while an epoch runs: stop, iterations, score, free.
-        self.control = np.zeros(4, dtype=np.float64)
+        # What Java writes while an epoch runs: iterations, score.
+        self._progress = np.zeros(2, dtype=np.float64)
 
     @classmethod
     def create(cls, network: JavaNetwork, settings: dict[str, Any], keep: object) -> JavaTrainer:
         """Prepare training; ``keep`` are the arrays that the settings name by address."""
-        handle = network._call("createTrainer", json.dumps(settings), keep=keep)
-        return cls(handle, keep)
+        trainer: JavaTrainer = network._call(
+            "createTrainer", json.dumps(settings), keep=keep, make=lambda handle: cls(handle, keep)
+        )
+        return trainer
 
     @property
     def iterations(self) -> int:
@@ -178,12 +215,21 @@ class JavaTrainer(JavaObject):
         value: float = bridge().call("trainerLoss", self.handle, keep=self._keep)
         return value
 
-    def epoch(self, epoch: int, first: int, poll: Any) -> tuple[dict[str, Any], bool]:
-        """Train for an epoch, or the rest of one; also says whether Ctrl-C was pressed."""
-        self.control[:] = (0, first, 0, 0)
-        text, interrupted = bridge().call_stoppable(
-            "trainEpoch", self.handle, epoch, first, self.control.ctypes.data,
-            keep=(self._keep, self.control), poll=lambda: poll(int(self.control[1])),
-            stop=lambda: self.control.__setitem__(0, 1.0),
-        )  # fmt: skip
-        return json.loads(text), interrupted
+    def epoch(self, epoch: int, first: int, poll: Callable[[int], object]) -> dict[str, Any]:
+        """Train for an epoch, or the rest of one.
+
+        ``poll`` gets the count of iterations now and then. Ctrl-C, and what it raises, ends
+        the epoch after the running iteration and is raised here.
+        """
+        self._progress[:] = (first, 0)
+        text = bridge().call(
+            "trainEpoch",
+            self.handle,
+            epoch,
+            first,
+            self._progress.ctypes.data,
+            keep=(self._keep, self._progress),
+            poll=lambda: poll(int(self._progress[0])),
+        )
+        result: dict[str, Any] = json.loads(text)
+        return result

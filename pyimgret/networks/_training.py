@@ -95,6 +95,7 @@ def train(
         After Ctrl-C; the network is as the last whole iteration left it.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(network.training())
         trainer = stack.enter_context(make_trainer(network, data, targets, settings))
         judge = None
         if validation is not None:
@@ -163,13 +164,13 @@ class _Loop:
 
     def _epoch(self, epoch: int, bar: Any, offset: int) -> None:
         start = time.perf_counter()
-        result, interrupted = self._trainer.epoch(
+        result = self._trainer.epoch(
             epoch, 0, lambda done: bar.update(max(0, offset + done - bar.n))
         )
         bar.update(max(0, offset + result["iterations"] - bar.n))
         if result["status"] == "diverged":
             raise TrainingError(_divergence(epoch, result["iterations"]))
-        if interrupted:
+        if result["status"] == "stopped":
             raise KeyboardInterrupt
         self.history.loss.append(float(result["loss"]))
         if self._judge is not None:

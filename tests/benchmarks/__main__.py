@@ -89,6 +89,17 @@ def _startup(result: dict[str, Any]) -> list[Row]:
     ]  # fmt: skip
 
 
+def _beside_fit(result: dict[str, Any]) -> list[Row]:
+    rows = []
+    for fitted, encoders in result["beside_fit_of"].items():
+        for encoder, figures in encoders.items():
+            for which in ("median", "worst"):
+                ours, idle = figures[f"{which}_ms"], result["idle"][encoder][f"{which}_ms"]
+                what = f"encode 1 image with the {encoder} while the {fitted} is fitted, {which}"
+                rows.append(Row(what, "ms", ours, "with no fit beside it", idle, idle / ours))
+    return rows
+
+
 def _index(name: str, what: str) -> Part:
     def rows(result: dict[str, Any]) -> list[Row]:
         ours, theirs = result[name]["ours_ms"], result[name]["faiss_ms"]
@@ -105,6 +116,7 @@ PARTS: dict[str, Part] = {
     "lenet-fit": _training("lenet-fit-128", "LeNet fit, batch 128"),
     "lenet-output": _training("lenet-output-128", "LeNet output, batch 128"),
     "java-fit": Part(("java_fit",), _java_fit),
+    "encode-beside-fit": Part(("encode_beside_fit",), _beside_fit),
     "startup": Part(("startup", "--torch", "--json"), _startup),
     "exact-small": _index("exact-small", "exact search, top 10 of 60,000 x 30"),
     "exact-large": _index("exact-large", "exact search, top 10 of 300,000 x 128"),

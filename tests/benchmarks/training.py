@@ -59,7 +59,7 @@ class Ours:
 
     def epoch(self) -> float:
         """Train for an epoch; return its loss."""
-        result, _ = self._trainer.epoch(self._epoch, 0, lambda _: None)
+        result = self._trainer.epoch(self._epoch, 0, lambda _: None)
         self._epoch += 1
         return float(result["loss"])
 

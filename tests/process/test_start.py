@@ -241,7 +241,7 @@ def test_wrong_mathematics_is_caught_by_the_self_check(wrong: str) -> None:
             (ctypes.c_float * n).from_address(out)[n // 2] += 0.01
 
     try:
-        bridge()._room.call(lambda java: selfcheck.check(Wrong(java)))
+        bridge().run(lambda: selfcheck.check(Wrong(bridge()._jvm.facade())))
     except JvmStartError as error:
         print(error)
     """

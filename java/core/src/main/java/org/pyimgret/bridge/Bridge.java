@@ -14,6 +14,7 @@ import org.pyimgret.nn.Json;
 import org.pyimgret.nn.NetworkFactory;
 import org.pyimgret.nn.Parameters;
 import org.pyimgret.nn.Trainer;
+import org.pyimgret.nn.engine.StopFlag;
 
 /**
  * What Python calls: static methods, one signature each, primitives and strings only.
@@ -21,6 +22,9 @@ import org.pyimgret.nn.Trainer;
  * <p>Java objects stay here; Python holds their numbers and gives them back by {@link #release}.
  * Arrays come as addresses of float32 values in C order and are not kept beyond the call, except
  * those that a trainer reads until it is released.
+ *
+ * <p>Any number of threads may call: what changes an object waits for its other users ({@link
+ * Handles}).
  */
 public final class Bridge {
 
@@ -45,7 +49,7 @@ public final class Bridge {
      * @throws IOException when the file cannot be written
      */
     public static void saveNetwork(long network, String path, boolean updater) throws IOException {
-        ModelSerializer.writeModel(network(network), new File(path), updater);
+        read(network, n -> ModelSerializer.writeModel(n, new File(path), updater));
     }
 
     /**
@@ -79,7 +83,7 @@ public final class Bridge {
      * @return Deeplearning4j's JSON
      */
     public static String configuration(long network) {
-        return network(network).getLayerWiseConfigurations().toJson();
+        return get(network, n -> n.getLayerWiseConfigurations().toJson());
     }
 
     /**
@@ -89,7 +93,7 @@ public final class Bridge {
      * @return JSON, see {@link Parameters#describe}
      */
     public static String describe(long network) {
-        return Parameters.describe(network(network));
+        return get(network, Parameters::describe);
     }
 
     /**
@@ -99,7 +103,7 @@ public final class Bridge {
      * @param out address of as many float32 values as the network has
      */
     public static void getParameters(long network, long out) {
-        Parameters.copy(network(network).params(), out);
+        read(network, n -> Parameters.copy(n.params(), out));
     }
 
     /**
@@ -109,7 +113,7 @@ public final class Bridge {
      * @param in address of as many float32 values as the network has
      */
     public static void setParameters(long network, long in) {
-        Parameters.assign(network(network).params(), in);
+        change(network, n -> Parameters.assign(n.params(), in));
     }
 
     /**
@@ -120,7 +124,7 @@ public final class Bridge {
      * @param out address of as many float32 values as it has
      */
     public static void getParameter(long network, String key, long out) {
-        Parameters.copy(Parameters.named(network(network), key), out);
+        read(network, n -> Parameters.copy(Parameters.named(n, key), out));
     }
 
     /**
@@ -131,7 +135,7 @@ public final class Bridge {
      * @param in address of as many float32 values as it has, C order of its shape
      */
     public static void setParameter(long network, String key, long in) {
-        Parameters.assign(Parameters.named(network(network), key), in);
+        change(network, n -> Parameters.assign(Parameters.named(n, key), in));
     }
 
     /**
@@ -141,8 +145,7 @@ public final class Bridge {
      * @return number of float32 values, 0 for an updater without state
      */
     public static long updaterStateLength(long network) {
-        INDArray state = network(network).getUpdater().getStateViewArray();
-        return state == null ? 0 : state.length();
+        return get(network, Bridge::updaterStateLength);
     }
 
     /**
@@ -152,7 +155,7 @@ public final class Bridge {
      * @param out address of {@link #updaterStateLength} float32 values
      */
     public static void getUpdaterState(long network, long out) {
-        Parameters.copy(network(network).getUpdater().getStateViewArray(), out);
+        read(network, n -> Parameters.copy(n.getUpdater().getStateViewArray(), out));
     }
 
     /**
@@ -164,12 +167,15 @@ public final class Bridge {
      * @param epoch epochs done
      */
     public static void setUpdaterState(long network, long in, int iteration, int epoch) {
-        MultiLayerNetwork net = network(network);
-        if (updaterStateLength(network) > 0) {
-            Parameters.assign(net.getUpdater().getStateViewArray(), in);
-        }
-        net.setIterationCount(iteration);
-        net.setEpochCount(epoch);
+        change(
+                network,
+                n -> {
+                    if (updaterStateLength(n) > 0) {
+                        Parameters.assign(n.getUpdater().getStateViewArray(), in);
+                    }
+                    n.setIterationCount(iteration);
+                    n.setEpochCount(epoch);
+                });
     }
 
     /**
@@ -179,7 +185,7 @@ public final class Bridge {
      * @return Deeplearning4j's count
      */
     public static int iterationCount(long network) {
-        return network(network).getIterationCount();
+        return get(network, MultiLayerNetwork::getIterationCount);
     }
 
     /**
@@ -195,7 +201,10 @@ public final class Bridge {
      */
     public static void activate(
             long network, String images, int from, int to, int batchSize, long out, long width) {
-        Activations.compute(network(network), new Images(Json.parse(images)), from, to, batchSize, out, width);
+        Images input = new Images(Json.parse(images));
+        if (!get(network, n -> Activations.compute(n, input, from, to, out, width))) {
+            change(network, n -> Activations.computeAlone(n, input, from, to, batchSize, out, width));
+        }
     }
 
     /**
@@ -207,7 +216,8 @@ public final class Bridge {
      * @return length of its output
      */
     public static long outputSize(long network, String images, int layer) {
-        return Activations.size(network(network), new Images(Json.parse(images)).shape(1), layer);
+        long[] shape = new Images(Json.parse(images)).shape(1);
+        return Handles.alone(network, MultiLayerNetwork.class, n -> Activations.size(n, shape, layer));
     }
 
     /**
@@ -218,7 +228,7 @@ public final class Bridge {
      * @return the trainer's handle
      */
     public static long createTrainer(long network, String settings) {
-        return Handles.put(new Trainer(network(network), Json.parse(settings)));
+        return Handles.put(network, MultiLayerNetwork.class, n -> new Trainer(n, Json.parse(settings)));
     }
 
     /**
@@ -228,7 +238,7 @@ public final class Bridge {
      * @return batches in an epoch
      */
     public static int trainerIterations(long trainer) {
-        return Handles.get(trainer, Trainer.class).iterations();
+        return Handles.shared(trainer, Trainer.class, Trainer::iterations);
     }
 
     /**
@@ -237,11 +247,11 @@ public final class Bridge {
      * @param trainer handle
      * @param epoch its number
      * @param first the iteration to begin with
-     * @param control address of four float64, see {@link Trainer#epoch}
+     * @param progress address of two float64, see {@link Trainer#epoch}
      * @return JSON
      */
-    public static String trainEpoch(long trainer, long epoch, int first, long control) {
-        return Json.write(Handles.get(trainer, Trainer.class).epoch(epoch, first, control));
+    public static String trainEpoch(long trainer, long epoch, int first, long progress) {
+        return Json.write(Handles.alone(trainer, Trainer.class, t -> t.epoch(epoch, first, progress)));
     }
 
     /**
@@ -251,7 +261,7 @@ public final class Bridge {
      * @return the loss
      */
     public static double trainerLoss(long trainer) {
-        return Handles.get(trainer, Trainer.class).loss();
+        return Handles.alone(trainer, Trainer.class, Trainer::loss);
     }
 
     /**
@@ -313,7 +323,18 @@ public final class Bridge {
     }
 
     /**
+     * Makes a byte of the caller's the one that stops the calling thread's long computations.
+     *
+     * @param address of the byte, see {@link StopFlag}
+     */
+    public static void watchStopFlag(long address) {
+        StopFlag.watch(address);
+    }
+
+    /**
      * Gives a Java object back; its number is not used again.
+     *
+     * <p>What uses the object at the moment goes on, and the last use closes it.
      *
      * @param handle any handle
      */
@@ -337,10 +358,23 @@ public final class Bridge {
      * @return the network
      */
     public static MultiLayerNetwork javaNetwork(long network) {
-        return network(network);
+        return get(network, n -> n);
     }
 
-    private static MultiLayerNetwork network(long handle) {
-        return Handles.get(handle, MultiLayerNetwork.class);
+    private static long updaterStateLength(MultiLayerNetwork network) {
+        INDArray state = network.getUpdater().getStateViewArray();
+        return state == null ? 0 : state.length();
+    }
+
+    private static <R> R get(long network, Handles.Function<MultiLayerNetwork, R, RuntimeException> use) {
+        return Handles.shared(network, MultiLayerNetwork.class, use);
+    }
+
+    private static <E extends Exception> void read(long network, Handles.Action<MultiLayerNetwork, E> use) throws E {
+        Handles.read(network, MultiLayerNetwork.class, use);
+    }
+
+    private static <E extends Exception> void change(long network, Handles.Action<MultiLayerNetwork, E> use) throws E {
+        Handles.change(network, MultiLayerNetwork.class, use);
     }
 }

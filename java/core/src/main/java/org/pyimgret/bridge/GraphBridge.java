@@ -51,7 +51,7 @@ public final class GraphBridge {
      * @throws IOException when the file cannot be written
      */
     public static void saveGraph(long graph, String path, boolean updater) throws IOException {
-        ModelSerializer.writeModel(graph(graph).stored(), new File(path), updater);
+        Handles.read(graph, GraphNetwork.class, g -> ModelSerializer.writeModel(g.stored(), new File(path), updater));
     }
 
     /**
@@ -61,7 +61,7 @@ public final class GraphBridge {
      * @return Deeplearning4j's JSON
      */
     public static String graphConfiguration(long graph) {
-        return graph(graph).stored().getConfiguration().toJson();
+        return get(graph, g -> g.stored().getConfiguration().toJson());
     }
 
     /**
@@ -71,7 +71,7 @@ public final class GraphBridge {
      * @return JSON, see {@link GraphNetwork#describe}
      */
     public static String describeGraph(long graph) {
-        return graph(graph).describe();
+        return get(graph, GraphNetwork::describe);
     }
 
     /**
@@ -81,7 +81,7 @@ public final class GraphBridge {
      * @param out address of as many float32 values as the graph has
      */
     public static void getGraphParameters(long graph, long out) {
-        Parameters.copy(graph(graph).stored().params(), out);
+        Handles.read(graph, GraphNetwork.class, g -> Parameters.copy(g.stored().params(), out));
     }
 
     /**
@@ -91,7 +91,7 @@ public final class GraphBridge {
      * @param in address of as many float32 values as the graph has
      */
     public static void setGraphParameters(long graph, long in) {
-        Parameters.assign(graph(graph).stored().params(), in);
+        change(graph, g -> Parameters.assign(g.stored().params(), in));
     }
 
     /**
@@ -102,7 +102,7 @@ public final class GraphBridge {
      * @param out address of as many float32 values as it has
      */
     public static void getGraphParameter(long graph, String key, long out) {
-        Parameters.copy(graph(graph).parameter(key), out);
+        Handles.read(graph, GraphNetwork.class, g -> Parameters.copy(g.parameter(key), out));
     }
 
     /**
@@ -113,7 +113,7 @@ public final class GraphBridge {
      * @param in address of as many float32 values as it has, C order of its shape
      */
     public static void setGraphParameter(long graph, String key, long in) {
-        Parameters.assign(graph(graph).parameter(key), in);
+        change(graph, g -> Parameters.assign(g.parameter(key), in));
     }
 
     /**
@@ -125,7 +125,8 @@ public final class GraphBridge {
      * @return JSON: {@code shape}, [values] or [channels, height, width]
      */
     public static String graphOutputShape(long graph, String images, String vertex) {
-        return Json.write(Map.of("shape", graph(graph).outputShape(Json.parse(images), vertex)));
+        long[] shape = Handles.alone(graph, GraphNetwork.class, g -> g.outputShape(Json.parse(images), vertex));
+        return Json.write(Map.of("shape", shape));
     }
 
     /**
@@ -140,7 +141,7 @@ public final class GraphBridge {
      */
     public static void activateGraph(
             long graph, String images, String vertex, int batchSize, long out, long width) {
-        graph(graph).activate(Json.parse(images), vertex, batchSize, out, width);
+        change(graph, g -> g.activate(Json.parse(images), vertex, batchSize, out, width));
     }
 
     /**
@@ -151,7 +152,7 @@ public final class GraphBridge {
      * @return the handle of a trainer like any other
      */
     public static long createGraphTrainer(long graph, String settings) {
-        return Handles.put(new Trainer(graph(graph).stored(), Json.parse(settings)));
+        return Handles.put(graph, GraphNetwork.class, g -> new Trainer(g.stored(), Json.parse(settings)));
     }
 
     /**
@@ -161,10 +162,15 @@ public final class GraphBridge {
      * @return the network
      */
     public static ComputationGraph javaGraph(long graph) {
-        return graph(graph).stored();
+        return get(graph, GraphNetwork::stored);
     }
 
-    private static GraphNetwork graph(long handle) {
-        return Handles.get(handle, GraphNetwork.class);
+    private static <R> R get(long graph, Handles.Function<GraphNetwork, R, RuntimeException> use) {
+        return Handles.shared(graph, GraphNetwork.class, use);
+    }
+
+    /** Runs keep state in the vertices: they, too, are alone with the graph. */
+    private static void change(long graph, Handles.Action<GraphNetwork, RuntimeException> use) {
+        Handles.change(graph, GraphNetwork.class, use);
     }
 }

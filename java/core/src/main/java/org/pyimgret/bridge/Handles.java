@@ -3,45 +3,170 @@ package org.pyimgret.bridge;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.pyimgret.nn.Parameters;
 
-/** Java objects that Python holds, each by a number that is never used twice. */
+/**
+ * Java objects that Python holds, each by a number that is never used twice.
+ *
+ * <p>Several threads of Python's may use one object. A use is shared with others, or alone. An
+ * object that is released while it is used is closed by the last of its users.
+ */
 final class Handles {
 
-    private static final Map<Long, Object> OBJECTS = new ConcurrentHashMap<>();
+    private static final Map<Long, Entry> ENTRIES = new ConcurrentHashMap<>();
     private static final AtomicLong NEXT = new AtomicLong(1);
 
     private Handles() {}
 
+    /** What is done with an object, and gives a result. */
+    interface Function<T, R, E extends Exception> {
+        R apply(T object) throws E;
+    }
+
+    /** What is done with an object. */
+    interface Action<T, E extends Exception> extends Function<T, Void, E> {
+        void accept(T object) throws E;
+
+        @Override
+        default Void apply(T object) throws E {
+            accept(object);
+            return null;
+        }
+    }
+
+    /** An object, and how many users it has, Python's hold on its number being one of them. */
+    private static final class Entry {
+        private final Object object;
+        private final Entry owner;
+        private final ReadWriteLock lock;
+        private int users = 1;
+
+        Entry(Object object, Entry owner) {
+            this.object = object;
+            this.owner = owner;
+            // Fair, or one who encodes much would keep another, who encodes one image, waiting.
+            this.lock = owner == null ? new ReentrantReadWriteLock(true) : owner.lock;
+        }
+
+        synchronized boolean enter() {
+            if (users > 0) {
+                users++;
+                return true;
+            }
+            return false;
+        }
+
+        void leave() {
+            synchronized (this) {
+                if (--users > 0) {
+                    return;
+                }
+            }
+            try {
+                close(object);
+            } finally {
+                if (owner != null) {
+                    owner.leave();
+                }
+            }
+        }
+    }
+
     static long put(Object object) {
+        return put(new Entry(object, null));
+    }
+
+    /**
+     * Keeps an object that works on another one.
+     *
+     * @param owner handle of the other, which stays open as long, and is used when this one is used
+     * @param type what the owner is
+     * @param make gives the object
+     */
+    static <T> long put(long owner, Class<T> type, Function<T, Object, RuntimeException> make) {
+        Entry entry = entered(owner);
+        try {
+            return put(new Entry(make.apply(type.cast(entry.object)), entry));
+        } catch (RuntimeException | Error e) {
+            entry.leave();
+            throw e;
+        }
+    }
+
+    private static long put(Entry entry) {
         long handle = NEXT.getAndIncrement();
-        OBJECTS.put(handle, object);
+        ENTRIES.put(handle, entry);
         return handle;
     }
 
-    static <T> T get(long handle, Class<T> type) {
-        Object object = OBJECTS.get(handle);
-        if (object == null) {
+    /** Uses an object beside others who do the same. */
+    static <T, R, E extends Exception> R shared(long handle, Class<T> type, Function<T, R, E> use) throws E {
+        Entry entry = entered(handle);
+        return use(entry, entry.lock.readLock(), type, use);
+    }
+
+    /** Uses an object while nobody else does. */
+    static <T, R, E extends Exception> R alone(long handle, Class<T> type, Function<T, R, E> use) throws E {
+        Entry entry = entered(handle);
+        return use(entry, entry.lock.writeLock(), type, use);
+    }
+
+    /** Reads an object beside others who do the same. */
+    static <T, E extends Exception> void read(long handle, Class<T> type, Action<T, E> use) throws E {
+        Handles.<T, Void, E>shared(handle, type, use);
+    }
+
+    /** Changes an object while nobody else uses it. */
+    static <T, E extends Exception> void change(long handle, Class<T> type, Action<T, E> use) throws E {
+        Handles.<T, Void, E>alone(handle, type, use);
+    }
+
+    private static Entry entered(long handle) {
+        Entry entry = ENTRIES.get(handle);
+        if (entry == null || !entry.enter()) {
             throw new IllegalStateException("handle " + handle + " is closed or was never given");
         }
-        return type.cast(object);
+        return entry;
+    }
+
+    private static <T, R, E extends Exception> R use(Entry entry, Lock lock, Class<T> type, Function<T, R, E> use)
+            throws E {
+        try {
+            lock.lock();
+            try {
+                return use.apply(type.cast(entry.object));
+            } finally {
+                lock.unlock();
+            }
+        } finally {
+            entry.leave();
+        }
     }
 
     static void release(long handle) {
-        Object object = OBJECTS.remove(handle);
+        Entry entry = ENTRIES.remove(handle);
+        if (entry != null) {
+            entry.leave();
+        }
+    }
+
+    private static void close(Object object) {
         if (object instanceof MultiLayerNetwork) {
             Parameters.free((MultiLayerNetwork) object);
         } else if (object instanceof AutoCloseable) {
             try {
                 ((AutoCloseable) object).close();
             } catch (Exception e) {
-                throw new IllegalStateException("closing handle " + handle + " failed", e);
+                throw new IllegalStateException("closing " + object + " failed", e);
             }
         }
     }
 
     static int count() {
-        return OBJECTS.size();
+        return ENTRIES.size();
     }
 }

@@ -18,11 +18,11 @@ public final class RbmBridge {
      * Trains for an epoch.
      *
      * @param settings JSON, see {@link RbmTrainer}
-     * @param control address of four float64, see {@link RbmTrainer}
+     * @param progress address of two float64, see {@link RbmTrainer}
      * @return JSON, see {@link RbmTrainer#run}
      */
-    public static String rbmEpoch(String settings, long control) {
-        return Json.write(new RbmTrainer(Json.parse(settings), control).run());
+    public static String rbmEpoch(String settings, long progress) {
+        return Json.write(new RbmTrainer(Json.parse(settings), progress).run());
     }
 
     /**

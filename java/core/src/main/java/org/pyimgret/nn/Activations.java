@@ -1,10 +1,7 @@
 package org.pyimgret.nn;
 
 import java.util.Arrays;
-import java.util.List;
 import java.util.Optional;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.InputPreProcessor;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
@@ -21,6 +18,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.bridge.Memory;
 import org.pyimgret.nn.engine.Inference;
+import org.pyimgret.nn.engine.StopFlag;
 
 /** The output of one layer for many pictures, batch by batch, into the caller's memory. */
 public final class Activations {
@@ -39,7 +37,30 @@ public final class Activations {
     private Activations() {}
 
     /**
-     * Runs the network from a layer to a layer.
+     * Runs the network from a layer to a layer by our own engine, where it knows all of them.
+     *
+     * <p>Any number of threads may do so at once.
+     *
+     * @param network the network
+     * @param images the input of layer {@code from}
+     * @param from first layer that runs
+     * @param to last layer that runs
+     * @param out address of count x width float32
+     * @param width values that layer {@code to} gives for a picture
+     * @return whether it has run; if not, {@link #computeAlone} is to be used
+     */
+    public static boolean compute(MultiLayerNetwork network, Images images, int from, int to, long out, long width) {
+        Optional<Inference> engine = Inference.of(network, from, to, images.picture());
+        if (engine.isEmpty() || engine.get().width() != width) {
+            return false;
+        }
+        engine.get().run(() -> images.another()::readAll, images.count(), out);
+        return true;
+    }
+
+    /**
+     * Runs the network from a layer to a layer by the layers' own methods, which keep state in them:
+     * nothing else may use the network meanwhile.
      *
      * @param network the network
      * @param images the input of layer {@code from}
@@ -49,18 +70,15 @@ public final class Activations {
      * @param out address of count x width float32
      * @param width values that layer {@code to} gives for a picture
      */
-    public static void compute(
+    public static void computeAlone(
             MultiLayerNetwork network, Images images, int from, int to, int batchSize, long out, long width) {
-        Optional<Inference> engine = Inference.of(network, from, to, images.picture());
-        if (engine.isPresent() && engine.get().width() == width) {
-            engine.get().run(readers(images), images.count(), out);
-            return;
-        }
+        StopFlag stop = StopFlag.current();
         int capacity = (int) Math.max(1, Math.min(batchSize, images.count()));
         float[] row = new float[images.size()];
         float[] rows = new float[capacity * images.size()];
         try (INDArray input = Nd4j.createUninitializedDetached(DataType.FLOAT, images.shape(capacity))) {
             for (long start = 0; start < images.count(); start += capacity) {
+                stop.check();
                 int count = (int) Math.min(capacity, images.count() - start);
                 for (int i = 0; i < count; i++) {
                     images.read(start + i, row);
@@ -71,12 +89,6 @@ public final class Activations {
                 forward(network, x, from, to, out + start * width * Float.BYTES, width);
             }
         }
-    }
-
-    private static List<Inference.Source> readers(Images images) {
-        return IntStream.range(0, Inference.threads())
-                .mapToObj(t -> (Inference.Source) images.another()::readAll)
-                .collect(Collectors.toList());
     }
 
     /**

@@ -14,6 +14,7 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.bridge.Memory;
+import org.pyimgret.nn.engine.StopFlag;
 
 /** A graph as it is stored and trained, channels first, and as it runs, channels last on oneDNN. */
 public final class GraphNetwork {
@@ -121,8 +122,10 @@ public final class GraphNetwork {
         int capacity = (int) Math.max(1, Math.min(batchSize, images.count()));
         float[] row = new float[images.size()];
         float[] rows = new float[capacity * images.size()];
+        StopFlag stop = StopFlag.current();
         try (INDArray input = Nd4j.createUninitializedDetached(DataType.FLOAT, images.shape(capacity))) {
             for (long start = 0; start < images.count(); start += capacity) {
+                stop.check();
                 int count = (int) Math.min(capacity, images.count() - start);
                 for (int i = 0; i < count; i++) {
                     images.read(start + i, row);

@@ -3,6 +3,7 @@ package org.pyimgret.nn;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
+import org.pyimgret.nn.engine.BlasThreads;
 
 /** A graph with one input and one output, by Deeplearning4j's own {@code fit}, channels first. */
 final class GraphPupil implements Pupil {
@@ -23,6 +24,11 @@ final class GraphPupil implements Pupil {
     @Override
     public double loss(INDArray features, INDArray labels) {
         return graph.score(new DataSet(features, labels), false);
+    }
+
+    @Override
+    public int blasThreads() {
+        return BlasThreads.ALL;
     }
 
     @Override

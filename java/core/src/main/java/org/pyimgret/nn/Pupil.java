@@ -16,6 +16,9 @@ interface Pupil extends AutoCloseable {
     /** Gives the mean loss over a batch without learning: no dropout, averages for normalisation. */
     double loss(INDArray features, INDArray labels);
 
+    /** Says how many threads BLAS may take in an epoch; fewer where the pupil has threads of its own. */
+    int blasThreads();
+
     @Override
     void close();
 }

@@ -6,6 +6,7 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.bridge.Memory;
 import org.pyimgret.nn.engine.Crew;
+import org.pyimgret.nn.engine.StopFlag;
 
 /** What a trained restricted Boltzmann machine says of visible or hidden values. */
 public final class RbmInference {
@@ -16,6 +17,7 @@ public final class RbmInference {
     private final JsonNode imageSettings;
     private final int count;
     private final int workers;
+    private final StopFlag stop = StopFlag.current();
     private final float[] hiddenBias;
     private final float[] visibleBias;
 
@@ -97,6 +99,7 @@ public final class RbmInference {
         int end = (int) ((long) count * (place + 1) / workers);
         try (Block block = new Block()) {
             for (int from = (int) ((long) count * place / workers); from < end; from += ROWS) {
+                stop.check();
                 task.run(block, from, Math.min(ROWS, end - from));
             }
         }
@@ -156,6 +159,7 @@ public final class RbmInference {
                 (block, from, rows) -> {
                     block.read(block.visible, from, rows);
                     for (int step = 0; step < steps; step++) {
+                        stop.check();
                         long hiddenSeed = Chance.mix(seed, 2L * step);
                         block.up(block.visible, rows);
                         each(rows, i -> drawHidden(block, i, Chance.mix(hiddenSeed, from + i)));

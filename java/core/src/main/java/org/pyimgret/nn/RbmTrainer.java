@@ -8,6 +8,7 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.bridge.Memory;
 import org.pyimgret.nn.engine.Crew;
+import org.pyimgret.nn.engine.StopFlag;
 
 /**
  * Contrastive divergence, an epoch a call, on parameters in the caller's memory.
@@ -18,10 +19,9 @@ import org.pyimgret.nn.engine.Crew;
  */
 public final class RbmTrainer {
 
-    private static final int STOP = 0;
-    private static final int DONE = 1;
-    private static final int ERROR = 2;
-    private static final int BLOCK = 4;
+    private static final int DONE = 0;
+    private static final int ERROR = 1;
+    private static final int BLOCK = 2;
 
     final Rbm rbm;
     final int k;
@@ -55,7 +55,8 @@ public final class RbmTrainer {
     private final int workers;
     private final JsonNode imageSettings;
     private final long seed;
-    private final DoublePointer control;
+    private final DoublePointer progress;
+    private final StopFlag stopFlag = StopFlag.current();
 
     private volatile boolean stop;
     private int done;
@@ -70,12 +71,12 @@ public final class RbmTrainer {
      *     {@code chain} (addresses, 0 for none), {@code k, sample_visible, learning_rate, momentum,
      *     weight_decay, sparsity_target, sparsity_cost, sparsity_decay, batch_size, shuffle, seed,
      *     epoch}
-     * @param control address of four float64: stop (the caller writes 1), batches done, error so far
-     *     (mean over the values of the batches done), free
+     * @param progress address of two float64, written after each batch: batches done, error so far
+     *     (mean over the values of the batches done)
      */
-    public RbmTrainer(JsonNode s, long control) {
+    public RbmTrainer(JsonNode s, long progress) {
         this.rbm = new Rbm(s);
-        this.control = Memory.doubles(control, BLOCK);
+        this.progress = Memory.doubles(progress, BLOCK);
         this.imageSettings = Json.required(s, "images");
         int count = Math.toIntExact(new Images(imageSettings).count());
         this.batchSize = Math.min(count, Json.required(s, "batch_size").asInt());
@@ -135,7 +136,7 @@ public final class RbmTrainer {
     }
 
     /**
-     * Trains for the epoch.
+     * Trains for the epoch, until the caller's {@link StopFlag} is raised.
      *
      * @return {@code status} (done, stopped, diverged), {@code batches}, {@code error}: the mean
      *     squared difference of data and one-step reconstruction, by value (with persistent chains,
@@ -185,7 +186,7 @@ public final class RbmTrainer {
 
     /** Asked by the first worker, before all meet; answered to all by {@link #goesOn}. */
     void lookForStop() {
-        stop = control.get(STOP) != 0;
+        stop = stopFlag.raised();
     }
 
     /** The same answer for all workers, between the meeting of this batch and the next. */
@@ -199,8 +200,8 @@ public final class RbmTrainer {
         error += distance() / values;
         done = batch + 1;
         diverged = !Double.isFinite(error);
-        control.put(DONE, done);
-        control.put(ERROR, error / done);
+        progress.put(DONE, done);
+        progress.put(ERROR, error / done);
     }
 
     private double distance() {

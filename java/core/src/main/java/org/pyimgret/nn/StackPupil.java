@@ -4,6 +4,7 @@ import java.util.Optional;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
+import org.pyimgret.nn.engine.BlasThreads;
 import org.pyimgret.nn.engine.Learner;
 
 /** A stack of layers, on our own engine where it knows all of them. */
@@ -31,16 +32,26 @@ final class StackPupil implements Pupil {
 
     @Override
     public double learn(INDArray features, INDArray labels, long chance) {
-        if (learner == null) {
-            // Not before: what only judges needs no room for gradients.
-            learner = stock ? Optional.empty() : Learner.of(network, rows, picture);
-        }
-        if (learner.isPresent()) {
-            return learner.get().fit(features, labels, chance);
+        Optional<Learner> own = learner();
+        if (own.isPresent()) {
+            return own.get().fit(features, labels, chance);
         }
         Chance.seedNd4j(chance);
         network.fit(features, labels);
         return network.score();
+    }
+
+    /** Made when it is first needed: what only judges needs no room for gradients. */
+    private Optional<Learner> learner() {
+        if (learner == null) {
+            learner = stock ? Optional.empty() : Learner.of(network, rows, picture);
+        }
+        return learner;
+    }
+
+    @Override
+    public int blasThreads() {
+        return learner().isPresent() ? 1 : BlasThreads.ALL;
     }
 
     @Override

@@ -6,6 +6,8 @@ import org.bytedeco.javacpp.DoublePointer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.shade.jackson.databind.JsonNode;
+import org.pyimgret.nn.engine.BlasThreads;
+import org.pyimgret.nn.engine.StopFlag;
 
 /**
  * Trains a network, one call an epoch.
@@ -16,12 +18,11 @@ import org.nd4j.shade.jackson.databind.JsonNode;
  */
 public final class Trainer implements AutoCloseable {
 
-    /** Places of the block of float64 values that both sides read while an epoch runs. */
-    private static final int STOP = 0;
+    /** Places of the block of float64 values that the caller reads while an epoch runs. */
+    private static final int ITERATIONS = 0;
 
-    private static final int ITERATIONS = 1;
-    private static final int SCORE = 2;
-    private static final int BLOCK = 4;
+    private static final int SCORE = 1;
+    private static final int BLOCK = 2;
 
     private final Batches batches;
     private final long seed;
@@ -74,39 +75,46 @@ public final class Trainer implements AutoCloseable {
     }
 
     /**
-     * Trains for one epoch, or for the rest of one.
+     * Trains for one epoch, or for the rest of one, until the caller's {@link StopFlag} is raised.
      *
      * @param epoch its number, from 0
      * @param first the iteration of this epoch to begin with
-     * @param control address of four float64: stop (the caller writes 1), iterations done, last
-     *     score, free
+     * @param progress address of two float64, written after each iteration: iterations done, last
+     *     score
      * @return {@code status} (done, stopped, diverged), {@code iterations}, {@code loss} (mean over
      *     this call)
      */
-    public Map<String, Object> epoch(long epoch, int first, long control) {
-        DoublePointer block = org.pyimgret.bridge.Memory.doubles(control, BLOCK);
+    public Map<String, Object> epoch(long epoch, int first, long progress) {
+        DoublePointer block = org.pyimgret.bridge.Memory.doubles(progress, BLOCK);
+        StopFlag stop = StopFlag.current();
         double sum = 0;
         int done = first;
         int count = batches.count();
-        Future<Batches.Batch> next = first < count ? batches.request(epoch, first) : null;
         String status = "done";
-        while (done < count) {
-            Batches.Batch batch = Batches.await(next);
-            next = done + 1 < count ? batches.request(epoch, done + 1) : null;
-            long chance = Chance.mix(Chance.mix(seed, epoch), done);
-            double score = pupil.learn(batch.features, batch.labels, chance);
-            done++;
-            block.put(ITERATIONS, done);
-            block.put(SCORE, score);
-            sum += score;
-            if (!Double.isFinite(score)) {
-                status = "diverged";
-                break;
+        int threads = pupil.blasThreads();
+        BlasThreads.enter(threads);
+        Future<Batches.Batch> next = first < count ? batches.request(epoch, first) : null;
+        try {
+            while (done < count) {
+                Batches.Batch batch = Batches.await(next);
+                next = done + 1 < count ? batches.request(epoch, done + 1) : null;
+                long chance = Chance.mix(Chance.mix(seed, epoch), done);
+                double score = pupil.learn(batch.features, batch.labels, chance);
+                done++;
+                block.put(ITERATIONS, done);
+                block.put(SCORE, score);
+                sum += score;
+                if (!Double.isFinite(score)) {
+                    status = "diverged";
+                    break;
+                }
+                if (stop.raised() && done < count) {
+                    status = "stopped";
+                    break;
+                }
             }
-            if (block.get(STOP) != 0 && done < count) {
-                status = "stopped";
-                break;
-            }
+        } finally {
+            BlasThreads.leave(threads);
         }
         if (next != null) {
             Batches.await(next);
@@ -118,14 +126,22 @@ public final class Trainer implements AutoCloseable {
      * Gives the mean loss without training: dropout is off, batch normalisation uses its averages.
      *
      * @return mean over all rows
+     * @throws java.util.concurrent.CancellationException when the caller's {@link StopFlag} is raised
      */
     public double loss() {
+        StopFlag stop = StopFlag.current();
         double sum = 0;
         long rows = 0;
-        for (int i = 0; i < batches.count(); i++) {
-            Batches.Batch batch = Batches.await(batches.request(0, i));
-            sum += pupil.loss(batch.features, batch.labels) * batch.rows;
-            rows += batch.rows;
+        BlasThreads.enter(BlasThreads.ALL);
+        try {
+            for (int i = 0; i < batches.count(); i++) {
+                stop.check();
+                Batches.Batch batch = Batches.await(batches.request(0, i));
+                sum += pupil.loss(batch.features, batch.labels) * batch.rows;
+                rows += batch.rows;
+            }
+        } finally {
+            BlasThreads.leave(BlasThreads.ALL);
         }
         return sum / rows;
     }

@@ -37,7 +37,7 @@ class GraphTrainerTest {
     private final float[] pixels = pixels();
     private final FloatPointer values = new FloatPointer(pixels);
     private final IntPointer labels = new IntPointer(0, 1, 2, 2, 1, 0);
-    private final DoublePointer control = new DoublePointer(0, 0, 0, 0);
+    private final DoublePointer progress = new DoublePointer(0, 0);
 
     @Test
     void oneStepOfPlainDescentIsTheSlopeOfTheLoss() {
@@ -71,7 +71,7 @@ class GraphTrainerTest {
     void theLossIsTheOneBeforeTheStep() {
         ComputationGraph graph = graph(false);
         double expected = with(graph, Trainer::loss);
-        assertEquals(expected, with(graph, t -> (Double) t.epoch(0, 0, control.address()).get("loss")), 1e-6);
+        assertEquals(expected, with(graph, t -> (Double) t.epoch(0, 0, progress.address()).get("loss")), 1e-6);
     }
 
     private double loss(INDArray parameters, int place, double change) {
@@ -83,7 +83,7 @@ class GraphTrainerTest {
     }
 
     private void epoch(ComputationGraph graph) {
-        with(graph, t -> t.epoch(0, 0, control.address()));
+        with(graph, t -> t.epoch(0, 0, progress.address()));
     }
 
     private <T> T with(ComputationGraph graph, Function<Trainer, T> work) {

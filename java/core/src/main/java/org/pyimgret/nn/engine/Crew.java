@@ -1,9 +1,9 @@
 package org.pyimgret.nn.engine;
 
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
-import org.bytedeco.openblas.global.openblas;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
@@ -69,7 +69,8 @@ public final class Crew implements AutoCloseable {
      * @throws IllegalStateException when it failed on one of them
      */
     public void run(IntConsumer work) {
-        int threads = openblas.blas_get_num_threads();
+        // NB: each thread of the crew has its own share: BLAS must not divide it again.
+        BlasThreads.enter(1);
         try {
             failure = null;
             arrived.set(0);
@@ -81,7 +82,10 @@ public final class Crew implements AutoCloseable {
             attempt(0);
             pauseUntilAll(finished);
         } finally {
-            openblas.blas_set_num_threads(threads);
+            BlasThreads.leave(1);
+        }
+        if (failure instanceof CancellationException) {
+            throw (CancellationException) failure;
         }
         if (failure != null) {
             throw new IllegalStateException("the computation failed: " + failure, failure);
@@ -129,11 +133,6 @@ public final class Crew implements AutoCloseable {
 
     private void attempt(int number) {
         try {
-            // NB: each thread of the crew has its own share: BLAS must not divide it again.
-            // To set the number takes a third of a millisecond, to ask for it nothing.
-            if (openblas.blas_get_num_threads() != 1) {
-                openblas.blas_set_num_threads(1);
-            }
             task.accept(number);
         } catch (RuntimeException | Error e) {
             if (failure == null) {

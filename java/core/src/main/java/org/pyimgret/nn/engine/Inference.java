@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 
 /**
@@ -20,7 +21,8 @@ public final class Inference {
     /** Values of input in a piece: 16 MiB, however large the pictures are. */
     private static final int MOST = 1 << 22;
 
-    private static Crew crew;
+    /** Those who help a calling thread, which keeps them for its next call. */
+    private static final ThreadLocal<Crew> CREW = new ThreadLocal<>();
 
     private final List<Block> blocks;
     private final MultiLayerNetwork network;
@@ -68,35 +70,61 @@ public final class Inference {
     /**
      * Runs all rows.
      *
-     * @param sources one for each thread, as {@link #threads} says
+     * <p>Any number of threads may do so at once, with the same network too.
+     *
+     * @param sources makes one for each thread
      * @param rows how many rows
      * @param out address of rows x {@link #width} float32
+     * @throws java.util.concurrent.CancellationException when the caller's {@link StopFlag} is raised
      */
-    public void run(List<? extends Source> sources, long rows, long out) {
-        if (blocks.stream().allMatch(b -> b.windows == null && Gemm.few(rows, b.inputs))) {
-            runFew(sources.get(0), (int) rows, out);
+    public void run(Supplier<? extends Source> sources, long rows, long out) {
+        boolean few = blocks.stream().allMatch(b -> b.windows == null && Gemm.few(rows, b.inputs));
+        if (few) {
+            runAlone(sources.get(), (int) rows, out);
             return;
         }
-        synchronized (Inference.class) {
-            Crew workers = crew();
-            int piece = (int) Math.max(1, Math.min(piece(), (rows + workers.size - 1) / workers.size));
-            AtomicLong next = new AtomicLong();
-            List<Layers> layers = new ArrayList<>();
+        if (rows == 1) {
+            // NB: BLAS's threads wait for each other longer than such a product takes. To forbid
+            // them takes half a millisecond; few rows are multiplied so that it calls none anyway.
+            BlasThreads.enter(1);
             try {
-                for (int t = 0; t < workers.size; t++) {
-                    layers.add(new Layers(network, blocks, piece, Matrix.view(out, rows * width(), width(), 1)));
-                }
-                workers.run(t -> layers.get(t).takeAll(sources.get(t), next, piece, rows));
+                runAlone(sources.get(), 1, out);
             } finally {
-                layers.forEach(Layers::close);
+                BlasThreads.leave(1);
             }
+            return;
+        }
+        Crew workers = crew();
+        AtomicLong next = new AtomicLong();
+        List<Layers> layers = new ArrayList<>();
+        try {
+            int piece = (int) Math.max(1, Math.min(piece(), (rows + workers.size - 1) / workers.size));
+            for (int t = 0; t < workers.size; t++) {
+                layers.add(new Layers(network, blocks, piece, Matrix.view(out, rows * width(), width(), 1)));
+            }
+            workers.run(t -> layers.get(t).takeAll(sources.get(), next, piece, rows));
+        } finally {
+            layers.forEach(Layers::close);
         }
     }
 
-    private void runFew(Source source, int rows, long out) {
+    /** Runs so few rows that a second thread would begin when they are done. */
+    private void runAlone(Source source, int rows, long out) {
         try (Layers layers = new Layers(network, blocks, rows, Matrix.view(out, (long) rows * width(), width(), 1))) {
             layers.take(source, 0, rows);
         }
+    }
+
+    private static Crew crew() {
+        Crew crew = CREW.get();
+        if (crew == null || crew.size != Crew.threads()) {
+            if (crew != null) {
+                crew.close();
+            }
+            crew = Crew.ofAllThreads();
+            CREW.set(crew);
+        }
+        return crew;
     }
 
     /** Rows that a thread takes at a time. */
@@ -111,27 +139,5 @@ public final class Inference {
      */
     public Solo solo() {
         return new Solo(network, blocks, piece());
-    }
-
-    /**
-     * Says how many threads run.
-     *
-     * @return as many as the mathematics may use
-     */
-    public static int threads() {
-        synchronized (Inference.class) {
-            return crew().size;
-        }
-    }
-
-    private static Crew crew() {
-        int wanted = Crew.threads();
-        if (crew == null || crew.size != wanted) {
-            if (crew != null) {
-                crew.close();
-            }
-            crew = new Crew(wanted);
-        }
-        return crew;
     }
 }

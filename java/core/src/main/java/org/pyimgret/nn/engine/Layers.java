@@ -16,6 +16,7 @@ final class Layers implements AutoCloseable {
 
     private final List<MapRun> maps = new ArrayList<>();
     private final List<Matrix> pictures = new ArrayList<>();
+    private final StopFlag stop = StopFlag.current();
     private final int group;
     private final Matrix parameters;
     private final Matrix result;
@@ -77,6 +78,7 @@ final class Layers implements AutoCloseable {
     /** Takes pieces until there are none left. */
     void takeAll(Inference.Source source, AtomicLong next, int piece, long rows) {
         for (long first = next.getAndAdd(piece); first < rows; first = next.getAndAdd(piece)) {
+            stop.check();
             int count = (int) Math.min(piece, rows - first);
             source.read(first, count, raw);
             run(count, first);
@@ -109,6 +111,7 @@ final class Layers implements AutoCloseable {
     /** Runs the convolutions, a group after the other; gives rows of (channel, height, width). */
     private Matrix convolve(long first, int count) {
         for (int from = 0; from < count; from += group) {
+            stop.check();
             int images = Math.min(group, count - from);
             Matrix x = input;
             for (int k = 0; k < maps.size(); k++) {

@@ -63,6 +63,24 @@ class CrewTest {
     }
 
     @Test
+    void blasHasItsNumberBackWhenOverlappingTasksEndInAnyOrder() {
+        int before = openblas.blas_get_num_threads();
+        BlasThreads.enter(1);
+        BlasThreads.enter(1);
+        BlasThreads.leave(1);
+        assertEquals(1, openblas.blas_get_num_threads());
+        BlasThreads.enter(BlasThreads.ALL);
+        assertEquals(before, openblas.blas_get_num_threads());
+        BlasThreads.enter(1);
+        assertEquals(before, openblas.blas_get_num_threads(), "a limit must not change what is claimed");
+        BlasThreads.leave(1);
+        BlasThreads.leave(BlasThreads.ALL);
+        assertEquals(1, openblas.blas_get_num_threads());
+        BlasThreads.leave(1);
+        assertEquals(before, openblas.blas_get_num_threads());
+    }
+
+    @Test
     void aCrewThatIsClosedLeavesNoThread() throws InterruptedException {
         long before = living();
         for (int i = 0; i < 20; i++) {

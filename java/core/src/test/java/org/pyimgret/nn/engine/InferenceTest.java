@@ -1,11 +1,14 @@
 package org.pyimgret.nn.engine;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Collections;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicLong;
+import org.bytedeco.javacpp.BytePointer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.util.ModelSerializer;
 import org.junit.jupiter.api.Test;
@@ -59,7 +62,7 @@ class InferenceTest {
         int n = (int) input.size(1);
         Inference.Source source = (first, count, out) -> System.arraycopy(values, (int) first * n, out, 0, count * n);
         INDArray out = Nd4j.createUninitialized(new long[] {input.size(0), inference.width()}, 'c');
-        inference.run(Collections.nCopies(Inference.threads(), source), input.size(0), out.data().address());
+        inference.run(() -> source, input.size(0), out.data().address());
         return out;
     }
 
@@ -74,6 +77,28 @@ class InferenceTest {
                         (first, count, out) -> System.arraycopy(values, (int) first * 30, out, 0, count * 30);
                 assertClose(network.output(x, false), Nd4j.createFromArray(solo.run(source, rows)).reshape(rows, 9));
             }
+        }
+    }
+
+    @Test
+    void endsBetweenTwoPiecesWhenTheCallerStopsIt() {
+        MultiLayerNetwork network = network();
+        Inference inference = Inference.of(network, 0, 6).orElseThrow();
+        AtomicLong read = new AtomicLong();
+        try (BytePointer flag = new BytePointer(new byte[1])) {
+            StopFlag.watch(flag.address());
+            Inference.Source source =
+                    (first, count, out) -> {
+                        read.addAndGet(count);
+                        flag.put(0, (byte) 1);
+                    };
+            INDArray out = Nd4j.createUninitialized(new long[] {100_000, inference.width()}, 'c');
+            assertThrows(
+                    CancellationException.class, () -> inference.run(() -> source, 100_000, out.data().address()));
+            assertTrue(read.get() < 10_000, read + " rows were read");
+            flag.put(0, (byte) 0);
+        } finally {
+            StopFlag.watch(0);
         }
     }
 
