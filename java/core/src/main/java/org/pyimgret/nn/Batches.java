@@ -123,7 +123,7 @@ final class Batches implements AutoCloseable {
                 });
     }
 
-    static Batch await(Future<Batch> request) {
+    static <T> T await(Future<T> request) {
         try {
             return request.get();
         } catch (InterruptedException e) {
@@ -132,6 +132,11 @@ final class Batches implements AutoCloseable {
         } catch (ExecutionException e) {
             throw new IllegalStateException("a batch could not be made: " + e.getCause(), e.getCause());
         }
+    }
+
+    /** Returns when nothing is being made any more, whatever became of it. */
+    void awaitAll() {
+        await(ahead.submit(() -> null));
     }
 
     private void arrangeOrder(long epoch) {
@@ -164,7 +169,9 @@ final class Batches implements AutoCloseable {
 
     @Override
     public void close() {
-        ahead.shutdownNow();
+        // NB: the thread ahead may be writing into what is freed here.
+        awaitAll();
+        ahead.shutdown();
         for (Batch slot : slots) {
             slot.allFeatures.close();
             slot.allLabels.close();

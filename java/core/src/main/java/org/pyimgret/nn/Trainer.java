@@ -43,6 +43,12 @@ public final class Trainer implements AutoCloseable {
         this.pupil = new StackPupil(network, batches.rows(), images.picture(), stock);
     }
 
+    Trainer(Batches batches, Pupil pupil, long seed) {
+        this.batches = batches;
+        this.pupil = pupil;
+        this.seed = seed;
+    }
+
     /**
      * Prepares training of a graph with one input and one output.
      *
@@ -50,9 +56,12 @@ public final class Trainer implements AutoCloseable {
      * @param settings as for a stack of layers
      */
     public Trainer(ComputationGraph graph, JsonNode settings) {
-        this.seed = Json.required(settings, "seed").asLong();
-        this.batches = batches(new Images(Json.required(settings, "images")), settings, seed);
-        this.pupil = new GraphPupil(graph);
+        this(batches(settings), new GraphPupil(graph), Json.required(settings, "seed").asLong());
+    }
+
+    private static Batches batches(JsonNode settings) {
+        Images images = new Images(Json.required(settings, "images"));
+        return batches(images, settings, Json.required(settings, "seed").asLong());
     }
 
     private static Batches batches(Images images, JsonNode settings, long seed) {
@@ -93,8 +102,8 @@ public final class Trainer implements AutoCloseable {
         String status = "done";
         int threads = pupil.blasThreads();
         BlasThreads.enter(threads);
-        Future<Batches.Batch> next = first < count ? batches.request(epoch, first) : null;
         try {
+            Future<Batches.Batch> next = first < count ? batches.request(epoch, first) : null;
             while (done < count) {
                 Batches.Batch batch = Batches.await(next);
                 next = done + 1 < count ? batches.request(epoch, done + 1) : null;
@@ -115,9 +124,8 @@ public final class Trainer implements AutoCloseable {
             }
         } finally {
             BlasThreads.leave(threads);
-        }
-        if (next != null) {
-            Batches.await(next);
+            // NB: what is made ahead reads the caller's memory, which may be freed after this call.
+            batches.awaitAll();
         }
         return Map.of("status", status, "iterations", done, "loss", done > first ? sum / (done - first) : 0.0);
     }
