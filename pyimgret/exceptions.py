@@ -15,6 +15,10 @@ class InvalidArgumentError(PyimgretError, ValueError):
     """An argument, setting or input of a kind, range or size that makes no sense."""
 
 
+class ModelInUseError(PyimgretError, RuntimeError):
+    """A model that another thread is training."""
+
+
 class ImageDecodeError(PyimgretError, ValueError):
     """A file, bytes or array that cannot be read as an image.
 

@@ -124,6 +124,14 @@ def test_train_uses_every_option_or_refuses_it(seen, model, option):
         assert used != without
 
 
+@pytest.mark.parametrize("source", [("--digits",), ("--idx", "x"), ()])
+def test_a_pretrained_network_learns_from_folders_only(source):
+    images = ("--images", ".") if source else ("--digits",)
+    result = invoke("train", "--pretrained", "mobilenet_v2", *images, *source, "--out", "x.zip")
+    assert result.exit_code == 2
+    assert "learns the class folders of --images DIR, and them only" in result.stderr
+
+
 def test_a_refusal_names_the_models_that_take_the_option(seen):
     _, result = seen("--model", "pca", "--patience", "2", "--validation", "0.5")
     assert "--validation cannot be used with --model pca (only with autoencoder, " in result.stderr
@@ -207,6 +215,7 @@ def test_an_option_is_refused_where_it_does_nothing(name, option):
         "spark train --master m --array a --out x.zip --start {file} --code-size 3",
         "spark train --master m --images i --out x.zip --start {file} --size 3",
         "spark train --master m --images i --out x.zip --start {file} --model denoising",
+        "serve --index i --api-key-file keys",
         "serve --index i --api-key-file keys --new-api-key me",
     ],
 )
@@ -215,7 +224,7 @@ def test_no_command_swallows_an_option(line, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     result = invoke(*line.format(file="file").split())
     assert result.exit_code == 2, result.output
-    assert " does nothing with" in result.stderr
+    assert " does nothing with" in result.stderr  # or without
 
 
 # -- where a command writes ----------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.commands.options import refuse_others
+from pyimgret.commands.options import Dependent, refuse_others
 from pyimgret.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535),
               help="Port to listen on; 0 for a free one.")  # fmt: skip
 @click.option("--writable", is_flag=True, help="Let clients with an API key add and delete.")
-@click.option("--api-key-file", "api_keys", type=click.Path(dir_okay=False, path_type=Path),
+@click.option("--api-key-file", "api_keys", cls=Dependent,
+              needs="writable|new_api_key|revoke_api_key|list_api_keys",
+              type=click.Path(dir_okay=False, path_type=Path),
               help="File with the hashes of the API keys.")  # fmt: skip
 @click.option("--new-api-key", metavar="NAME", help="Add a key to the file, print it, and end.")
 @click.option("--revoke-api-key", metavar="NAME", help="Remove a key from the file, and end.")

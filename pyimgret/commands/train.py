@@ -143,8 +143,10 @@ def train(
     """
     kind = pretrained or kind
     refuse_unused(kind, given())
-    if pretrained is not None and images is None:
-        raise click.UsageError("--pretrained learns the class folders of --images DIR.")
+    if pretrained is not None and (images is None or digits or idx is not None):
+        raise click.UsageError(
+            "--pretrained learns the class folders of --images DIR, and them only."
+        )
     weights, size, mode = (settings.pop(name) for name in ("weights", "size", "mode"))
     if images is not None and pretrained is None:
         settings["preprocessing"] = _preprocessor(mode or "RGB", size or 64)

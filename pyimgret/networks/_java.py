@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pyimgret._jvm import JavaObject, bridge
 from pyimgret._jvm.bridge import float_array
-from pyimgret.exceptions import DimensionMismatchError
+from pyimgret.exceptions import DimensionMismatchError, ModelInUseError
 from pyimgret.networks._input import NetworkInput
 
 #: Input values that are worth one batch: more costs memory and brings no speed.
@@ -52,7 +52,7 @@ class JavaNetwork(JavaObject):
 
     def _call(self, method: str, *arguments: object, **options: Any) -> Any:
         if self._trained_by not in (None, threading.get_ident()):
-            raise RuntimeError(
+            raise ModelInUseError(
                 "This model is being trained by another thread; use it when fit has returned, or "
                 "use a copy of it meanwhile (save it, and load the file)."
             )
