@@ -14,7 +14,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUNDLE = "pyimgret/_jvm/bundle"
+BUNDLE = "pyimgret/jvm/bundle"
 CARRIED = (
     "pom.xml",
     "java/core/pom.xml",

@@ -15,63 +15,59 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pyimgret import datasets as datasets
-    from pyimgret import decomposition as decomposition
     from pyimgret import encoder as encoder
     from pyimgret import evaluation as evaluation
     from pyimgret import exceptions as exceptions
     from pyimgret import explain as explain
-    from pyimgret import finetuning as finetuning
-    from pyimgret import improvements as improvements
     from pyimgret import index as index
     from pyimgret import layers as layers
-    from pyimgret import networks as networks
+    from pyimgret import models as models
     from pyimgret import preprocessing as preprocessing
     from pyimgret import pretrained as pretrained
     from pyimgret import rbm as rbm
-    from pyimgret import robustness as robustness
     from pyimgret import spark as spark
     from pyimgret import visualization as visualization
-    from pyimgret._jvm import JvmSettings as JvmSettings
-    from pyimgret._jvm import configure as configure
-    from pyimgret._jvm import with_java as with_java
-    from pyimgret.decomposition import PCA as PCA
-    from pyimgret.decomposition import SVD as SVD
     from pyimgret.encoder import Encoder as Encoder
-    from pyimgret.finetuning import FineTunedNetwork as FineTunedNetwork
     from pyimgret.index import Index as Index
-    from pyimgret.networks import Autoencoder as Autoencoder
-    from pyimgret.networks import ConvAutoencoder as ConvAutoencoder
-    from pyimgret.networks import ConvNet as ConvNet
-    from pyimgret.networks import DeepAutoencoder as DeepAutoencoder
-    from pyimgret.networks import DenoisingAutoencoder as DenoisingAutoencoder
-    from pyimgret.networks import Network as Network
-    from pyimgret.networks import RowNet as RowNet
-    from pyimgret.networks import load as load
+    from pyimgret.jvm import JvmSettings as JvmSettings
+    from pyimgret.jvm import configure as configure
+    from pyimgret.jvm import with_java as with_java
+    from pyimgret.models import PCA as PCA
+    from pyimgret.models import SVD as SVD
+    from pyimgret.models import Autoencoder as Autoencoder
+    from pyimgret.models import ConvAutoencoder as ConvAutoencoder
+    from pyimgret.models import ConvNet as ConvNet
+    from pyimgret.models import DeepAutoencoder as DeepAutoencoder
+    from pyimgret.models import DenoisingAutoencoder as DenoisingAutoencoder
+    from pyimgret.models import Network as Network
+    from pyimgret.models import RowNet as RowNet
+    from pyimgret.models import load as load
     from pyimgret.preprocessing import Preprocessor as Preprocessor
+    from pyimgret.pretrained import FineTunedNetwork as FineTunedNetwork
     from pyimgret.pretrained import PretrainedNetwork as PretrainedNetwork
     from pyimgret.rbm import RBM as RBM
 
 #: Public name to the module that has it.
 _HOMES = {
-    "Autoencoder": "networks",
-    "DeepAutoencoder": "networks",
-    "DenoisingAutoencoder": "networks",
-    "ConvAutoencoder": "networks",
-    "ConvNet": "networks",
+    "Autoencoder": "models",
+    "DeepAutoencoder": "models",
+    "DenoisingAutoencoder": "models",
+    "ConvAutoencoder": "models",
+    "ConvNet": "models",
     "Encoder": "encoder",
-    "FineTunedNetwork": "finetuning",
+    "FineTunedNetwork": "pretrained",
     "Index": "index",
-    "JvmSettings": "_jvm",
-    "Network": "networks",
-    "PCA": "decomposition",
+    "JvmSettings": "jvm",
+    "Network": "models",
+    "PCA": "models",
     "Preprocessor": "preprocessing",
     "PretrainedNetwork": "pretrained",
     "RBM": "rbm",
-    "RowNet": "networks",
-    "SVD": "decomposition",
-    "configure": "_jvm",
-    "load": "networks",
-    "with_java": "_jvm",
+    "RowNet": "models",
+    "SVD": "models",
+    "configure": "jvm",
+    "load": "models",
+    "with_java": "jvm",
 }
 
 _SUBMODULES = frozenset(

@@ -209,7 +209,7 @@ class ImageFolder(ImageFiles):
     """The pictures below a folder; the first folder's name is the class.
 
     Every regular file counts, whatever its name, but for hidden and system files (a leading
-    dot, ``Thumbs.db`` and the like; see `pyimgret.index.walk`). Links to files and folders are
+    dot, ``Thumbs.db`` and the like; see `pyimgret.files.walking`). Links to files and folders are
     followed, each real folder is visited once, and so links in a circle do no harm. The order
     is that of the keys.
 
@@ -244,7 +244,7 @@ class ImageFolder(ImageFiles):
     def __init__(
         self, path: str | os.PathLike[str], *, strict: bool = False, hidden: bool = False
     ) -> None:
-        from pyimgret.index.walk import Hidden, Problem, walk
+        from pyimgret.files.walking import Hidden, Problem, walk
 
         super().__init__((), strict=strict)
         self.path = Path(path)
@@ -272,6 +272,6 @@ class ImageFolder(ImageFiles):
 
 
 def _key(path: str | bytes) -> str:
-    from pyimgret.index.keys import key_from_path
+    from pyimgret.files.keys import key_from_path
 
     return key_from_path(path)

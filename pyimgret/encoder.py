@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret.networks.base import Images, Model
-from pyimgret.networks.persistence import definition, load
+from pyimgret.models import Model, load
+from pyimgret.models.base import Images
+from pyimgret.models.serialization import definition
 from pyimgret.preprocessing import Preprocessor
 
 

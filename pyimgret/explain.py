@@ -129,7 +129,7 @@ def heat_maps(encoder: Encoder, query: bytes, match: bytes) -> tuple[float, Part
 
 def plot_explanation(explanation: Explanation, query: Any, match: Any) -> Figure:
     """Draw both pictures with their heat over them; returns a matplotlib figure."""
-    from pyimgret._figures import new_figure, show
+    from pyimgret.visualization.style import new_figure, show
 
     figure = new_figure(7.0, 3.8)
     sides = (("query", query), ("match", match))

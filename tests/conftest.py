@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pyimgret._mobilenet import MOBILENET_V2
-from pyimgret._weights import find_weights
 from pyimgret.datasets import load_digits
 from pyimgret.exceptions import WeightsNotFoundError
+from pyimgret.pretrained import find_weights
+from pyimgret.pretrained.mobilenet import MOBILENET_V2
 
 #: Set where everything must be installed: a test that would be skipped fails instead.
 FAIL_ON_SKIP = "PYIMGRET_FAIL_ON_SKIP"
 
+TESTS = Path(__file__).parent
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if {"jvm", "process"} & set(Path(item.path).parts):
+        if item.path.parent in (TESTS / "jvm", TESTS / "process"):
             item.add_marker(pytest.mark.jvm)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyimgret._jvm.jars import jar_folder
+from pyimgret.jvm.jars import jar_folder
 
 PROGRAM = Path(__file__).parent.parent / "java/core/src/test/java/plain/PlainDl4j.java"
 

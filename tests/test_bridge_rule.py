@@ -28,7 +28,7 @@ def imported(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_jvm_package_names_the_bridge(path: Path) -> None:
     found = imported(ast.parse(path.read_text(encoding="utf-8"))) & BRIDGE
-    assert path.parent.name == "_jvm" or not found
+    assert path.parent.name == "jvm" or not found
 
 
 def test_the_rule_would_see_a_breach() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyimgret._checkpoint import MAGIC, PROTOCOL, read_checkpoint
 from pyimgret.exceptions import ModelFormatError
+from pyimgret.pretrained.torch_checkpoint import MAGIC, PROTOCOL, read_checkpoint
 
 W = np.arange(6, dtype=np.float32).reshape(2, 3)
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import pyimgret
 from pyimgret.cli import COMMANDS, Entry, LazyGroup, describe, main
-from pyimgret.commands.common import print_json, progress, table
+from pyimgret.cli.common import print_json, progress, table
 from pyimgret.exceptions import (
     IndexStoreError,
     InvalidArgumentError,

@@ -19,12 +19,12 @@ from running import start
 
 import pyimgret
 from pyimgret.cli import COMMANDS, main
-from pyimgret.commands.models import MODELS, SETTINGS
-from pyimgret.commands.options import Dependent
-from pyimgret.commands.pretrained import NAMES
-from pyimgret.commands.train import train
+from pyimgret.cli.models import MODELS, SETTINGS
+from pyimgret.cli.options import Dependent
+from pyimgret.cli.pretrained import NAMES
+from pyimgret.cli.train import train
+from pyimgret.files.atomic import check_folder
 from pyimgret.index import Index
-from pyimgret.networks._files import check_folder
 from pyimgret.preprocessing import Preprocessor
 
 KINDS = [*(("--model", kind) for kind in MODELS), *(("--pretrained", name) for name in NAMES)]
@@ -74,7 +74,7 @@ def seen(tmp_path, monkeypatch):
         return Base()
 
     monkeypatch.setattr(pyimgret.pretrained, "mobilenet_v2", load)
-    monkeypatch.setattr(pyimgret.finetuning, "cached_features", lambda *_, layer: layer)
+    monkeypatch.setattr(pyimgret.pretrained, "cached_features", lambda *_, layer: layer)
 
     def spy(original: Any) -> Any:
         @functools.wraps(original)
@@ -303,7 +303,8 @@ def test_a_folder_without_permission_is_refused_at_once(tmp_path):
     script = """
     import os, sys, tempfile
     from click.testing import CliRunner
-    import pyimgret._figures, pyimgret.commands.train, pyimgret.networks._files, matplotlib.figure
+    import pyimgret.visualization.style, pyimgret.cli.train, pyimgret.files.atomic
+    import matplotlib.figure
     from pyimgret.cli import main
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)

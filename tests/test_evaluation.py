@@ -8,11 +8,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pyimgret import _ranking
 from pyimgret.evaluation import (
     mean_average_precision,
     nearest_neighbours,
     precision_at_k,
+    ranking,
     recall_at_k,
     retrieval_report,
 )
@@ -103,7 +103,7 @@ def plain(database, labels, queries, query_labels, k, *, leave_out=False):
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("block", [1, 50, 1 << 21])
 def test_the_report_agrees_with_the_definitions(seed, block, monkeypatch):
-    monkeypatch.setattr(_ranking, "BLOCK", block)
+    monkeypatch.setattr(ranking, "BLOCK", block)
     rng = np.random.default_rng(seed)
     n, m, d, k = rng.integers(5, 40), rng.integers(1, 20), rng.integers(1, 5), rng.integers(1, 12)
     # small whole numbers make many ties, and some zero vectors

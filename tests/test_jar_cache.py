@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyimgret._jvm import jar_cache, jars
+from pyimgret.jvm import jar_cache, jars
 
 OLD = "jars-0123456789ab-linux-x86_64"
 pytestmark = pytest.mark.skipif(jar_cache.fcntl is None, reason="Windows has no shared locks")
@@ -42,7 +42,7 @@ def test_a_folder_that_was_used_lately_stays(tmp_path: Path) -> None:
 def test_a_start_counts_as_use(tmp_path: Path) -> None:
     folder = complete(tmp_path / OLD)
     # As a process does that starts its JVM and ends.
-    script = "import sys, pathlib; from pyimgret._jvm.jar_cache import hold; "
+    script = "import sys, pathlib; from pyimgret.jvm.jar_cache import hold; "
     script += "print(hold(pathlib.Path(sys.argv[1])))"
     done = subprocess.run(
         [sys.executable, "-c", script, folder], capture_output=True, text=True, check=True
@@ -53,7 +53,7 @@ def test_a_start_counts_as_use(tmp_path: Path) -> None:
 
 HOLDER = """
 import os, pathlib, sys
-from pyimgret._jvm.jar_cache import MARK, hold
+from pyimgret.jvm.jar_cache import MARK, hold
 folder = pathlib.Path(sys.argv[1])
 print(hold(folder), flush=True)
 os.utime(folder / MARK, (0, 0))
@@ -93,7 +93,7 @@ def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path: Path) ->
 
 USERS = """
 import os, pathlib, sys
-from pyimgret._jvm import jar_cache
+from pyimgret.jvm import jar_cache
 folder = pathlib.Path(sys.argv[1])
 filled = lost = 0
 

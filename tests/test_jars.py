@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pyimgret._jvm import jars
 from pyimgret.exceptions import JvmStartError
+from pyimgret.jvm import jars
 
 
 @pytest.fixture

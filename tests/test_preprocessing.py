@@ -200,7 +200,7 @@ def test_alpha_formula_ends_and_halves():
 
 def test_alpha_of_a_large_picture_is_composited_in_strips(monkeypatch):
     rgba = np.dstack([noise(50, 31, 3), noise(50, 31, seed=3)])
-    monkeypatch.setattr("pyimgret._decoding._STRIP", 7 * 31)
+    monkeypatch.setattr("pyimgret.preprocessing.decoding._STRIP", 7 * 31)
     expected = over_white(rgba[..., :3], rgba[..., 3:])
     np.testing.assert_array_equal(pixels(Image.fromarray(rgba)), expected)
 

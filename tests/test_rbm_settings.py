@@ -3,7 +3,7 @@
 import pytest
 
 from pyimgret import RBM, DeepAutoencoder
-from pyimgret._rbm_training import momentum_of
+from pyimgret.rbm.training import momentum_of
 
 
 def test_momentum_follows_the_schedule():

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from pyimgret.commands.noise import text
-from pyimgret.robustness import LEVELS, NoiseReport, damage, noise_report, was_trained_against
+from pyimgret.cli.noise import text
+from pyimgret.evaluation import LEVELS, NoiseReport, damage, noise_report, was_trained_against
 from pyimgret.visualization import plot_noise
 
 

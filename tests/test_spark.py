@@ -23,7 +23,7 @@ from pyimgret.exceptions import (
 )
 from pyimgret.index import Index
 from pyimgret.index.milvus import MilvusIndex
-from pyimgret.networks import Autoencoder, Network
+from pyimgret.models import Autoencoder, Network
 from pyimgret.spark import submission, training
 from pyimgret.spark.parquet import SUMMARY
 

@@ -11,7 +11,6 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from pyimgret import _figures as look
 from pyimgret.exceptions import DimensionMismatchError
 from pyimgret.visualization import (
     plot_confusion_matrix,
@@ -21,6 +20,7 @@ from pyimgret.visualization import (
     plot_reconstructions,
     plot_weights,
 )
+from pyimgret.visualization import style as look
 
 RNG = np.random.default_rng(0)
 DIGITS = RNG.integers(0, 256, (12, 28, 28)).astype(np.uint8)

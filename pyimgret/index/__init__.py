@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pyimgret.index.checking import CheckReport
-from pyimgret.index.duplicates import DuplicateGroup
-from pyimgret.index.items import Item, Source, Thumbnail
-from pyimgret.index.keys import key_from_path, path_from_key
-from pyimgret.index.matches import Match, Matches
-from pyimgret.index.pictures import Failure, Report
-from pyimgret.index.store import Index
-from pyimgret.index.sync import SyncReport
+from pyimgret.files.keys import key_from_path, path_from_key
+from pyimgret.index.index import Index
+from pyimgret.index.ingest.encoding import Failure, Report
+from pyimgret.index.ingest.sync import SyncReport
+from pyimgret.index.maintenance.check import CheckReport
+from pyimgret.index.maintenance.duplicates import DuplicateGroup
+from pyimgret.index.search.matches import Match, Matches
+from pyimgret.index.storage.items import Item, Source, Thumbnail
 
 __all__ = [
     "CheckReport",

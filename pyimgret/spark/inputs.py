@@ -65,7 +65,7 @@ class Pictures:
     path : path or URL
         One that every machine of the cluster sees under this name.
     hidden : bool
-        Take hidden and system files too; see `pyimgret.index.walk`.
+        Take hidden and system files too; see `pyimgret.files.walking`.
     """
 
     path: str | os.PathLike[str]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pyimgret.exceptions import IndexStoreError, MissingExtraError, ModelMismatchError
 from pyimgret.index import Index
-from pyimgret.index.exchange import Row, import_pages
+from pyimgret.index.maintenance.exchange import Row, import_pages
 
 if TYPE_CHECKING:
     from pyimgret.index.milvus import MilvusIndex

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyimgret._jvm.java import java_home
-from pyimgret._jvm.spark_jars import spark_jars
 from pyimgret.exceptions import (
     InvalidArgumentError,
     JavaCallError,
     JvmStartError,
     MissingExtraError,
 )
+from pyimgret.jvm.java import java_home
+from pyimgret.jvm.spark_jars import spark_jars
 
 #: Called with every line that a job tells: its "event" and what belongs to it.
 Progress = Callable[[dict[str, Any]], None]

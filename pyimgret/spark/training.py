@@ -10,16 +10,17 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pyimgret.base import seed_of
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
-from pyimgret.networks._estimator import seed_of
-from pyimgret.networks._input import InputShape, NetworkInput, check_scale, preprocessor_for
-from pyimgret.networks._java import JavaNetwork
-from pyimgret.networks._schedules import table
-from pyimgret.networks._targets import Targets, check_targets
-from pyimgret.networks.network import TrainableModel
+from pyimgret.jvm.network import JavaNetwork
+from pyimgret.models.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing.inputs import InputShape, NetworkInput, check_scale, preprocessor_for
 from pyimgret.spark.inputs import Arrays, Pictures
 from pyimgret.spark.submission import Progress, SparkOptions, submit
+from pyimgret.training import Targets
+from pyimgret.training.schedules import table
+from pyimgret.training.targets import check_targets
 
 M = TypeVar("M", bound=TrainableModel)
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret._jvm.settings import available_cores
 from pyimgret.index import Index, Matches
 from pyimgret.index.filters import Filter
-from pyimgret.index.vectors import normalised
+from pyimgret.index.storage.vectors import normalised
+from pyimgret.jvm.settings import available_cores
 from pyimgret.preprocessing import decode
 from pyimgret_server.batcher import Batcher
 from pyimgret_server.metrics import Metrics

@@ -120,7 +120,7 @@ _JVM = {
 
 def _jvm() -> Iterator[tuple[str, str, float]]:
     """Yield the JVM's figures; nothing while it is not running."""
-    from pyimgret._jvm import bridge
+    from pyimgret.jvm import bridge
 
     if not bridge().started:
         return

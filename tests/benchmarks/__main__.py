@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyimgret._jvm.settings import available_cores
+from pyimgret.jvm.settings import available_cores
 from tests.benchmarks.other_work import OtherWork
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from pyimgret.datasets import ImageFile, ImageFolder
 from pyimgret.evaluation import retrieval_report
-from pyimgret.finetuning import FineTunedNetwork, cached_features
-from pyimgret.pretrained import PretrainedNetwork, mobilenet_v2
+from pyimgret.pretrained import FineTunedNetwork, PretrainedNetwork, cached_features, mobilenet_v2
 
 Figures = dict[str, float]
 

@@ -40,11 +40,11 @@ from typing import Any
 import numpy as np
 
 from pyimgret import Autoencoder
-from pyimgret._jvm.jars import jar_folder
-from pyimgret._jvm.settings import current_settings
 from pyimgret.datasets import load_digits
-from pyimgret.networks._input import as_input, preprocessor_for
-from pyimgret.networks._targets import Targets
+from pyimgret.jvm import current_settings
+from pyimgret.jvm.jars import jar_folder
+from pyimgret.preprocessing.inputs import as_input, preprocessor_for
+from pyimgret.training import Targets
 
 WARM = 2
 PAUSE = 0.3

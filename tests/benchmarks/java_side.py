@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from pyimgret import PCA, Encoder, Index, Preprocessor
-from pyimgret._jvm.jars import jar_folder
+from pyimgret.jvm.jars import jar_folder
 
 K = 5
 RUNS = 5

@@ -31,15 +31,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pyimgret import Encoder
-from pyimgret._checkpoint import read_checkpoint
-from pyimgret._mobilenet import MOBILENET_V2
-from pyimgret._weights import find_weights
-from pyimgret.commands.embed import encode_all
-from pyimgret.commands.sources import Pictures
+from pyimgret.cli.embed import encode_all
+from pyimgret.cli.sources import Pictures
 from pyimgret.datasets import ImageFiles, ImageFolder
 from pyimgret.encoder import normalize
 from pyimgret.evaluation import retrieval_report
-from pyimgret.pretrained import mobilenet_v2
+from pyimgret.pretrained import find_weights, mobilenet_v2
+from pyimgret.pretrained.mobilenet import MOBILENET_V2
+from pyimgret.pretrained.torch_checkpoint import read_checkpoint
 from tests.pictures import made_pictures
 
 ROUNDS = 5

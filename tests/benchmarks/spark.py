@@ -27,7 +27,7 @@ from sklearn.datasets import load_sample_images
 
 from pyimgret import spark
 from pyimgret.datasets import load_digits
-from pyimgret.networks import Autoencoder
+from pyimgret.models import Autoencoder
 from pyimgret.pretrained import mobilenet_v2
 from tests.spark.cluster import Cluster, children
 

@@ -26,8 +26,8 @@ import time, types
 import numpy as np
 import pyimgret
 from pyimgret.layers import Convolution2D, Dense, Output, Pooling2D
-from pyimgret.networks._input import InputShape
-from pyimgret.networks._java import JavaNetwork
+from pyimgret.preprocessing.inputs import InputShape
+from pyimgret.jvm.network import JavaNetwork
 
 layers = [
     Convolution2D(20, kernel_size=5, activation="relu"), Pooling2D(),

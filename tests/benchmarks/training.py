@@ -28,10 +28,10 @@ import numpy as np
 
 from pyimgret import Autoencoder, Network
 from pyimgret.datasets import load_digits
+from pyimgret.jvm.network import JavaTrainer
 from pyimgret.layers import Convolution2D, Dense, Output, Pooling2D
-from pyimgret.networks._input import as_input, preprocessor_for
-from pyimgret.networks._java import JavaTrainer
-from pyimgret.networks._targets import Targets
+from pyimgret.preprocessing.inputs import as_input, preprocessor_for
+from pyimgret.training import Targets
 
 ROUNDS = 5
 SIZES = [784, 1000, 500, 250, 30, 250, 500, 1000, 784]

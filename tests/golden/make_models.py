@@ -27,7 +27,7 @@ from pyimgret import (
     Preprocessor,
     RowNet,
 )
-from pyimgret._mobilenet import MOBILENET_V2, Row, _block, _convolution
+from pyimgret.jvm.graph import JavaGraph
 from pyimgret.layers import (
     LSTM,
     BatchNormalization,
@@ -37,10 +37,11 @@ from pyimgret.layers import (
     Output,
     Pooling2D,
 )
-from pyimgret.networks._graph import JavaGraph
-from pyimgret.networks._input import InputShape
-from pyimgret.networks.base import Model
-from pyimgret.pretrained import PretrainedNetwork, _settings
+from pyimgret.models import Model
+from pyimgret.preprocessing.inputs import InputShape
+from pyimgret.pretrained import PretrainedNetwork
+from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
+from pyimgret.pretrained.network import _settings
 
 FOLDER = Path(__file__).parent
 GREY = Preprocessor("L", 16, 12, filter="bicubic")

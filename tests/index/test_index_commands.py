@@ -225,7 +225,7 @@ def test_reasons_do_not_repeat_the_path(filled, pictures):
 
 def test_explain_says_where_it_wrote(filled, monkeypatch):
     from pyimgret import explain
-    from pyimgret._figures import new_figure
+    from pyimgret.visualization.style import new_figure
 
     monkeypatch.setattr(explain, "explain", lambda *_: None)
     monkeypatch.setattr(explain, "plot_explanation", lambda *_: new_figure(1, 1))

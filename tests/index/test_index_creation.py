@@ -13,8 +13,9 @@ from index_fakes import FakeEncoder, unit
 
 from pyimgret.cli import main
 from pyimgret.exceptions import IndexStoreError, KeyExistsError
-from pyimgret.index import Index, lifecycle
+from pyimgret.index import Index
 from pyimgret.index.milvus import MilvusIndex
+from pyimgret.index.storage import lifecycle
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_a_command_that_fails_later_keeps_what_it_added(run, tmp_path, monkeypat
 
     (tmp_path / "images").mkdir()
     Image.new("L", (8, 8), 9).save(tmp_path / "images" / "a.png")
-    monkeypatch.setattr("pyimgret.commands.index._print_report", lambda *_: 1 / 0)
+    monkeypatch.setattr("pyimgret.cli.index._print_report", lambda *_: 1 / 0)
     result = CliRunner().invoke(main, ["index", "add", "--index", "idx", "--model", "m", "images"])
     assert result.exit_code == 1
     assert "ZeroDivisionError" in result.output

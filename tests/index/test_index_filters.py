@@ -11,18 +11,8 @@ import pytest
 from index_fakes import unit
 
 from pyimgret.index import Index
-from pyimgret.index.filters import (
-    And,
-    Compare,
-    Contains,
-    Exists,
-    FilterError,
-    In,
-    Not,
-    Or,
-    parse,
-)
-from pyimgret.index.filtersql import matching
+from pyimgret.index.filters import And, Compare, Contains, Exists, FilterError, In, Not, Or, parse
+from pyimgret.index.filters.sql import matching
 
 MISSING = object()
 

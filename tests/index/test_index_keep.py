@@ -16,12 +16,9 @@ from click.testing import CliRunner
 from index_fakes import FakeEncoder, unit
 
 from pyimgret.cli import main
-from pyimgret.exceptions import (
-    DimensionMismatchError,
-    IndexStoreError,
-    ModelMismatchError,
-)
-from pyimgret.index import Index, scan
+from pyimgret.exceptions import DimensionMismatchError, IndexStoreError, ModelMismatchError
+from pyimgret.index import Index
+from pyimgret.index.search import scan
 
 
 @pytest.fixture
@@ -203,7 +200,7 @@ def test_a_model_that_is_not_the_index_s_is_found(tmp_path, monkeypatch):
         loaded.append(directory)
         raise ModelMismatchError("another model")
 
-    monkeypatch.setattr("pyimgret.index.lifecycle.load_encoder", load)
+    monkeypatch.setattr("pyimgret.index.storage.lifecycle.load_encoder", load)
     assert index.check().problems == ["model: another model"]
     assert index.check(load_model=False).ok
     assert len(loaded) == 1
@@ -258,8 +255,8 @@ def test_duplicates_equal_a_naive_search_in_blocks_of_any_size(tmp_path, monkeyp
     expected = naive_groups(vectors, 0.97)
     assert len(expected) > 5
     for size in (7, 64, 8192):
-        monkeypatch.setattr("pyimgret.index.duplicates._ROWS", size)
-        monkeypatch.setattr("pyimgret.index.duplicates._COLUMNS", 2 * size)
+        monkeypatch.setattr("pyimgret.index.maintenance.duplicates._ROWS", size)
+        monkeypatch.setattr("pyimgret.index.maintenance.duplicates._COLUMNS", 2 * size)
         monkeypatch.setattr(scan, "_FLUSH_ROWS", 100)
         found = Index.open(index.directory).duplicates(0.97)
         assert [[int(key) for key in group.keys] for group in found] == expected

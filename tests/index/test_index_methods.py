@@ -7,8 +7,9 @@ import pytest
 from index_fakes import unit
 
 from pyimgret.exceptions import IndexStoreError
-from pyimgret.index import Index, hamming, scan
-from pyimgret.index.int8scan import quantise
+from pyimgret.index import Index
+from pyimgret.index.search import binary, scan
+from pyimgret.index.search.int8 import quantise
 
 N, D = 4000, 24
 
@@ -186,6 +187,6 @@ def test_bits_are_counted_alike_with_and_without_the_instruction(monkeypatch):
     expected = [
         sum(int(a ^ b).bit_count() for a, b in zip(row, bits[0], strict=True)) for row in bits
     ]
-    assert hamming.distances(bits, bits[0]).tolist() == expected
-    monkeypatch.setattr(hamming, "_count_bits", hamming._count_by_table)
-    assert hamming.distances(bits, bits[0]).tolist() == expected
+    assert binary.distances(bits, bits[0]).tolist() == expected
+    monkeypatch.setattr(binary, "_count_bits", binary._count_by_table)
+    assert binary.distances(bits, bits[0]).tolist() == expected

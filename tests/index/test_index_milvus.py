@@ -16,12 +16,12 @@ from PIL import Image
 from test_index_filters import naive, random_filter, random_metadata
 
 from pyimgret.cli import main
-from pyimgret.commands.pretrained import Choice
+from pyimgret.cli.pretrained import Choice
 from pyimgret.exceptions import IndexStoreError, KeyNotFoundError, ModelMismatchError
 from pyimgret.index import Index
 from pyimgret.index.filters import parse
+from pyimgret.index.filters.milvus import to_expression
 from pyimgret.index.milvus import MilvusIndex
-from pyimgret.index.milvusfilter import to_expression
 
 
 @pytest.fixture(scope="module")

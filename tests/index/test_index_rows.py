@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from index_fakes import unit
 
-from pyimgret.index import Index, scan
-from pyimgret.index.exact import (
+from pyimgret.index import Index
+from pyimgret.index.search import scan
+from pyimgret.index.search.exact import (
     multiply,
     padded,
     padded_width,
@@ -82,7 +83,7 @@ def test_a_few_queries_together_equal_a_full_sort(n, count):
 
 
 def test_batches_in_blocks_equal_single_queries(monkeypatch):
-    monkeypatch.setattr("pyimgret.index.exact._BLOCK_SCORES", 1000)
+    monkeypatch.setattr("pyimgret.index.search.exact._BLOCK_SCORES", 1000)
     rows, queries = unit(400, 8), unit(7, 8, seed=1)
     dead = np.array([3, 100])
     for query, (positions, scores) in zip(

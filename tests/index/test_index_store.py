@@ -18,8 +18,7 @@ from pyimgret.exceptions import (
     KeyNotFoundError,
     ModelMismatchError,
 )
-from pyimgret.index import Index
-from pyimgret.index.matches import Matches
+from pyimgret.index import Index, Matches
 
 
 def naive(vectors, query, k):

@@ -15,9 +15,9 @@ from index_fakes import FakeEncoder
 from PIL import Image
 
 from pyimgret.exceptions import ImageDecodeError, IndexStoreError
+from pyimgret.files.walking import Hidden
 from pyimgret.index import Index
-from pyimgret.index.syncplan import Plan
-from pyimgret.index.walk import Hidden
+from pyimgret.index.ingest.sync_plan import Plan
 from pyimgret.preprocessing import Preprocessor
 
 

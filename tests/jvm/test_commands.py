@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pyimgret.cli import main
-from pyimgret.commands.models import MODELS
+from pyimgret.cli.models import MODELS
 from pyimgret.datasets import load_digits
 
 pytestmark = pytest.mark.jvm
@@ -300,17 +300,17 @@ def test_a_model_that_cannot_reconstruct_says_so(data, tmp_path):
 
 
 def test_an_interrupted_training_leaves_the_older_model_alone(data, tmp_path, monkeypatch):
-    from pyimgret.networks import _training
+    from pyimgret.training import loop
 
     out = tmp_path / "ae.zip"
     run("train", "--idx", data / "images.idx", *SMALL, "--out", out)
     older = out.read_bytes()
 
-    def stop(loop):
-        if loop.history.loss:
+    def stop(running):
+        if running.history.loss:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_training._Loop, "_last", lambda loop: stop(loop) or {})
+    monkeypatch.setattr(loop._Loop, "_last", lambda running: stop(running) or {})
     result = run("train", "--idx", data / "images.idx", *SMALL, "--out", out, status=130)
     kept = tmp_path / "ae.interrupted.zip"
     assert f"{kept} holds the model after 1 of 2 epochs" in result.stderr
@@ -333,7 +333,7 @@ def test_what_cannot_be_plotted_is_said(pca, data, tmp_path):
 
 
 def test_demo_on_few_digits_writes_everything(monkeypatch, tmp_path):
-    from pyimgret.commands import demo
+    from pyimgret.cli import demo
 
     whole = demo.load_split()
     few = demo.Split(
@@ -360,7 +360,7 @@ def test_demo_on_few_digits_writes_everything(monkeypatch, tmp_path):
 
 
 def test_demo_splits_at_random_and_without_overlap():
-    from pyimgret.commands import demo
+    from pyimgret.cli import demo
 
     split = demo.load_split()
     assert (len(split.database), len(split.queries)) == (4000, 1000)

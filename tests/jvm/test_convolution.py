@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Convolution2D, Loss
-from pyimgret.networks._input import InputShape, NetworkInput
-from pyimgret.networks._java import JavaNetwork
+from pyimgret.preprocessing.inputs import InputShape, NetworkInput
 
 IMAGE = [
     [35, 40, 41, 45, 50],
@@ -26,8 +26,8 @@ GRADIENTS = """
 import json, sys
 import numpy as np
 from pyimgret.layers import *
-from pyimgret.networks import Network
-from pyimgret.networks._java import JavaNetwork
+from pyimgret.models import Network
+from pyimgret.jvm.network import JavaNetwork
 X = np.random.default_rng(1).random((64, 28, 28), dtype=np.float32)
 y = np.arange(64) % 10
 layers = [

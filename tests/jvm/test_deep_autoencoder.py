@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pyimgret import DeepAutoencoder, load
-from pyimgret._jvm import bridge
 from pyimgret.exceptions import ModelFormatError, NotFittedError
-from pyimgret.networks import _pretraining
+from pyimgret.jvm import bridge
+from pyimgret.models import pretraining
 
 SMALL: dict[str, Any] = {
     "hidden_sizes": (64, 32), "code_size": 8, "rbm_epochs": 3, "rbm_batch_size": 20,
@@ -130,7 +130,7 @@ class Killed(Exception):  # noqa: N818
 @pytest.mark.parametrize("writes", [2, 5, 11])
 def test_a_killed_run_goes_on_where_it_was(writes, digits, model, tmp_path, monkeypatch):
     """3 machines x 3 epochs and 3 of fine-tuning are 12 states: killed in each kind of place."""
-    checkpoints = _pretraining.Checkpoints
+    checkpoints = pretraining.Checkpoints
     whole, done = checkpoints.write, []
 
     def write(self, *arguments):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pyimgret import DeepAutoencoder, load
 from pyimgret.cli import main
-from pyimgret.commands.weights import layer_weights, machine_weights
+from pyimgret.cli.weights import layer_weights, machine_weights
 
 SMALL = ("--hidden-sizes", "32,16", "--epochs", "1", "--rbm-epochs", "1", "--seed", "1")
 

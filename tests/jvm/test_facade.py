@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from pyimgret._jvm.facade import FACADES
-from pyimgret._jvm.jars import jar_folder
+from pyimgret.jvm.facade import FACADES
+from pyimgret.jvm.jars import jar_folder
 
 
 def java_methods(name: str) -> list[tuple[str, str]]:

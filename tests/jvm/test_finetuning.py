@@ -12,17 +12,22 @@ from click.testing import CliRunner
 from PIL import Image
 
 import pyimgret
-from pyimgret import Encoder, finetuning
-from pyimgret._features import maps
-from pyimgret._mobilenet import MOBILENET_V2
-from pyimgret._weights import find_weights
+from pyimgret import Encoder
 from pyimgret.cli import main
 from pyimgret.exceptions import ImageDecodeError
-from pyimgret.finetuning import FineTunedNetwork, cached_features
-from pyimgret.networks._graph import JavaGraph
-from pyimgret.networks._input import InputShape, NetworkInput
-from pyimgret.networks._training import train
-from pyimgret.pretrained import head_settings, mobilenet_v2
+from pyimgret.jvm.graph import JavaGraph
+from pyimgret.preprocessing.inputs import InputShape, NetworkInput
+from pyimgret.pretrained import (
+    FineTunedNetwork,
+    cached_features,
+    find_weights,
+    finetuning,
+    head_settings,
+    mobilenet_v2,
+)
+from pyimgret.pretrained.features import maps
+from pyimgret.pretrained.mobilenet import MOBILENET_V2
+from pyimgret.training.loop import train
 from tests.pictures import made_pictures
 from tests.plain_dl4j import plain_codes
 
@@ -140,7 +145,7 @@ def test_the_cache_is_mapped_and_knows_its_layer_its_files_and_its_weights(
     first = stored()
     assert isinstance(first, np.memmap)
     assert not first.flags.writeable
-    monkeypatch.setattr("pyimgret._features._compute", None)  # nothing is computed again
+    monkeypatch.setattr("pyimgret.pretrained.features._compute", None)  # nothing is computed again
     assert np.array_equal(stored(), first)
     monkeypatch.undo()
     assert stored(layer="block15_add").shape == first.shape
@@ -192,7 +197,7 @@ def test_ctrl_c_while_tuning_leaves_a_model_that_encodes(base, frozen, pictures,
 
 
 def test_the_command_tunes_and_its_file_embeds(pictures, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("pyimgret._jvm.jars.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("pyimgret.jvm.jars.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
     for file, label in zip(*pictures, strict=True):
         place = tmp_path / "photos" / label / file.name

@@ -12,14 +12,12 @@ from PIL import Image
 
 import pyimgret
 from pyimgret import Encoder
-from pyimgret._mobilenet import MOBILENET_V2
-from pyimgret._weights import find_weights
 from pyimgret.cli import main
 from pyimgret.encoder import normalize
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.explain import explain
-from pyimgret.finetuning import FineTunedNetwork, cached_features
-from pyimgret.pretrained import mobilenet_v2
+from pyimgret.pretrained import FineTunedNetwork, cached_features, find_weights, mobilenet_v2
+from pyimgret.pretrained.mobilenet import MOBILENET_V2
 from tests.pictures import made_pictures
 from tests.plain_dl4j import plain_codes
 
@@ -224,7 +222,7 @@ def test_a_head_of_ones_own_is_learned_on_cached_features(network, tmp_path) -> 
 
 
 def test_train_takes_a_pretrained_network(folder, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("pyimgret._jvm.jars.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("pyimgret.jvm.jars.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
     out = tmp_path / "my.zip"
     text = run("train", "--pretrained", "mobilenet_v2", "--images", folder, "--out", out, "--json")

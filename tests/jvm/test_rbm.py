@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pyimgret import RBM
-from pyimgret._jvm import bridge
 from pyimgret.exceptions import DimensionMismatchError, NotFittedError, TrainingError
+from pyimgret.jvm import bridge
 
 VISIBLE, HIDDEN = 6, 4
 STATES = np.array(list(itertools.product([0, 1], repeat=VISIBLE)), np.float64)

@@ -18,17 +18,15 @@ from sklearn.base import clone
 
 import pyimgret
 from pyimgret import RBM, Encoder, Network, Preprocessor, pretrained
-from pyimgret._jvm import JavaObject, bridge
-from pyimgret._mobilenet import MOBILENET_V2, Row, _block, _convolution
 from pyimgret.exceptions import ModelFormatError
-from pyimgret.finetuning import FineTunedNetwork
+from pyimgret.jvm import JavaObject, bridge
+from pyimgret.jvm.graph import JavaGraph
+from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import BatchNormalization, Convolution2D, Dense, GlobalPooling, Output
-from pyimgret.networks._graph import JavaGraph
-from pyimgret.networks._input import InputShape
-from pyimgret.networks._java import JavaNetwork
-from pyimgret.networks.base import Model
-from pyimgret.networks.persistence import PlainNetwork
-from pyimgret.pretrained import PretrainedNetwork
+from pyimgret.models import Model, PlainNetwork
+from pyimgret.preprocessing.inputs import InputShape
+from pyimgret.pretrained import FineTunedNetwork, PretrainedNetwork
+from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
 from tests.process.running import run
 
 GREY = Preprocessor("L", 16, 16, filter="bicubic", std=(2.0,), max_pixels=10**6)
@@ -209,7 +207,7 @@ def unpickled(models, data, tmp_path_factory) -> Any:
         import pickle, sys
         from pathlib import Path
         import numpy as np
-        from pyimgret.networks import Autoencoder
+        from pyimgret.models import Autoencoder
 
         folder = Path(sys.argv[1])
         X = np.load(folder / "X.npy")

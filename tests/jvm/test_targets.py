@@ -31,7 +31,7 @@ from pyimgret.layers import (
     Pooling2D,
     Upsampling2D,
 )
-from pyimgret.networks import network as training
+from pyimgret.models import network as training
 from pyimgret.spark import training as cluster
 
 QUIET: dict[str, Any] = {"epochs": 1, "random_state": 0, "verbose": False}

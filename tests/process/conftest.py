@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyimgret._jvm.jars import jar_folder
+from pyimgret.jvm.jars import jar_folder
 
 sys.path.insert(0, str(Path(__file__).parent))
 

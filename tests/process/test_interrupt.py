@@ -108,10 +108,10 @@ assert np.isfinite(model.transform(digits[:9])).all()
 
 GRAPH = """
 from pyimgret import pretrained
-from pyimgret._features import maps
-from pyimgret.finetuning import FineTunedNetwork
-from pyimgret.networks._graph import JavaGraph
-from pyimgret.networks._input import InputShape
+from pyimgret.pretrained.features import maps
+from pyimgret.pretrained import FineTunedNetwork
+from pyimgret.jvm.graph import JavaGraph
+from pyimgret.preprocessing.inputs import InputShape
 
 table = pretrained.MOBILENET_V2
 shape = InputShape("convolutional", 224, 224, 3)

@@ -112,7 +112,7 @@ def test_every_network_goes_on_from_its_checkpoint(kind: str, tmp_path: Path) ->
     class Stop(BaseException):
         pass
 
-    from pyimgret.networks import _checkpoints
+    from pyimgret.training import checkpoints
     write, done = _checkpoints.Checkpoints.write, []
     def stopping(self, *arguments):
         write(self, *arguments)

@@ -12,7 +12,7 @@ SETUP = """
 import json, statistics, threading, time
 import numpy as np
 import pyimgret
-from pyimgret._jvm import bridge
+from pyimgret.jvm import bridge
 from pyimgret.datasets import load_digits
 
 digits, labels = load_digits()
@@ -113,8 +113,8 @@ def test_fits_in_two_threads_beside_encodes_give_the_bits_of_fits_alone() -> Non
 def test_threads_that_encode_with_one_model_get_right_answers() -> None:
     # Layers of Deeplearning4j's own keep state while they run, graphs as well.
     script = """
-    from pyimgret.networks._graph import JavaGraph
-    from pyimgret.networks._input import InputShape, as_input
+    from pyimgret.jvm.graph import JavaGraph
+    from pyimgret.preprocessing.inputs import InputShape, as_input
     X = digits[:600].astype(np.float32) / 255
     recurrent = pyimgret.RowNet(epochs=1, verbose=False, random_state=0).fit(X, labels[:600])
     dense = pyimgret.Autoencoder((64,), 8, epochs=1, verbose=False, random_state=0).fit(X)
@@ -217,7 +217,7 @@ def test_a_network_that_is_closed_while_it_trains_stays_until_the_epoch_is_over(
 
 def test_what_polling_raises_stops_the_epoch_and_comes_out_of_fit() -> None:
     script = """
-    from pyimgret.networks import _training
+    from pyimgret.training import loop
     class Bar:
         n = 0
         def __enter__(self): return self
@@ -226,8 +226,8 @@ def test_what_polling_raises_stops_the_epoch_and_comes_out_of_fit() -> None:
             self.n += n
             if self.n > 3: raise ZeroDivisionError("from the bar")
         def set_postfix(self, values): pass
-    usual = _training.progress_bar
-    _training.progress_bar = lambda *arguments: Bar()
+    usual = loop.progress_bar
+    loop.progress_bar = lambda *arguments: Bar()
     many = np.concatenate([digits] * 100)
     model = pyimgret.Autoencoder(epochs=1, random_state=0)
     try:
@@ -235,7 +235,7 @@ def test_what_polling_raises_stops_the_epoch_and_comes_out_of_fit() -> None:
     except ZeroDivisionError as error:
         print(error)
     # The training thread is free: another fit does not wait for the rest of the epoch.
-    _training.progress_bar = usual
+    loop.progress_bar = usual
     start = time.monotonic()
     pyimgret.Autoencoder((16,), 4, epochs=1, verbose=False).fit(digits[:200])
     print(time.monotonic() - start < 10, np.isfinite(model.encode(digits[:5])).all())

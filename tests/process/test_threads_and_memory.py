@@ -11,7 +11,7 @@ THREADS = """
 import json, threading
 import numpy as np
 from pyimgret import PCA
-from pyimgret._jvm import bridge
+from pyimgret.jvm import bridge
 
 X = np.random.default_rng(0).random((64, 50), dtype=np.float32)
 model = PCA(5, random_state=0).fit(X)
@@ -43,7 +43,7 @@ MEMORY = """
 import gc, json, sys
 import numpy as np
 from pyimgret import Autoencoder
-from pyimgret._jvm import bridge
+from pyimgret.jvm import bridge
 
 def resident():
     gc.collect()

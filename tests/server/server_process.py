@@ -18,7 +18,7 @@ _FAKE = """
 import sys
 sys.path.insert(0, {folder!r})
 from server_fakes import FakeEncoder
-from pyimgret.index import lifecycle
+from pyimgret.index.storage import lifecycle
 lifecycle.load_encoder = lambda directory, expected: FakeEncoder()
 """
 _MAIN = "import sys\nfrom pyimgret.cli import main\nmain(sys.argv[1:])\n"

@@ -10,7 +10,7 @@ import pytest
 from server_fakes import png, upload
 
 from pyimgret import Autoencoder, Encoder, Index
-from pyimgret._jvm import bridge
+from pyimgret.jvm import bridge
 from pyimgret_server import create_app
 
 pytestmark = pytest.mark.jvm

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from pyimgret import spark
 from pyimgret.datasets import load_digits
-from pyimgret.networks import Autoencoder
-from pyimgret.networks.base import Model
+from pyimgret.models import Autoencoder, Model
 from tests.spark.cluster import Cluster
 
 EPOCHS = 6

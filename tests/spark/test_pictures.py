@@ -15,7 +15,7 @@ from pyimgret.datasets import ImageFolder
 from pyimgret.encoder import Encoder
 from pyimgret.exceptions import JavaCallError, ModelMismatchError
 from pyimgret.index import Index
-from pyimgret.networks import Autoencoder
+from pyimgret.models import Autoencoder
 from pyimgret.preprocessing import Preprocessor
 from tests.spark.conftest import on
 

@@ -14,8 +14,7 @@ from pyimgret import spark
 from pyimgret.encoder import Encoder, normalize
 from pyimgret.exceptions import JavaCallError
 from pyimgret.layers import Convolution2D, Dense, Output
-from pyimgret.networks import Autoencoder, Network
-from pyimgret.networks.deep import DeepAutoencoder
+from pyimgret.models import Autoencoder, DeepAutoencoder, Network
 from pyimgret.preprocessing import Preprocessor
 from tests.plain_dl4j import plain_codes
 from tests.spark.cluster import Cluster

@@ -9,7 +9,7 @@ from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from pyimgret.index.items import Item as StoredItem
+from pyimgret.index import Item as StoredItem
 from pyimgret_server.documents import WRITE, accepts, answer, problems
 from pyimgret_server.engine import Engine, unit
 from pyimgret_server.keys import authorise

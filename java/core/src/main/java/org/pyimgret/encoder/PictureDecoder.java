@@ -20,7 +20,7 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
  * Picture files to upright 8-bit pixels without alpha, by ImageIO and the rules of
- * pyimgret/preprocessing.py (steps 1 to 5).
+ * pyimgret/preprocessing/preprocessor.py (steps 1 to 5).
  */
 final class PictureDecoder {
 

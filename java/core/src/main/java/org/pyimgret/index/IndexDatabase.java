@@ -14,7 +14,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.zip.CRC32;
 
-/** Reads index.sqlite, which Python writes (pyimgret/index/schema.py tells its tables). */
+/** Reads index.sqlite, which Python writes (pyimgret/index/storage/schema.py tells its tables). */
 final class IndexDatabase {
 
     private static final int FORMAT = 1;

@@ -282,7 +282,7 @@ final class CosineIndexTest {
         }
     }
 
-    /** The tables that a reader needs, as pyimgret/index/schema.py makes them. */
+    /** The tables that a reader needs, as pyimgret/index/storage/schema.py makes them. */
     private static void write(Path directory, float[][] vectors) throws SQLException {
         try (Connection connection = connect(directory)) {
             execute(connection, "PRAGMA journal_mode = WAL");

@@ -17,7 +17,7 @@ interface PictureFolder extends Serializable {
     /** The largest file that can be a picture. */
     long MAX_FILE = 1L << 30;
 
-    /** What systems leave in folders, in lower case; as in Python's {@code pyimgret.index.walk}. */
+    /** What systems leave in folders, in lower case; as in Python's {@code pyimgret.files.walking}. */
     Set<String> SYSTEM_NAMES =
             Set.of(
                     "thumbs.db",

@@ -8,7 +8,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class KeysTest {
 
-    /** The keys are those that {@code pyimgret.index.keys.key_from_path} gives. */
+    /** The keys are those that {@code pyimgret.files.keys.key_from_path} gives. */
     @ParameterizedTest
     @CsvSource({
         "a%20b/1.png, a b/1.png",

@@ -1,0 +1,237 @@
+"""``pyimgret demo``: the whole story on 5,000 handwritten digits."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from pyimgret.cli.common import json_option, print_json, table
+from pyimgret.cli.options import OutputFolder
+from pyimgret.exceptions import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from pyimgret.evaluation import RetrievalReport
+    from pyimgret.index import Index
+
+CODE_SIZE: Final = 30
+QUERIES: Final = 1000
+SEED: Final = 2006
+RECIPE: Final[dict[str, Any]] = {
+    "hidden_sizes": (500, 250),
+    "code_size": CODE_SIZE,
+    "random_state": SEED,
+}
+"""Settings of the autoencoder; all others are its defaults."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The digits, divided by chance: those to learn from and to search in, and the queries."""
+
+    database: npt.NDArray[np.uint8]
+    database_labels: npt.NDArray[np.int64]
+    queries: npt.NDArray[np.uint8]
+    query_labels: npt.NDArray[np.int64]
+
+    def judge(self, database: Any, queries: Any) -> RetrievalReport:
+        """Return how well embeddings of the two parts match."""
+        from pyimgret.evaluation import retrieval_report
+
+        return retrieval_report(
+            database, self.database_labels, queries=queries, query_labels=self.query_labels
+        )
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=OutputFolder(),
+    default=Path("demo"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the results go.",
+)
+@json_option
+def demo(out: Path, as_json: bool) -> None:
+    """Train on handwritten digits, search them, and compare with pixels, PCA and SVD.
+
+    4,000 digits train an autoencoder, without their labels, and form the index; 1,000
+    others are the queries. Takes a minute or two.
+    """
+    from pyimgret.visualization.style import new_figure
+
+    start = time.perf_counter()
+    new_figure(1, 1)  # a missing matplotlib should not show after the training
+    _make_folder(out)
+    split = load_split()
+    models = train_models(split)
+    reports = {"raw pixels": split.judge(_flat(split.database), _flat(split.queries))}
+    for name, model in models.items():
+        reports[name] = split.judge(model.encode(split.database), model.encode(split.queries))
+    _say("Indexing and drawing")
+    write_results(out, split, models)
+    seconds = time.perf_counter() - start
+    if as_json:
+        print_json(_document(reports, out, seconds))
+    else:
+        click.echo(_text(reports, out, seconds))
+
+
+def load_split() -> Split:
+    """Return the digits, divided at random, but always in the same way."""
+    import numpy as np
+
+    from pyimgret.datasets import load_digits
+
+    images, labels = load_digits()
+    order = np.random.default_rng(SEED).permutation(len(images))
+    asked, kept = order[:QUERIES], order[QUERIES:]
+    return Split(images[kept], labels[kept], images[asked], labels[asked])
+
+
+def train_models(split: Split) -> dict[str, Any]:
+    """Return PCA, SVD and an autoencoder that learned from the database, without labels."""
+    from pyimgret.models import PCA, SVD, DenoisingAutoencoder
+
+    models: dict[str, Any] = {
+        "PCA": PCA(CODE_SIZE, random_state=SEED),
+        "SVD": SVD(CODE_SIZE, random_state=SEED),
+        "autoencoder": DenoisingAutoencoder(**RECIPE),
+    }
+    for name, model in models.items():
+        _say(f"Training {name} on {len(split.database):,} digits")
+        model.fit(split.database)
+    return models
+
+
+def write_results(out: Path, split: Split, models: dict[str, Any]) -> None:
+    """Write the model, the index, the pictures, and some queries to play with."""
+    from PIL import Image
+
+    model = models["autoencoder"]
+    model.save(out / "ae.zip")
+    shown = _one_of_each_class(split.query_labels)
+    (out / "queries").mkdir(exist_ok=True)
+    for row in shown:
+        name = f"{split.query_labels[row]}.png"
+        Image.fromarray(split.queries[row]).save(out / "queries" / name)
+    with build_index(out / "index", split, model) as index:
+        _draw_matches(out / "matches.png", split, shown, index)
+    _draw_models(out, split.queries[shown], models)
+
+
+def build_index(directory: Path, split: Split, model: Any) -> Index:
+    """Return a fresh index of the database; an older one of ours is replaced."""
+    from pyimgret.index import Index
+
+    if directory.exists():
+        shutil.rmtree(directory)
+    index = Index.create(directory, model)
+    labels = split.database_labels.tolist()
+    keys = [f"digit-{number:04d}" for number in range(len(labels))]
+    index.add(split.database, keys=keys, metadata=[{"label": label} for label in labels])
+    return index
+
+
+def _draw_matches(path: Path, split: Split, shown: list[int], index: Index) -> None:
+    from pyimgret.visualization import plot_matches
+
+    found = [index.search(split.queries[row], k=5) for row in shown]
+    places = [[int(match.key.removeprefix("digit-")) for match in row] for row in found]
+    figure = plot_matches(
+        split.queries[shown],
+        [split.database[row] for row in places],
+        scores=[row.scores for row in found],
+        query_labels=split.query_labels[shown],
+        match_labels=[split.database_labels[row] for row in places],
+        title=f"The nearest of {len(split.database):,} digits, by {CODE_SIZE} numbers",
+    )
+    figure.savefig(path)
+
+
+def _draw_models(out: Path, images: npt.NDArray[np.uint8], models: dict[str, Any]) -> None:
+    import numpy as np
+
+    from pyimgret.cli.plot import first_layer
+    from pyimgret.visualization import plot_reconstructions, plot_weights
+
+    W, shape = first_layer(models["autoencoder"])
+    figure = plot_weights(W, shape=shape, title="What the first layer looks for")
+    figure.savefig(out / "weights.png")
+    rows = {name: model.reconstruct(images) for name, model in models.items()}
+    errors = {name: float(np.mean((row - images / 255) ** 2)) for name, row in rows.items()}
+    title = f"What {CODE_SIZE} numbers keep (beneath the name: mean squared error)"
+    figure = plot_reconstructions(images, rows, errors=errors, title=title)
+    figure.savefig(out / "reconstructions.png")
+
+
+def _one_of_each_class(labels: npt.NDArray[np.int64]) -> list[int]:
+    """Return where each class comes first: the pictures show them all."""
+    import numpy as np
+
+    return [int(row) for row in np.unique(labels, return_index=True)[1]]
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder; refuse to replace an index that is not a demo's."""
+    out.mkdir(parents=True, exist_ok=True)
+    index = out / "index"
+    if index.exists() and not _is_ours(index):
+        raise InvalidArgumentError(
+            f"{index} exists and is not the index of a demo; choose another --out, or move it away."
+        )
+
+
+def _is_ours(index: Path) -> bool:
+    from pyimgret.index import Index
+
+    if not (index / "index.sqlite").is_file():
+        return False
+    with Index.open(index) as opened:
+        return all(key.startswith("digit-") for key in opened.keys())  # noqa: SIM118
+
+
+def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    import numpy as np
+
+    return np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
+
+
+def _say(text: str) -> None:
+    click.echo(f"{text} …", err=True)
+
+
+def _document(reports: dict[str, RetrievalReport], out: Path, seconds: float) -> dict[str, Any]:
+    methods = {name: {"dimension": _dimension(name)} | r.to_dict() for name, r in reports.items()}
+    names = ["ae.zip", "index", "matches.png", "weights.png", "reconstructions.png", "queries"]
+    return {
+        "methods": methods, "seconds": round(seconds, 1), "files": [str(out / n) for n in names]
+    }  # fmt: skip
+
+
+def _text(reports: dict[str, RetrievalReport], out: Path, seconds: float) -> str:
+    rows = [
+        [name, str(_dimension(name)), f"{r.precision[1]:.3f}", f"{r.precision[10]:.3f}",
+         f"{r.mean_average_precision:.3f}"]
+        for name, r in reports.items()
+    ]  # fmt: skip
+    n_database = reports["raw pixels"].n_database
+    return "\n".join([
+        "", table(["", "numbers", "P@1", "P@10", "mAP"], rows), "",
+        f"{QUERIES:,} queries against {n_database:,} digits, by cosine; "
+        "no label was seen in training.",
+        f"Look at {out / 'matches.png'}, weights.png and reconstructions.png ({seconds:.0f} s).",
+        f"Go on:  pyimgret search --index {out / 'index'} {out / 'queries' / '7.png'}",
+    ])  # fmt: skip
+
+
+def _dimension(name: str) -> int:
+    return 28 * 28 if name == "raw pixels" else CODE_SIZE

@@ -1,0 +1,194 @@
+"""``pyimgret index …``: put pictures into an index and look after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyimgret.cli import index_maintenance
+from pyimgret.cli.common import json_option, print_json
+from pyimgret.cli.index_common import INDEX, one_line, opened, progress_bar
+from pyimgret.cli.options import Dependent
+from pyimgret.cli.pretrained import Choice, pretrained_options
+from pyimgret.cli.sources import ExistingPath, hidden_option, hidden_wanted, report_hidden
+
+if TYPE_CHECKING:
+    from pyimgret.index import Index, SyncReport
+
+_FAILURES_SHOWN = 20
+_WOULD = {
+    "added": "would add", "updated": "would update", "moved": "would move",
+    "touched": "would touch", "deleted": "would delete",
+}  # fmt: skip
+"""What a report's words are in a dry run."""
+
+
+@click.group()
+def index() -> None:
+    """Put pictures into an index and look after it."""
+
+
+@index.command()
+@INDEX
+@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@pretrained_options
+@click.option("--prefix", default="", help="Put this in front of the keys.")
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
+@hidden_option
+@click.argument("paths", nargs=-1, required=True, type=ExistingPath())
+@json_option
+def add(
+    directory: Path,
+    model: str | None,
+    prefix: str,
+    strict: bool,
+    paths: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Add pictures: files, or folders with all that is below them.
+
+    The key of a picture is its path below the folder that is given. What is in the index
+    already is encoded again only when the file has changed.
+    """
+    from pyimgret.index import SyncReport
+
+    total = SyncReport()
+    with opened(directory, model, Choice.take(options), paths) as target:
+        with _counting(target):
+            for path in paths:
+                _merge(total, _add_path(target, path, prefix, strict))
+        _print_report(total, len(target), as_json)
+
+
+@index.command()
+@INDEX
+@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
+@pretrained_options
+@click.option("--prefix", default="", help="Put this in front of the keys.")
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
+@hidden_option
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("-v", "--verbose", cls=Dependent, without="as_json", is_flag=True,
+              help="Name every image that is changed.")  # fmt: skip
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@json_option
+def sync(
+    directory: Path,
+    model: str | None,
+    prefix: str,
+    strict: bool,
+    dry_run: bool,
+    verbose: bool,
+    folder: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Bring the index in step with a folder: add, update, rename, delete.
+
+    It may be stopped at any time; the next run goes on from there.
+    """
+    names = (verbose or dry_run) and not as_json
+    choice = Choice.take(options)
+    with (
+        opened(directory, model, choice, (folder,), keep=not dry_run) as target,
+        _counting(target),
+        progress_bar() as progress,
+    ):
+        report = target.sync(
+            folder,
+            prefix=prefix,
+            strict=strict,
+            hidden=hidden_wanted(),
+            dry_run=dry_run,
+            progress=progress,
+            on_change=_print_change if names else None,
+        )
+        count = len(target)
+    _print_report(report, count, as_json, dry_run=dry_run)
+
+
+@index.command()
+@INDEX
+@click.argument("keys", nargs=-1, required=True)
+@json_option
+def delete(directory: Path, keys: tuple[str, ...], as_json: bool) -> None:
+    """Delete pictures from the index by their keys (the files stay)."""
+    with opened(directory) as target:
+        deleted = target.delete(keys)
+        left = len(target)
+    if as_json:
+        print_json({"deleted": deleted, "count": left})
+    else:
+        click.echo(f"deleted {deleted}; the index holds {left} pictures.")
+
+
+def _add_path(target: Index, path: str, prefix: str, strict: bool) -> SyncReport:
+    """Add a folder, or one file."""
+    from pyimgret.index import SyncReport, key_from_path
+
+    if Path(path).is_dir():
+        with progress_bar() as progress:
+            return target.sync(
+                path, prefix=prefix, strict=strict, hidden=hidden_wanted(), delete=False,
+                progress=progress,
+            )  # fmt: skip
+    key = prefix + key_from_path(os.fsencode(path))
+    done = target.add([path], keys=[key], replace=True, strict=strict)
+    return SyncReport(added=len(done.added), failed=done.failed)
+
+
+def _merge(total: SyncReport, part: SyncReport) -> None:
+    for field in fields(total):
+        setattr(total, field.name, getattr(total, field.name) + getattr(part, field.name))
+
+
+@contextmanager
+def _counting(target: Index) -> Iterator[None]:
+    """Let Ctrl-C say what the index has kept."""
+    before = len(target)
+    try:
+        yield
+    except KeyboardInterrupt:
+        count = len(target)
+        raise KeyboardInterrupt(
+            f"{max(count - before, 0):,} new images are kept, the index holds {count:,}; the same "
+            "command goes on from there"
+        ) from None
+
+
+def _print_report(report: SyncReport, count: int, as_json: bool, *, dry_run: bool = False) -> None:
+    if as_json:
+        print_json({**report.to_dict(), "count": count, **({"dry_run": True} if dry_run else {})})
+        return
+    apart = ("failed", "hidden_skipped", "hidden_kept")
+    facts = {n: c for n, c in report.to_dict().items() if n not in apart and (c or n == "added")}
+    if dry_run:
+        facts = {_WOULD.get(name, name): number for name, number in facts.items()}
+    click.echo(", ".join(f"{name} {number:,}" for name, number in facts.items()) + ".")
+    for failure in report.failed[:_FAILURES_SHOWN]:
+        click.echo(f"not added: {one_line(failure.key)}: {failure.reason}", err=True)
+    if len(report.failed) > _FAILURES_SHOWN:
+        click.echo(f"… and {len(report.failed) - _FAILURES_SHOWN:,} more (see --json).", err=True)
+    report_hidden(report.hidden_skipped)
+    if report.hidden_kept:
+        click.echo(
+            f"{report.hidden_kept:,} pictures of hidden files were in the index and stay as they "
+            "are; --hidden keeps them in step, 'pyimgret index delete' removes them.", err=True
+        )  # fmt: skip
+    click.echo(f"The index holds {count:,} pictures.")
+
+
+def _print_change(kind: str, key: str) -> None:
+    if kind != "fail":
+        click.echo(f"{kind} {one_line(key)}")
+
+
+for _command in index_maintenance.COMMANDS:
+    index.add_command(_command)

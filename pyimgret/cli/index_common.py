@@ -1,0 +1,158 @@
+"""What the commands of the index share: opening it, filters, names on one line, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyimgret.cli.pretrained import Choice
+
+if TYPE_CHECKING:
+    from pyimgret.index import Index
+
+
+def _index_option(*, required: bool) -> Callable[[Any], Any]:
+    return click.option(
+        "--index", "directory", required=required, metavar="DIR", type=click.Path(path_type=Path),
+        help="The directory of the index.",
+    )  # fmt: skip
+
+
+INDEX = _index_option(required=True)
+INDEX_OR_NONE = _index_option(required=False)
+_SAMPLE = 5000
+
+
+@contextmanager
+def opened(
+    directory: Path,
+    model: str | None = None,
+    choice: Choice | None = None,
+    paths: tuple[str, ...] = (),
+    *,
+    keep: bool = True,
+) -> Iterator[Index]:
+    """Open an index; make it when there is none and a model is given.
+
+    One that was made here is removed again when the block fails before it has stored
+    anything, or without ``keep``.
+    """
+    from pyimgret.index import Index
+
+    exists = (directory / "index.sqlite").exists()
+    if not exists and (model is not None or (choice is not None and choice.pretrained is not None)):
+        from pyimgret.files.atomic import check_folder
+
+        check_folder(directory)
+    encoder = None
+    if model is not None or choice is not None:
+        encoder = (choice or Choice.none()).encoder(model)
+    if exists and choice is not None and choice.whiten:
+        raise click.UsageError("--whiten is for a new index; this one keeps its own model.")
+    if not exists and encoder is not None:
+        if choice is not None and choice.whiten:
+            encoder = choice.whitened(encoder, _sample(encoder, paths))
+        with _created(directory, encoder, keep) as made:
+            yield made
+    else:
+        with Index.open(directory, encoder) as found:
+            yield found
+
+
+@contextmanager
+def _created(directory: Path, encoder: Any, keep: bool) -> Iterator[Index]:
+    from pyimgret.index import Index
+    from pyimgret.index.storage.lifecycle import made_folders, remove
+
+    done = False
+    with made_folders(directory), Index.create(directory, encoder) as made:
+        try:
+            yield made
+            done = keep
+        finally:
+            if not done and not len(made):
+                made.close()
+                remove(directory)
+
+
+def _sample(encoder: Any, paths: tuple[str, ...]) -> Any:
+    """Return embeddings of up to 5,000 of the pictures, drawn by a fixed seed."""
+    import numpy as np
+
+    from pyimgret.cli.embed import encode_all
+    from pyimgret.cli.sources import Pictures, hidden_wanted
+    from pyimgret.datasets import ImageFiles, ImageFolder
+
+    files: list[Path] = []
+    for path in paths:
+        folder = Path(path).is_dir()
+        found = ImageFolder(path, hidden=hidden_wanted()) if folder else ImageFiles([path])
+        files += [file.path for file in found.files]
+    order = np.random.default_rng(0).permutation(len(files))[:_SAMPLE]
+    return encode_all(encoder, Pictures(ImageFiles([files[i] for i in sorted(order)])))[2]
+
+
+def as_filter(where: str | None) -> str | dict[str, Any] | None:
+    """Return a filter from the command line: JSON when it begins with a brace, else text."""
+    if where is None or not where.lstrip().startswith("{"):
+        return where
+    from pyimgret.index.filters import FilterError
+
+    try:
+        document: dict[str, Any] = json.loads(where)
+    except ValueError as error:
+        raise FilterError(
+            f"The filter begins with a brace but is no JSON: {error}. Expected such as "
+            '\'{"year": {"$gte": 2001}}\', or text: year >= 2001.'
+        ) from error
+    return document
+
+
+def unknown_fields(index: Index, where: str | dict[str, Any] | None) -> dict[str, Any]:
+    """Warn of fields of a filter that no item has; return them for a JSON document, if any."""
+    from pyimgret.index.filters import parse
+    from pyimgret.index.filters.sql import unknown_fields
+
+    condition = parse(where)
+    if condition is None:
+        return {}
+    with index.database.read() as connection:
+        unknown = unknown_fields(connection, condition)
+    for name, near in unknown.items():
+        advice = f"; did you mean {' or '.join(near)}?" if near else "."
+        click.echo(f"warning: no item of the index has the field {name!r}{advice}", err=True)
+    return {"unknown_fields": unknown} if unknown else {}
+
+
+def one_line(key: str) -> str:
+    r"""Return a key so that it fits on one line of a terminal.
+
+    Examples
+    --------
+    >>> one_line("new\nline.png")
+    'new\\nline.png'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in key)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """Give a function that draws a bar with rate and time left, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit=" image", file=sys.stderr, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

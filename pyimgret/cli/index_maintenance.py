@@ -1,0 +1,238 @@
+"""``pyimgret index info | check | build | publish | compact | export | import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from pyimgret.cli.common import json_option, print_json
+from pyimgret.cli.index_common import INDEX, INDEX_OR_NONE, opened, progress_bar
+from pyimgret.cli.options import Dependent, OutputFile, OutputFolder
+
+if TYPE_CHECKING:
+    from pyimgret.index import Index
+
+
+@click.command()
+@INDEX
+@json_option
+def info(directory: Path, as_json: bool) -> None:
+    """Show what the index holds and what was built for it."""
+    with opened(directory) as target:
+        facts = target.info()
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):<16} {_readable(value)}")
+
+
+@click.command()
+@INDEX
+@click.option("--no-model", is_flag=True, help="Do not load the model to compare it.")
+@click.option("--repair", is_flag=True, help="Delete caches that are damaged or orphaned.")
+@json_option
+@click.pass_context
+def check(
+    context: click.Context, directory: Path, no_model: bool, repair: bool, as_json: bool
+) -> None:
+    """Examine database, vectors, model and caches; status 1 when something is damaged."""
+    with opened(directory) as target:
+        report = target.check(load_model=not no_model, repair=repair)
+    if as_json:
+        print_json({"ok": report.ok, "problems": report.problems, "leftovers": report.leftovers})
+    else:
+        for problem in report.problems:
+            click.echo(f"damaged: {problem}")
+        for name in report.leftovers:
+            click.echo(f"{'deleted' if repair else 'of no use'}: {name}")
+        click.echo("The index is sound." if not report.problems else "The index is damaged.")
+    if report.problems:
+        context.exit(1)
+
+
+@click.command()
+@INDEX
+@click.option(
+    "--kind", default="hnsw", show_default=True,
+    type=click.Choice(["hnsw", "int8", "binary", "exact"]), help="What to build.",
+)  # fmt: skip
+@click.option("--connectivity", cls=Dependent, needs="kind=hnsw", default=16, show_default=True,
+              type=click.IntRange(4, 128))  # fmt: skip
+@click.option("--construction", cls=Dependent, needs="kind=hnsw", default=128, show_default=True,
+              type=click.IntRange(8, 4096))  # fmt: skip
+@click.option("--expansion", cls=Dependent, needs="kind=hnsw", default=128, show_default=True,
+              type=click.IntRange(8, 4096))  # fmt: skip
+@click.option("--recall", is_flag=True, help="Measure recall@10 afterwards.")
+@json_option
+def build(
+    directory: Path,
+    kind: str,
+    connectivity: int,
+    construction: int,
+    expansion: int,
+    recall: bool,
+    as_json: bool,
+) -> None:
+    """Build what makes a large index faster or smaller; searches use the graph by themselves.
+
+    hnsw is a graph for approximate search, with CONNECTIVITY edges a picture, a width of
+    CONSTRUCTION while building and EXPANSION while searching. int8 needs a quarter of the
+    memory and stays exact. binary compares by Hamming distance and checks the best.
+    """
+    from pyimgret.index.maintenance.build import Kind
+
+    with opened(directory) as target, progress_bar() as progress:
+        done = target.build(
+            cast(Kind, kind),
+            connectivity=connectivity,
+            construction=construction,
+            expansion=expansion,
+            progress=progress,
+        )
+        if recall:
+            done |= {"recall_at_10": target.recall_check(method=cast(Kind, kind))["recall"]}
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"built {kind} over {done['count']:,} pictures.")
+        if recall:
+            click.echo(f"recall@10 against exact search: {done['recall_at_10']:.4f}")
+
+
+@click.command()
+@INDEX
+@click.argument("target", type=OutputFolder())
+@json_option
+def publish(directory: Path, target: Path, as_json: bool) -> None:
+    """Make a read-only copy in TARGET, to be served or opened by a JVM.
+
+    Never copy a live index by hand: its newest changes are in a log beside the database.
+    """
+    with opened(directory) as source:
+        made = source.publish(target)
+        count = len(source)
+    if as_json:
+        print_json({"directory": str(made), "count": count})
+    else:
+        click.echo(f"published {count:,} pictures to {made}.")
+
+
+@click.command()
+@INDEX
+@json_option
+def compact(directory: Path, as_json: bool) -> None:
+    """Give the space of deleted pictures back; a graph has to be built again."""
+    with opened(directory) as target:
+        before, after = target.compact()
+    if as_json:
+        print_json({"bytes_before": before, "bytes_after": after})
+    else:
+        click.echo(f"{before:,} bytes before, {after:,} after.")
+
+
+@click.command()
+@INDEX
+@click.option("--milvus", metavar="URI", help="Fill a new collection there instead of a file.")
+@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
+              help="Its name.")  # fmt: skip
+@click.option("--salvage", cls=Dependent, without="milvus", is_flag=True,
+              help="Leave out what a damaged index cannot give.")  # fmt: skip
+@click.argument("target", type=OutputFile(".parquet", ".npy"), required=False)
+@json_option
+def export(
+    directory: Path,
+    milvus: str | None,
+    collection: str,
+    salvage: bool,
+    target: Path | None,
+    as_json: bool,
+) -> None:
+    """Write all pictures to TARGET, .parquet or .npy with .jsonl beside it, or to Milvus."""
+    if (target is None) == (milvus is None):
+        raise click.UsageError("Give either the file to write, or --milvus.")
+    lost = 0
+    with opened(directory) as source:
+        if target is not None and salvage:
+            count, lost = source.salvage(target)
+        elif target is not None:
+            count = source.export(target)
+        else:
+            count = _to_milvus(source, str(milvus), collection)
+    if as_json:
+        found = {"lost": lost} if salvage else {}
+        print_json({"exported": count, "target": str(target or milvus), **found})
+    else:
+        if salvage:
+            click.echo(f"lost {lost:,} pictures that could not be read.")
+        click.echo(f"exported {count:,} pictures to {target or milvus}.")
+
+
+def _to_milvus(source: Index, uri: str, collection: str) -> int:
+    from pyimgret.index.milvus import MilvusIndex
+
+    with MilvusIndex.load(source, uri, collection) as copy:
+        return len(copy)
+
+
+@click.command("import")
+@INDEX_OR_NONE
+@click.option("--milvus", metavar="URI", help="Put a SOURCE folder into a collection there.")
+@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
+              help="Its name.")  # fmt: skip
+@click.option("--model", cls=Dependent, without="milvus", metavar="ZIP",
+              help="The model; needed when the index is new.")  # fmt: skip
+@click.option("--replace", is_flag=True, help="Replace pictures whose keys are there already.")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@json_option
+def import_(
+    directory: Path | None,
+    milvus: str | None,
+    collection: str,
+    model: str | None,
+    replace: bool,
+    source: Path,
+    as_json: bool,
+) -> None:
+    """Add what a .parquet or .npy file holds, or a folder of 'pyimgret spark embed'."""
+    if (directory is None) == (milvus is None):
+        raise click.UsageError("Give either --index or --milvus.")
+    if milvus is not None:
+        if not source.is_dir():
+            raise click.UsageError("--milvus takes a folder of 'pyimgret spark embed'.")
+        count, total = _from_spark_to_milvus(source, milvus, collection, replace)
+    else:
+        with opened(cast("Path", directory), model) as target:
+            count, total = target.import_from(source, replace=replace), len(target)
+    if as_json:
+        print_json({"imported": count, "count": total})
+    else:
+        click.echo(f"imported {count:,}; the index holds {total:,} pictures.")
+
+
+def _from_spark_to_milvus(
+    folder: Path, uri: str, collection: str, replace: bool
+) -> tuple[int, int]:
+    from pyimgret.index.milvus import MilvusIndex
+    from pyimgret.spark import import_embeddings
+    from pyimgret.spark.parquet import dimension, summary
+
+    facts = {"model_checksum": summary(folder).get("model_checksum") or ""}
+    if MilvusIndex.exists(uri, collection):
+        with MilvusIndex(uri, collection) as index:
+            return import_embeddings(index, folder, replace=replace), len(index)
+    new = MilvusIndex.create(uri, collection, dimension=dimension(folder), **facts)
+    with new, new.dropped_on_failure():
+        return import_embeddings(new, folder, replace=replace), len(new)
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_readable(item)}" for name, item in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+COMMANDS = (info, check, build, publish, compact, export, import_)
+"""In the order of the help."""

@@ -1,0 +1,87 @@
+"""Which models the command line trains, and which options each of them takes."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from typing import Any
+
+import click
+
+from pyimgret.cli.pretrained import NAMES
+
+MODELS = {
+    "autoencoder": "pyimgret.models:Autoencoder",
+    "deep-autoencoder": "pyimgret.models:DeepAutoencoder",
+    "denoising": "pyimgret.models:DenoisingAutoencoder",
+    "pca": "pyimgret.models:PCA",
+    "svd": "pyimgret.models:SVD",
+}
+"""Name on the command line -> where the class is."""
+
+SETTINGS = {
+    "size": ("preprocessing",),
+    "mode": ("preprocessing",),
+    "code_size": ("code_size", "n_components"),
+    "hidden_sizes": ("hidden_sizes",),
+    "epochs": ("epochs",),
+    "rbm_epochs": ("rbm_epochs",),
+    "checkpoint": ("checkpoint",),
+    "batch_size": ("batch_size",),
+    "learning_rate": ("learning_rate",),
+    "validation": ("X_val",),
+    "patience": ("patience",),
+    "seed": ("random_state",),
+    "freeze": ("freeze",),
+    "weights": ("weights",),
+}
+"""Option -> what a model that takes it calls it, in its constructor, in fit or in its loader."""
+
+
+@functools.cache
+def takes(kind: str, option: str) -> bool:
+    """Say whether a model (or a pretrained network) has a use for an option of the table."""
+    from pyimgret import pretrained
+
+    model_class = _model_class(kind)
+    known = {*model_class._parameter_names(), *inspect.signature(model_class.fit).parameters}
+    if kind in NAMES:
+        known |= inspect.signature(getattr(pretrained, kind)).parameters.keys()
+    return not known.isdisjoint(SETTINGS[option])
+
+
+def refuse_unused(kind: str, options: set[str]) -> None:
+    """Refuse options that do nothing with a model.
+
+    Raises
+    ------
+    click.UsageError
+        Which names the option, the model, and the models that take it.
+    """
+    model = f"{'--pretrained' if kind in NAMES else '--model'} {kind}"
+    refusals = []
+    for option in SETTINGS:
+        if option in options and not takes(kind, option):
+            takers = ", ".join(name for name in (*MODELS, *NAMES) if takes(name, option))
+            name = f"--{option.replace('_', '-')}"
+            refusals.append(f"{name} cannot be used with {model} (only with {takers}).")
+    if refusals:
+        raise click.UsageError(" ".join(refusals))
+
+
+def _model_class(kind: str) -> Any:
+    module, _, name = MODELS.get(kind, "pyimgret.pretrained:FineTunedNetwork").partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def build(kind: str, **options: Any) -> Any:
+    """Return an estimator that is not fitted; None stands for its own default."""
+    model_class = _model_class(kind)
+    known = model_class._parameter_names()
+    settings = {"architecture": kind} if kind in NAMES else {}
+    for option, value in options.items():
+        if value is not None:
+            names = SETTINGS.get(option, (option,))
+            settings[next((name for name in names if name in known), option)] = value
+    return model_class(**settings)

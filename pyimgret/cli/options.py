@@ -1,0 +1,149 @@
+"""Options that depend on others, destinations that are checked at once, examples in the help."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Dependent(click.Option):
+    """An option that does something only together with, or only without, others.
+
+    Given where it would do nothing, it is refused.
+
+    Parameters
+    ----------
+    needs : str, optional
+        The other option, by its parameter, without which this one does nothing; ``"kind=hnsw"``
+        is its value, ``"noise|queries"`` either of two.
+    without : str, optional
+        The parameters, in the same form, beside any of which this one does nothing.
+    """
+
+    def __init__(self, *args: Any, needs: str = "", without: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.needs = needs.split("|") if needs else []
+        self.without = without.split("|") if without else []
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Refuse the option where it does nothing."""
+        if self.name in opts and not ctx.resilient_parsing:
+            if self.needs and not any(_holds(ctx, opts, other) for other in self.needs):
+                wanted = " or ".join(_spelled(ctx, other) for other in self.needs)
+                raise click.UsageError(f"{self.opts[0]} does nothing without {wanted}.", ctx)
+            for other in self.without:
+                if _holds(ctx, opts, other):
+                    message = f"{self.opts[0]} does nothing with {_spelled(ctx, other)}."
+                    raise click.UsageError(message, ctx)
+        return super().handle_parse_result(ctx, opts, args)
+
+
+def _holds(ctx: click.Context, opts: Mapping[str, Any], condition: str) -> bool:
+    """Say whether an option was given; with ``name=value``, whether it has the value."""
+    name, equals, value = condition.partition("=")
+    return opts.get(name, _parameter(ctx, name).default) == value if equals else name in opts
+
+
+def _spelled(ctx: click.Context, condition: str) -> str:
+    name, _, value = condition.partition("=")
+    return f"{_parameter(ctx, name).opts[0]} {value}".rstrip()
+
+
+def _parameter(ctx: click.Context, name: str) -> click.Parameter:
+    return next(parameter for parameter in ctx.command.params if parameter.name == name)
+
+
+def given() -> set[str]:
+    """Return the parameters of the running command that the command line names."""
+    ctx = click.get_current_context()
+    named = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+    return {name for name in ctx.params if ctx.get_parameter_source(name) in named}
+
+
+def refuse_others(name: str, *allowed: str) -> None:
+    """Refuse all that was given beside an option with which a command does something else."""
+    ctx = click.get_current_context()
+    if others := sorted(_spelled(ctx, other) for other in given() - {name, *allowed}):
+        raise click.UsageError(f"{', '.join(others)} does nothing with {_spelled(ctx, name)}.")
+
+
+class OutputFile(click.Path):
+    """A file to be written: whether it can be is checked before any work is done.
+
+    Parameters
+    ----------
+    suffixes : str
+        What the name must end in; any name when there are none.
+    """
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+        self.suffixes = suffixes
+
+    def known_suffixes(self) -> tuple[str, ...]:
+        """Return what the name must end in."""
+        return self.suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path, or say why nothing can be written there."""
+        from pyimgret.files.atomic import check_file
+
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        suffixes = self.known_suffixes()
+        if suffixes and path.suffix.lower() not in suffixes:
+            self.fail(f"{path.name}: the name must end in {_either(suffixes)}.", param, ctx)
+        try:
+            check_file(path)
+        except OSError as error:
+            self.fail(f"cannot write {path}: {error.filename}: {error.strerror}.", param, ctx)
+        return path
+
+
+class FigureFile(OutputFile):
+    """A figure to be drawn, in a format that matplotlib writes."""
+
+    def known_suffixes(self) -> tuple[str, ...]:
+        """Return the formats of the installed matplotlib."""
+        from pyimgret.visualization.style import new_figure
+
+        return tuple(f".{kind}" for kind in new_figure(1, 1).canvas.get_supported_filetypes())
+
+
+class OutputFolder(click.Path):
+    """A folder to be made, or to be written into."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path, or say why nothing can be written there."""
+        from pyimgret.files.atomic import check_folder
+
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            check_folder(path)
+        except OSError as error:
+            self.fail(f"cannot write to {path}: {error.filename}: {error.strerror}.", param, ctx)
+        return path
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def examples(*lines: str) -> str:
+    r"""Return the end of a help text: examples, each on a line of its own.
+
+    Examples
+    --------
+    >>> examples("pyimgret demo")
+    '\x08\nExamples:\n  pyimgret demo'
+    """
+    # NB: a paragraph that begins with a backspace is not wrapped by click.
+    return "\n  ".join(["\b\nExamples:", *lines])

@@ -1,0 +1,1 @@
+"""The file system: walking folders, keys of file names, atomic writing."""

@@ -1,0 +1,54 @@
+"""Filters over metadata: one small language, as text or as JSON.
+
+As text::
+
+    label == "cat" and (year >= 2001 or not exists(year)) and camera.maker in ["A", "B"]
+
+The comparisons are ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in [...]``,
+``not in [...]``, ``contains`` (a list holds a value) and ``exists(field)``; they are joined
+by ``and``, ``or``, ``not`` and parentheses. Values are JSON's: numbers, strings in double or
+single quotes, ``true``, ``false``, ``null``. Dots lead into nested objects; a name that is no
+plain word stands in backquotes.
+
+The same as JSON, in the form many vector databases share::
+
+    {"label": "cat", "$or": [{"year": {"$gte": 2001}}, {"year": {"$exists": false}}],
+     "camera.maker": {"$in": ["A", "B"]}}
+
+with ``$eq $ne $lt $lte $gt $gte $in $nin $contains $exists`` and ``$and $or $not``.
+
+Every condition is true or false, nothing else. A comparison with a field that is missing or
+of another type is false; ``!=`` and ``not in`` are the exact negations of ``==`` and ``in``,
+and so true there. Numbers equal numbers whether written 1 or 1.0; ``true`` is no number.
+Strings are ordered by their code points. A list or an object equals nothing.
+"""
+
+from pyimgret.index.filters.ast import (
+    And,
+    Compare,
+    Contains,
+    Exists,
+    Filter,
+    FilterError,
+    In,
+    Not,
+    Or,
+    Value,
+    Where,
+    parse,
+)
+
+__all__ = [
+    "And",
+    "Compare",
+    "Contains",
+    "Exists",
+    "Filter",
+    "FilterError",
+    "In",
+    "Not",
+    "Or",
+    "Value",
+    "Where",
+    "parse",
+]

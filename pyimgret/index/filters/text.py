@@ -1,0 +1,217 @@
+"""The textual form of `pyimgret.index.filters`: a tokenizer and a recursive descent."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NamedTuple
+
+from pyimgret.index.filters.ast import (
+    And,
+    Contains,
+    Exists,
+    Filter,
+    FilterError,
+    Not,
+    Or,
+    check_depth,
+    checked_name,
+    checked_value,
+    compare,
+    is_in,
+)
+
+_TOKEN: Final = re.compile(
+    r"""\s*(?:
+    (?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+  | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+  | (?P<name>`[^`]+`|[^\W\d]\w*(?:-\w+)*)
+  | (?P<operator>==|!=|<=|>=|[=<>()\[\],.])
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORDS: Final = {"true": True, "false": False, "null": None}
+_COMPARISONS: Final = ("==", "=", "!=", "<", "<=", ">", ">=")
+_KEYWORDS: Final = ("and", "or", "not", "in", "contains", "exists")
+
+
+class Token(NamedTuple):
+    """A word of the text, its kind, and where it begins."""
+
+    kind: str
+    text: str
+    start: int
+
+
+def parse_text(text: str) -> Filter:
+    """Return the filter that a text means.
+
+    Examples
+    --------
+    >>> parse_text("n in [1, 2]")
+    In(field=('n',), values=(1, 2))
+    >>> parse_text("n >")
+    Traceback (most recent call last):
+    ...
+    pyimgret.index.filters.ast.FilterError: Expected a value at the end of 'n >'.
+    """
+    parser = _Parser(text)
+    found = parser.alternatives(0)
+    parser.expect_end()
+    return found
+
+
+def parse_field(text: str) -> tuple[str, ...]:
+    """Return the parts of a field's name."""
+    if "`" not in text:
+        return tuple(checked_name(part) for part in text.split("."))
+    parser = _Parser(text)
+    path = parser.field()
+    parser.expect_end()
+    return path
+
+
+class _Parser:
+    """Reads one text from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _tokens(text)
+        self.place = 0
+
+    def alternatives(self, depth: int) -> Filter:
+        """Read ``a or b or …``."""
+        check_depth(depth)
+        parts = [self._together(depth)]
+        while self._take("name", "or"):
+            parts.append(self._together(depth))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    def field(self) -> tuple[str, ...]:
+        """Read ``name.name…``."""
+        path = [self._field_name()]
+        while self._take("operator", "."):
+            path.append(self._field_name())
+        return tuple(path)
+
+    def expect_end(self) -> None:
+        """Complain about what is left over."""
+        if self._peek() is not None:
+            raise self._error("the end")
+
+    def _together(self, depth: int) -> Filter:
+        parts = [self._negated(depth)]
+        while self._take("name", "and"):
+            parts.append(self._negated(depth))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def _negated(self, depth: int) -> Filter:
+        check_depth(depth)
+        if self._take("name", "not"):
+            return Not(self._negated(depth + 1))
+        if self._take("operator", "("):
+            found = self.alternatives(depth + 1)
+            self._expect("operator", ")")
+            return found
+        return self._condition()
+
+    def _condition(self) -> Filter:
+        following = self.tokens[self.place + 1 : self.place + 2]
+        if following and following[0].text == "(" and self._take("name", "exists"):
+            self._expect("operator", "(")
+            path = self.field()
+            self._expect("operator", ")")
+            return Exists(path)
+        path = self.field()
+        if self._take("name", "contains"):
+            return Contains(path, checked_value(self._value()))
+        if self._take("name", "in"):
+            return is_in(path, self._values())
+        if self._take("name", "not"):
+            self._expect("name", "in")
+            return Not(is_in(path, self._values()))
+        return compare(path, self._comparison(), self._value())
+
+    def _comparison(self) -> str:
+        token = self._peek()
+        if token is None or token.kind != "operator" or token.text not in _COMPARISONS:
+            raise self._error("a comparison (== != < <= > >= in contains)")
+        self.place += 1
+        return "==" if token.text == "=" else token.text
+
+    def _field_name(self) -> str:
+        token = self._peek()
+        if token is None or token.kind != "name" or token.text in _KEYWORDS:
+            raise self._error("the name of a field")
+        self.place += 1
+        return checked_name(token.text.strip("`"))
+
+    def _values(self) -> list[Any]:
+        self._expect("operator", "[")
+        values: list[Any] = []
+        while not self._take("operator", "]"):
+            if values:
+                self._expect("operator", ",")
+            values.append(self._value())
+        return values
+
+    def _value(self) -> Any:
+        token = self._peek()
+        if token is None or token.kind == "operator":
+            raise self._error("a value")
+        self.place += 1
+        if token.kind == "number":
+            return float(token.text) if set(token.text) & set(".eE") else int(token.text)
+        if token.kind == "string":
+            return self._unquoted(token)
+        if token.text not in _WORDS:
+            self.place -= 1
+            raise self._error("a value (strings stand in quotes)")
+        return _WORDS[token.text]
+
+    def _unquoted(self, token: Token) -> str:
+        inner = token.text[1:-1]
+        if token.text[0] == "'":
+            inner = re.sub(r'\\(.)|"', _requoted, inner, flags=re.DOTALL)
+        try:
+            return str(json.loads(f'"{inner}"', strict=False))
+        except ValueError as error:
+            raise FilterError(f"{token.text} is no valid string: {error}.") from None
+
+    def _peek(self) -> Token | None:
+        return self.tokens[self.place] if self.place < len(self.tokens) else None
+
+    def _take(self, kind: str, text: str) -> bool:
+        token = self._peek()
+        if token is None or (token.kind, token.text) != (kind, text):
+            return False
+        self.place += 1
+        return True
+
+    def _expect(self, kind: str, text: str) -> None:
+        if not self._take(kind, text):
+            raise self._error(repr(text))
+
+    def _error(self, wanted: str) -> FilterError:
+        token = self._peek()
+        if token is None:
+            return FilterError(f"Expected {wanted} at the end of {self.text!r}.")
+        return FilterError(f"Expected {wanted} before {self.text[token.start :]!r:.60}.")
+
+
+def _requoted(match: re.Match[str]) -> str:
+    """Return a part of a single-quoted string as a double-quoted one has it."""
+    if match[0] == '"':
+        return '\\"'
+    return "'" if match[1] == "'" else match[0]
+
+
+def _tokens(text: str) -> list[Token]:
+    tokens, place, end = [], 0, len(text.rstrip())
+    while place < end:
+        match = _TOKEN.match(text, place)
+        if match is None or match.lastgroup is None:
+            raise FilterError(f"Cannot read the filter from {text[place:].strip()!r:.60} on.")
+        tokens.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
+        place = match.end()
+    return tokens

@@ -1,0 +1,399 @@
+"""`Index`: pictures and their embeddings in a directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
+from pyimgret.index.filters.ast import Where
+from pyimgret.index.ingest.adding import Adder, as_list
+from pyimgret.index.ingest.encoding import Report, prepare
+from pyimgret.index.maintenance.build import Method, check_method
+from pyimgret.index.maintenance.operations import Maintenance
+from pyimgret.index.search.conditions import Conditions
+from pyimgret.index.search.matches import Matches
+from pyimgret.index.search.searcher import Searcher
+from pyimgret.index.storage import items, lifecycle
+from pyimgret.index.storage.arrays import EncoderLike, Floats
+from pyimgret.index.storage.database import FILE, Database
+from pyimgret.index.storage.items import Item, Thumbnail
+from pyimgret.index.storage.vectors import as_vectors, check_image, normalised
+
+_PAGE = 10_000
+
+
+class Index(Maintenance):
+    """A directory of pictures that can be searched by example.
+
+    Make one with `Index.create`, open one with `Index.open`. Any number of processes and
+    threads may read while one writes; a second writer waits. A change is kept when the
+    call that made it returns, whatever happens to the process afterwards.
+
+    Attributes
+    ----------
+    directory : Path
+    dimension : int
+        Length of the vectors.
+    model_checksum : str
+        Of the model whose vectors are in here; empty for an index of vectors only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> directory = tempfile.mkdtemp()
+    >>> index = Index.create(directory, dimension=2)
+    >>> report = index.add([[1.0, 0.0], [0.6, 0.8]], keys=["east", "north-east"])
+    >>> index.search([0.0, 1.0], k=1)
+    Matches('north-east': 0.8000)
+    >>> index.close()
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        database: Database,
+        meta: dict[str, str],
+        encoder: EncoderLike | None = None,
+    ) -> None:
+        self.directory = directory
+        self.database = database
+        self.dimension = int(meta["dimension"])
+        self.model_checksum = meta["model_checksum"]
+        self.uuid = meta["uuid"]
+        self._encoder = encoder
+        self.searcher = Searcher(directory, database, self.dimension)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "An open Index cannot be pickled or copied; hand its directory on, and call "
+            f"Index.open({str(self.directory)!r}) where it is needed."
+        )
+
+    @classmethod
+    def create(
+        cls,
+        directory: str | os.PathLike[str],
+        encoder: Any = None,
+        *,
+        dimension: int | None = None,
+        exist_ok: bool = False,
+        timeout: float = 30.0,
+    ) -> Self:
+        """Make a new, empty index.
+
+        Parameters
+        ----------
+        directory : path
+            Made when it does not exist.
+        encoder : Encoder or fitted model, optional
+            Stored as ``model.zip``; without one the index takes vectors only.
+        dimension : int, optional
+            Length of the vectors; needed only without an encoder.
+        exist_ok : bool
+            Open an index of the same encoder that is there already, with what it holds.
+        timeout : float
+            Seconds a writer waits for another one.
+
+        Raises
+        ------
+        IndexStoreError
+            When the directory already holds an index, or cannot be written.
+        ModelMismatchError
+            With ``exist_ok``, when the index there is one of another encoder.
+        """
+        path = Path(directory)
+        wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
+        if exist_ok and (path / FILE).exists():
+            opened = cls._opened(path, wrapped, timeout)
+            if dimension not in (None, opened.dimension):
+                raise DimensionMismatchError(
+                    f"{path} holds vectors of {opened.dimension}, not of dimension={dimension}."
+                )
+            return opened
+        lifecycle.create(path, wrapped, dimension)
+        return cls._opened(path, wrapped, timeout)
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | os.PathLike[str],
+        encoder: Any = None,
+        *,
+        timeout: float = 30.0,
+    ) -> Self:
+        """Open an index.
+
+        Parameters
+        ----------
+        directory : path
+        encoder : Encoder or fitted model, optional
+            In place of the stored model, which otherwise is loaded when a picture is first
+            to be encoded.
+        timeout : float
+            Seconds a writer waits for another one.
+
+        Raises
+        ------
+        IndexStoreError
+            When there is no index, or a newer version wrote it.
+        ModelMismatchError
+            When the encoder is another than the one the index was built with.
+        """
+        wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
+        return cls._opened(Path(directory), wrapped, timeout)
+
+    @classmethod
+    def _opened(cls, directory: Path, encoder: EncoderLike | None, timeout: float) -> Self:
+        database = Database(directory, timeout=timeout)
+        meta = lifecycle.read_meta(database)
+        if encoder is not None:
+            lifecycle.check_model(encoder, meta["model_checksum"])
+        return cls(directory, database, meta, encoder)
+
+    @property
+    def encoder(self) -> EncoderLike:
+        """The model; loaded from ``model.zip`` at the first use."""
+        if self._encoder is None:
+            self._encoder = lifecycle.load_encoder(self.directory, self.model_checksum)
+        return self._encoder
+
+    def add(
+        self,
+        images_or_vectors: Any,
+        *,
+        keys: Sequence[str] | None = None,
+        metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None = None,
+        replace: bool = False,
+        strict: bool = False,
+        thumbnails: bool = True,
+    ) -> Report:
+        """Add pictures, or vectors.
+
+        Each batch is one transaction. A picture that cannot be read is reported and left
+        out; the others are added.
+
+        Parameters
+        ----------
+        images_or_vectors : list of pictures, uint8 array (n, h, w[, 3]), or float array (n, d)
+            A picture is a path, ``bytes``, a ``PIL.Image`` or a uint8 array.
+        keys : list of str, optional
+            By default paths name themselves, and other pictures get their opaque id.
+        metadata : list of dict, or one dict for all, optional
+            Plain JSON values.
+        replace : bool
+            Put a picture in the place of one with the same key, which otherwise is an error.
+        strict : bool
+            Raise at the first picture that cannot be read, before its batch is added.
+        thumbnails : bool
+            Keep a small copy of each picture.
+
+        Raises
+        ------
+        IndexStoreError
+            When a key is there already, or the index cannot be written.
+        ImageDecodeError
+            With ``strict``.
+        """
+        adder = Adder(self, replace=replace, strict=strict, thumbnails=thumbnails)
+        return adder.add(images_or_vectors, keys, metadata)
+
+    def update(
+        self, key: str, image_or_vector: Any = None, *, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Change the picture (or vector) of a key, its metadata, or both; its id stays.
+
+        Raises
+        ------
+        KeyNotFoundError
+            When there is no such key.
+        ImageDecodeError
+            When the picture cannot be read; nothing is changed then.
+        """
+        Adder(self, replace=True, strict=True).update(key, image_or_vector, metadata)
+
+    def delete(self, keys: str | Iterable[str]) -> int:
+        """Delete pictures, all or none, and return how many.
+
+        Raises
+        ------
+        KeyNotFoundError
+            When one of the keys is not there; nothing is deleted then.
+        """
+        wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
+        with self.database.write() as connection:
+            there = items.ids(connection, wanted)
+            if len(there) < len(wanted):
+                missing = next(key for key in wanted if key not in there)
+                raise items.no_such_key(missing)
+            return items.delete(connection, wanted)
+
+    def delete_by_id(self, identifier: str) -> None:
+        """Delete the image of an opaque id.
+
+        Raises
+        ------
+        KeyNotFoundError
+        """
+        with self.database.write() as connection:
+            found = connection.execute("DELETE FROM items WHERE id = ?", (identifier,))
+            if not found.rowcount:
+                raise items.no_such_key(identifier, by="id")
+
+    def get(self, key: str) -> Item:
+        """Return one picture's vector, metadata and source.
+
+        Raises
+        ------
+        KeyNotFoundError
+        """
+        with self.database.read() as connection:
+            return items.get(connection, items.check_key(key))
+
+    def get_by_id(self, identifier: str) -> Item:
+        """Return the picture of an opaque id; like `get`."""
+        with self.database.read() as connection:
+            return items.get(connection, identifier, by="id")
+
+    def thumbnail(self, key: str) -> Thumbnail | None:
+        """Return the small copy of a picture; None when none was kept.
+
+        Raises
+        ------
+        KeyNotFoundError
+        """
+        with self.database.read() as connection:
+            return items.thumbnail(connection, items.check_key(key))
+
+    def keys(self) -> Iterator[str]:
+        """Yield all keys, in the order in which they were added."""
+        after = 0
+        while True:
+            with self.database.read() as connection:
+                rows = connection.execute(
+                    "SELECT number, key FROM items WHERE number > ? ORDER BY number LIMIT ?",
+                    (after, _PAGE),
+                ).fetchall()
+            if not rows:
+                return
+            yield from (row[1] for row in rows)
+            after = rows[-1][0]
+
+    def search(
+        self,
+        query: Any,
+        k: int = 5,
+        *,
+        where: Where = None,
+        min_score: float | None = None,
+        exclude: str | Iterable[str] = (),
+        method: Method = "auto",
+    ) -> Matches:
+        """Return the pictures nearest to one, best first.
+
+        Parameters
+        ----------
+        query : picture or vector
+            A path, ``bytes``, a ``PIL.Image``, a uint8 array (h, w[, 3]), or a float vector.
+        k : int
+            How many, at most.
+        where : str or dict, optional
+            Only pictures whose metadata this lets through, such as ``"year >= 2001"`` or
+            ``{"year": {"$gte": 2001}}``; see `pyimgret.index.filters`.
+        min_score : float, optional
+            Leave out what is less similar.
+        exclude : key or list of keys
+            Leave these out (keys that do not exist do not matter).
+        method : {"auto", "exact", "int8", "binary", "hnsw"}
+            "exact" and "int8" (a quarter of the memory) find the nearest; "hnsw" and
+            "binary" nearly always do, and must have been built. "auto" is "hnsw" where that
+            was built, else "exact". With ``where``, "hnsw" and "binary" are exact too.
+        """
+        conditions = self._conditions(k, where, min_score, exclude, method)
+        return self.searcher.search(self._query(query)[None], conditions, method)[0]
+
+    def search_batch(
+        self,
+        queries: Any,
+        k: int = 5,
+        *,
+        where: Where = None,
+        min_score: float | None = None,
+        exclude: str | Iterable[str] = (),
+        method: Method = "auto",
+    ) -> list[Matches]:
+        """Return the matches of many queries (float array (n, d), or pictures) of one moment."""
+        conditions = self._conditions(k, where, min_score, exclude, method)
+        return self.searcher.search(self._queries(queries), conditions, method)
+
+    def _conditions(
+        self,
+        k: int,
+        where: Where,
+        min_score: float | None,
+        exclude: str | Iterable[str],
+        method: Method,
+    ) -> Conditions:
+        """Check everything that can be checked before an image is encoded."""
+        self.database.refuse_closed()
+        check_method(method)
+        return Conditions.checked(k, where, min_score, exclude)
+
+    def close(self) -> None:
+        """Close the files; whatever is called afterwards is an `IndexStoreError`."""
+        self.database.close()
+
+    def _query(self, query: Any) -> Floats:
+        """Return the vector of one query."""
+        vector = as_vectors(query, self.dimension)
+        if vector is not None:
+            if vector.ndim == 1:
+                return vector
+            raise InvalidArgumentError("search takes one query; use search_batch for several.")
+        check_image(query, self.dimension)
+        prepared = prepare(query, self.encoder, thumbnails=False)
+        tensors = np.asarray(prepared.tensor)[None]
+        vectors = normalised(self.encoder.encode_tensors(tensors), self.dimension)
+        return vectors.reshape(self.dimension)
+
+    def _queries(self, queries: Any) -> Floats:
+        vectors = as_vectors(queries, self.dimension)
+        if vectors is not None:
+            return np.atleast_2d(vectors)
+        if isinstance(queries, np.ndarray) and queries.ndim > 2:
+            return normalised(self.encoder.encode(queries), self.dimension)
+        images = as_list(queries, "images")
+        for image in images:
+            check_image(image, self.dimension)
+        found = self.encoder.encode(images) if images else np.empty((0, self.dimension))
+        return normalised(found, self.dimension)
+
+    def __len__(self) -> int:
+        with self.database.read() as connection:
+            return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
+
+    def __contains__(self, key: object) -> bool:
+        with self.database.read() as connection:
+            return isinstance(key, str) and bool(items.ids(connection, [key]))
+
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Index({os.fspath(self.directory)!r}, dimension={self.dimension})"

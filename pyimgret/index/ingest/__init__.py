@@ -1,0 +1,1 @@
+"""Images and vectors on their way into an index."""

@@ -1,0 +1,231 @@
+"""What a sync has to do: the folder as it is against the index as it is.
+
+The comparison is made by SQL over temporary tables, which SQLite keeps on disk when they
+grow: a folder of millions of pictures needs no more memory than one of hundreds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from pyimgret.files.keys import key_from_path
+from pyimgret.files.walking import Entry, FoundFile, Hidden, Problem
+from pyimgret.index.ingest.encoding import Failure
+
+_TABLES = """
+DROP TABLE IF EXISTS temp.seen;
+DROP TABLE IF EXISTS temp.gone;
+DROP TABLE IF EXISTS temp.unseen;
+CREATE TEMP TABLE seen (
+    path BLOB PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TEMP TABLE gone (
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL, path BLOB NOT NULL, checksum TEXT NOT NULL
+);
+CREATE INDEX temp.gone_checksum ON gone (checksum);
+CREATE INDEX temp.gone_path ON gone (path);
+CREATE TEMP TABLE unseen (
+    path BLOB PRIMARY KEY, low BLOB NOT NULL, high BLOB NOT NULL, hidden INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+_PAGE = 1000
+
+
+class Work(NamedTuple):
+    """One picture that is new or changed.
+
+    Attributes
+    ----------
+    known_checksum : str or None
+        Of the picture of this path in the index; None when it is new.
+    """
+
+    path: bytes
+    key: str
+    size: int
+    mtime_ns: int
+    known_checksum: str | None
+
+
+class Plan:
+    """The differences between a folder and the index.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Outside any transaction; the temporary tables are its own.
+    root : int
+        Number of the folder.
+    prefix : str
+        In front of the keys.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, root: int, prefix: str) -> None:
+        self.connection = connection
+        self.root = root
+        self.prefix = prefix
+        self.problems: list[Failure] = []
+        self.hidden_skipped = 0
+        self.hidden_kept = 0
+        connection.executescript(_TABLES)
+
+    def look(self, found: Iterable[Entry]) -> None:
+        """Take down what the folder holds, then what the index holds and the folder does not."""
+        iterator = iter(found)
+        while batch := list(islice(iterator, _PAGE)):
+            problems = [one for one in batch if isinstance(one, Problem)]
+            hidden = [one for one in batch if isinstance(one, Hidden)]
+            self.problems += [Failure(self._key(one.relative), one.reason) for one in problems]
+            self.hidden_skipped += len(hidden)
+            # NB: what is hidden, or behind something unreadable, has not vanished.
+            blind = [(one.path, 0) for one in problems if one.reason != _DANGLING]
+            blind += [(one.path, 1) for one in hidden]
+            self._remember([one for one in batch if isinstance(one, FoundFile)], blind)
+        self._find_gone()
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many pictures are to be read, are unchanged, and have vanished."""
+        total = self._count("SELECT count(*) FROM seen")
+        unchanged = self._count(_UNCHANGED, self.root)
+        broken = self._count(_BROKEN)
+        return total - unchanged - broken, unchanged, self._count("SELECT count(*) FROM gone")
+
+    def work(self) -> Iterator[Work]:
+        """Yield what is new or changed, in the order of the paths."""
+        after = b""
+        while True:
+            rows = self.connection.execute(_WORK, (self.root, after, _PAGE)).fetchall()
+            if not rows:
+                return
+            yield from map(Work._make, rows)
+            after = rows[-1][0]
+
+    def still_broken(self) -> Iterator[Failure]:
+        """Yield the pictures that could not be read before and have not changed since."""
+        for key, reason in self.connection.execute(_STILL_BROKEN).fetchall():
+            yield Failure(key, reason)
+
+    def gone_checksums(self) -> set[str]:
+        """Return the contents of the vanished pictures."""
+        return {row[0] for row in self.connection.execute("SELECT checksum FROM gone")}
+
+    def claim(self, checksum: str) -> str | None:
+        """Return the key of a vanished picture of this content, now taken for moved."""
+        row = self.connection.execute(
+            "SELECT number, key FROM gone WHERE checksum = ? LIMIT 1", (checksum,)
+        ).fetchone()
+        if row is None:
+            return None
+        self.connection.execute("DELETE FROM gone WHERE number = ?", row[:1])
+        return str(row[1])
+
+    def forget_failures(self) -> None:
+        """Forget the broken pictures that are there no more."""
+        self.connection.execute(_FORGET, (self.root,))
+
+    def gone(self) -> Iterator[list[tuple[int, str]]]:
+        """Yield number and key of what has vanished, so many at a time."""
+        after = 0
+        while True:
+            rows = self.connection.execute(
+                "SELECT number, key FROM gone WHERE number > ? ORDER BY number LIMIT ?",
+                (after, _PAGE),
+            ).fetchall()
+            if not rows:
+                return
+            yield rows
+            after = rows[-1][0]
+
+    def is_taken(self, connection: sqlite3.Connection, work: Work) -> bool:
+        """Tell whether another image of the index has the key now."""
+        values = (work.key, work.path, self.root, work.path)
+        return connection.execute(_TAKEN, values).fetchone() is not None
+
+    def close(self) -> None:
+        """Drop the temporary tables."""
+        self.connection.executescript(
+            "DROP TABLE temp.seen; DROP TABLE temp.gone; DROP TABLE temp.unseen;"
+        )
+
+    def _remember(self, files: Iterable[FoundFile], blind: Iterable[tuple[bytes, int]]) -> None:
+        self.connection.execute("BEGIN")
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
+            ((f.path, self._key(f.relative), f.size, f.mtime_ns) for f in files),
+        )
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO unseen VALUES (?, ?, ?, ?)",
+            # All paths below a folder lie between its own with "/" and with "0" behind it.
+            ((p, p.rstrip(b"/") + b"/", p.rstrip(b"/") + b"0", hidden) for p, hidden in blind),
+        )
+        self.connection.execute("COMMIT")
+
+    def _find_gone(self) -> None:
+        self.connection.execute(_GONE, (self.root,))
+        self.connection.execute(_SPARE, (0, 0))
+        self.hidden_kept = self.connection.execute(_SPARE, (1, 1)).rowcount
+
+    def _key(self, relative: bytes) -> str:
+        return self.prefix + key_from_path(relative)
+
+    def _count(self, statement: str, *values: object) -> int:
+        return int(self.connection.execute(statement, values).fetchone()[0])
+
+
+_DANGLING = "a link that leads nowhere"
+
+_UNCHANGED = """
+SELECT count(*) FROM seen JOIN items USING (path, size, mtime_ns) WHERE items.root = ?
+"""
+
+_BROKEN = """
+SELECT count(*) FROM seen JOIN failures USING (path, size, mtime_ns)
+WHERE NOT EXISTS (SELECT 1 FROM items WHERE items.path = seen.path)
+"""
+
+_STILL_BROKEN = """
+SELECT seen.key, failures.reason FROM seen JOIN failures USING (path, size, mtime_ns)
+WHERE NOT EXISTS (SELECT 1 FROM items WHERE items.path = seen.path)
+ORDER BY seen.path
+"""
+
+_GONE = """
+INSERT INTO temp.gone
+SELECT number, key, path, checksum FROM items
+WHERE root = ? AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.path = items.path)
+"""
+
+_FORGET = """
+DELETE FROM failures
+WHERE root = ? AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.path = failures.path)
+"""
+
+_SPARE = """
+DELETE FROM temp.gone WHERE number IN (
+    SELECT gone.number FROM temp.unseen CROSS JOIN temp.gone ON gone.path = unseen.path
+    WHERE unseen.hidden = ?
+    UNION ALL
+    SELECT gone.number FROM temp.unseen CROSS JOIN temp.gone
+    ON gone.path > unseen.low AND gone.path < unseen.high WHERE unseen.hidden = ?)
+"""
+
+_TAKEN = """
+SELECT 1 FROM items WHERE key = ? AND NOT (path IS ? AND root IS ?)
+AND (root IS NOT NULL OR path IS NOT ?)
+"""
+
+_WORK = """
+SELECT seen.path, seen.key, seen.size, seen.mtime_ns, mine.checksum
+FROM seen
+LEFT JOIN items AS mine ON mine.path = seen.path AND mine.root = ?
+WHERE seen.path > ?
+  AND (mine.number IS NULL OR mine.size != seen.size OR mine.mtime_ns != seen.mtime_ns)
+  AND (mine.number IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM failures AS f
+    WHERE f.path = seen.path AND f.size = seen.size AND f.mtime_ns = seen.mtime_ns))
+ORDER BY seen.path LIMIT ?
+"""

@@ -1,0 +1,176 @@
+"""`Index.check` and `Index.compact`: is everything as it should be, and as small."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyimgret.exceptions import IndexStoreError, PyimgretError
+from pyimgret.index.search.cache_file import CacheFile, Layout
+from pyimgret.index.storage import items, lifecycle
+from pyimgret.index.storage.database import FILE
+
+if TYPE_CHECKING:
+    from pyimgret.index.index import Index
+
+_MAX_PROBLEMS = 100
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What `Index.check` found.
+
+    Attributes
+    ----------
+    problems : list of str
+        What is wrong with what was stored; at most 100.
+    leftovers : list of str
+        Caches that are damaged or belong to nothing. They do no harm, and are deleted by
+        ``repair``.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing at all was found."""
+        return not self.problems and not self.leftovers
+
+
+def check(index: Index, *, load_model: bool = True, repair: bool = False) -> CheckReport:
+    """Examine an index; see `Index.check`."""
+    report = CheckReport()
+    for problem in _problems(index, load_model):
+        report.problems.append(problem)
+        if len(report.problems) >= _MAX_PROBLEMS:
+            break
+    for path in _leftovers(index):
+        report.leftovers.append(path.relative_to(index.directory).as_posix())
+        if repair:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return report
+
+
+def compact(index: Index) -> tuple[int, int]:
+    """Give freed space back; see `Index.compact`."""
+    before = _size(index)
+    with index.database.write() as connection:
+        connection.execute("DELETE FROM removed")
+        connection.execute(
+            "DELETE FROM roots WHERE number NOT IN (SELECT root FROM items WHERE root NOT NULL)"
+        )
+        connection.execute("UPDATE state SET log_start = revision")
+    with index.database.exclusive() as connection:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    index.searcher.forget(files=True)
+    return before, _size(index)
+
+
+def _size(index: Index) -> int:
+    """Return the bytes of the database, what is still in its log included."""
+    with index.database.exclusive() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        return int(pages * connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+def _problems(index: Index, load_model: bool) -> Iterator[str]:
+    try:
+        with index.database.exclusive() as connection:
+            yield from _structure(connection)
+            yield from _rows(connection, index.dimension)
+    except IndexStoreError as error:
+        yield str(error)
+    if load_model and index.model_checksum:
+        try:
+            lifecycle.load_encoder(index.directory, index.model_checksum)
+        except (PyimgretError, OSError) as error:
+            yield f"model: {error}"
+
+
+def _structure(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what SQLite itself finds."""
+    for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_PROBLEMS})").fetchall():
+        if line != "ok":
+            yield f"database: {line}"
+    for row in connection.execute("PRAGMA foreign_key_check").fetchall():
+        yield f"database: row {row[1]} of {row[0]} refers to nothing in {row[2]}"
+    for (key,) in connection.execute(_WITHOUT_VECTOR).fetchall():
+        yield f"{key!r} has no vector"
+    models = connection.execute("SELECT count(DISTINCT model) FROM items").fetchone()[0]
+    if models > 1:
+        yield f"the index holds vectors of {models} models"
+
+
+def _rows(connection: sqlite3.Connection, dimension: int) -> Iterator[str]:
+    """Yield the pictures whose vector or metadata is damaged."""
+    for key, blob, crc, metadata in connection.execute(_ROWS):
+        vector = np.frombuffer(blob, dtype="<f4") if len(blob) % 4 == 0 else np.empty(0)
+        if items.crc(blob) != crc or len(vector) != dimension:
+            yield f"the vector of {key!r} is damaged"
+        elif abs(float(np.linalg.norm(vector)) - 1.0) > 1e-4:
+            yield f"the vector of {key!r} has length {float(np.linalg.norm(vector)):g}, not 1"
+        if not _is_object(metadata):
+            yield f"the metadata of {key!r} is damaged"
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _leftovers(index: Index) -> Iterator[Path]:
+    """Yield files beside the database that serve nothing."""
+    yield from sorted(index.directory.glob(f".{FILE}.*"))
+    folder = index.directory / "cache"
+    used = {"lock"}
+    for header in sorted(folder.glob("*.json")):
+        files = _files_of(index, folder, header.stem)
+        if files is None:
+            yield header
+        else:
+            used |= {header.name, *files}
+    for path in sorted(folder.glob("*")):
+        if path.name not in used and path.suffix != ".json":
+            yield path
+
+
+def _files_of(index: Index, folder: Path, name: str) -> set[str] | None:
+    """Return the data files of a cache; None when it is damaged or belongs to nothing."""
+    searcher = index.searcher
+    if name == "hnsw":
+        header = searcher.graph.header()
+        damaged = header is None or searcher.graph.is_damaged() or header.uuid != index.uuid
+        return (
+            None if damaged or header is None else _names(searcher.graph.paths(header.generation))
+        )
+    with index.database.read() as connection:
+        columns = searcher.columns(connection).get(name)
+    if columns is None:
+        return None
+    file = CacheFile(folder, Layout(name, columns))
+    if file.is_damaged() or file.uuid() != index.uuid:
+        return None
+    return _names(file.files())
+
+
+def _names(paths: object) -> set[str]:
+    return {path.name for path in paths}  # type: ignore[attr-defined]
+
+
+_WITHOUT_VECTOR = """
+SELECT key FROM items WHERE number NOT IN (SELECT number FROM vectors) LIMIT 100
+"""
+
+_ROWS = "SELECT key, vector, crc, metadata FROM items JOIN vectors USING (number)"

@@ -1,0 +1,98 @@
+"""Publishing: a read-only copy of an index, complete in itself.
+
+The copy is made by SQLite's backup interface from one consistent state and has no
+write-ahead log, so it can be served from a read-only folder and opened by any program. A
+copy of a live directory made by hand can miss what is still in the log, or tear.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyimgret.exceptions import IndexStoreError
+from pyimgret.index.storage.database import FILE, translated
+from pyimgret.index.storage.disk_errors import not_written
+from pyimgret.index.storage.lifecycle import MODEL
+
+if TYPE_CHECKING:
+    from pyimgret.index.index import Index
+
+
+def publish(index: Index, target: str | os.PathLike[str]) -> Path:
+    """Write or renew a read-only copy; see `Index.publish`."""
+    directory = Path(target)
+    _check_target(index, directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if (index.directory / MODEL).exists():
+            _copy(index.directory / MODEL, directory / MODEL)
+        temporary = directory / f".{FILE}.{os.getpid()}"
+        try:
+            _back_up(index, temporary)
+            temporary.replace(directory / FILE)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written(f"the copy {directory}", error) from error
+    _copy_caches(index, directory)
+    return directory
+
+
+def _check_target(index: Index, directory: Path) -> None:
+    """Refuse to write over a live index."""
+    if directory.resolve() == index.directory.resolve():
+        raise IndexStoreError(f"{directory} is the index itself; publish to another folder.")
+    present = directory / FILE
+    if present.exists() and _is_live(present):
+        raise IndexStoreError(f"{directory} holds a live index; publish to another folder.")
+
+
+def _is_live(path: Path) -> bool:
+    with translated(path), contextlib.closing(sqlite3.connect(path)) as connection:
+        return not connection.execute("SELECT published FROM state").fetchone()[0]
+
+
+def _back_up(index: Index, temporary: Path) -> None:
+    temporary.unlink(missing_ok=True)
+    with (
+        translated(temporary),
+        contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
+    ):
+        with index.database.exclusive() as connection:
+            connection.backup(copy)
+        copy.execute("UPDATE state SET published = 1")
+        copy.execute("PRAGMA journal_mode = DELETE")
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _copy_caches(index: Index, directory: Path) -> None:
+    """Make the memory-mapped vectors for the copy, and take the graph along."""
+    from pyimgret.index.index import Index
+
+    # NB: the copy is whole without them; a full disk only makes its first search slower.
+    with Index.open(directory) as copy, contextlib.suppress(IndexStoreError):
+        copy.build("exact")
+    graph = index.searcher.graph
+    if header := graph.header():
+        sources = graph.paths(header.generation)
+        names = [*sources, graph.header_path]
+        with contextlib.suppress(OSError):
+            for source in names:
+                _copy(source, directory / "cache" / source.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file so that it appears in one step."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    target.parent.mkdir(exist_ok=True)
+    try:
+        shutil.copyfile(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

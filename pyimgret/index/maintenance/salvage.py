@@ -1,0 +1,97 @@
+"""Reading what can still be read of a damaged database."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+import numpy as np
+
+from pyimgret.exceptions import IndexStoreError, InvalidArgumentError
+from pyimgret.index.storage import items
+from pyimgret.index.storage.arrays import Floats
+
+_STEP = 4096
+_READABLE = (sqlite3.Error, IndexStoreError, ValueError, TypeError)
+"""What reading a damaged row may raise: by SQLite, by the checksum, by the contents."""
+
+Fields = tuple[str, str, str, bytes | None, int | None, int | None, str | None]
+
+
+class Salvage:
+    """The rows of a database, those left out that cannot be read.
+
+    A range of numbers that fails is halved until the damaged ones stand alone.
+
+    Attributes
+    ----------
+    lost : int
+        Numbers that could not be read in the last pass. Some of them may have been deleted
+        before: where a page is gone, nobody can tell.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, dimension: int) -> None:
+        self._connection = connection
+        self._dimension = dimension
+        self.lost = 0
+
+    def pages(self) -> Iterator[tuple[list[Fields], Floats]]:
+        """Yield key, id, metadata, path, size, time and checksum, with the vectors."""
+        self.lost = 0
+        last = self._last_number()
+        for first in range(1, last + 1, _STEP):
+            rows = list(self._readable(first, min(first + _STEP - 1, last)))
+            if rows:
+                yield [fields for fields, _ in rows], np.stack([vector for _, vector in rows])
+
+    def _last_number(self) -> int:
+        """Return the greatest number that was given out, by any table that still tells."""
+        told = [0]
+        for statement in _LAST:
+            try:
+                told.append(self._connection.execute(statement).fetchone()[0] or 0)
+            except _READABLE:
+                continue
+        if max(told) == 0:
+            raise IndexStoreError("Nothing of this database can be read, or it is empty.")
+        return max(told)
+
+    def _readable(self, first: int, last: int) -> Iterator[tuple[Fields, Floats]]:
+        try:
+            yield from self._rows(first, last)
+        except _READABLE:
+            if first == last:
+                self.lost += 1
+                return
+            middle = (first + last) // 2
+            yield from self._readable(first, middle)
+            yield from self._readable(middle + 1, last)
+
+    def _rows(self, first: int, last: int) -> list[tuple[Fields, Floats]]:
+        found = self._connection.execute(_ROWS, (first, last)).fetchall()
+        return [(tuple(row[:7]), self._vector(row)) for row in found]
+
+    def _vector(self, row: tuple[object, ...]) -> Floats:
+        """Return the vector of a row, or raise when any of the row is damaged."""
+        key, metadata, blob, crc = row[0], row[2], row[7], row[8]
+        items.check_key(key)
+        if not isinstance(json.loads(str(metadata)), dict) or not isinstance(blob, bytes):
+            raise InvalidArgumentError(key)
+        vector = items.checked_vector(blob, int(str(crc)), key)
+        if len(vector) != self._dimension:
+            raise InvalidArgumentError(key)
+        return vector
+
+
+# NB: a LEFT JOIN, so that a picture whose vector is gone fails here and is counted.
+_ROWS = """
+SELECT key, id, metadata, path, size, mtime_ns, checksum, vector, crc
+FROM items LEFT JOIN vectors USING (number) WHERE number BETWEEN ? AND ? ORDER BY number
+"""
+
+_LAST = (
+    "SELECT seq FROM sqlite_sequence WHERE name = 'items'",
+    "SELECT max(number) FROM items",
+    "SELECT max(number) FROM vectors",
+)

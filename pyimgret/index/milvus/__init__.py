@@ -1,0 +1,5 @@
+"""An index in Milvus."""
+
+from pyimgret.index.milvus.collection import MilvusIndex
+
+__all__ = ["MilvusIndex"]

@@ -1,0 +1,368 @@
+"""Search beyond one machine: the same pictures in Milvus, through its own client.
+
+Filters mean here exactly what they mean in an `Index`; see `pyimgret.index.filters.milvus`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import numpy as np
+
+from pyimgret.exceptions import (
+    IndexStoreError,
+    InvalidArgumentError,
+    KeyExistsError,
+    KeyNotFoundError,
+)
+from pyimgret.files.keys import new_ids
+from pyimgret.index.filters.ast import Where
+from pyimgret.index.filters.milvus import facts_of, literal, storable, to_expression
+from pyimgret.index.ingest.adding import as_list, checked_keys, metadata_texts
+from pyimgret.index.search.conditions import Conditions
+from pyimgret.index.search.matches import Match, Matches
+from pyimgret.index.storage import items, lifecycle
+from pyimgret.index.storage.arrays import EncoderLike, Floats
+from pyimgret.index.storage.items import Item
+from pyimgret.index.storage.vectors import as_vectors, check_image, normalised
+
+if TYPE_CHECKING:
+    from pyimgret.index.index import Index
+
+_MARK = "pyimgret"
+_BATCH = 1000
+_MAX_FACTS = 4096
+_FIELDS = ["key", "id", "metadata"]
+
+
+class MilvusIndex:
+    """Pictures in a collection of Milvus: add, delete, get and search as in an `Index`.
+
+    Parameters
+    ----------
+    uri : str
+        ``http://host:19530`` of a server or cluster, or the name of a file (Milvus Lite).
+    collection : str
+    encoder : Encoder or fitted model, optional
+        To search by picture; without one, by vector only.
+    token : str
+        ``user:password`` or an API key.
+
+    Raises
+    ------
+    IndexStoreError
+        When Milvus cannot be reached or has no such collection.
+    ModelMismatchError
+        When the encoder is another than the one the vectors are of.
+    """
+
+    def __init__(
+        self, uri: str, collection: str = "pyimgret", *, encoder: Any = None, token: str = ""
+    ) -> None:
+        self.collection = collection
+        self._open: Any = _connect(uri, token)
+        with _translated():
+            if not self._client.has_collection(collection):
+                raise IndexStoreError(
+                    f"{uri} has no collection {collection!r}; fill one with "
+                    "'pyimgret index export --milvus'."
+                )
+            facts = _facts_of(self._client.describe_collection(collection), collection)
+            # NB: another process, or a server that was started anew, finds it released.
+            self._client.load_collection(collection)
+        self.dimension = int(facts["dimension"])
+        self.model_checksum = str(facts["model_checksum"])
+        self._encoder: EncoderLike | None = None
+        if encoder is not None:
+            self._encoder = lifecycle.as_encoder(encoder)
+            lifecycle.check_model(self._encoder, self.model_checksum)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A MilvusIndex holds an open connection and cannot be pickled or copied; open the "
+            f"collection {self.collection!r} anew where it is needed."
+        )
+
+    @staticmethod
+    def exists(uri: str, collection: str = "pyimgret", *, token: str = "") -> bool:
+        """Say whether there is a collection of the name."""
+        with _translated(), contextlib.closing(_connect(uri, token)) as client:
+            return bool(client.has_collection(collection))
+
+    @classmethod
+    def create(
+        cls,
+        uri: str,
+        collection: str = "pyimgret",
+        *,
+        dimension: int,
+        model_checksum: str = "",
+        token: str = "",
+    ) -> Self:
+        """Make an empty collection; one of the name that exists is an error."""
+        client = _connect(uri, token)
+        with _translated(), contextlib.closing(client):
+            if client.has_collection(collection):
+                raise IndexStoreError(
+                    f"{uri} already has a collection {collection!r}; drop it, or take another name."
+                )
+            facts = {"dimension": dimension, "model_checksum": model_checksum}
+            schema = _schema(client, dimension, json.dumps({_MARK: facts}))
+            parameters = client.prepare_index_params()
+            parameters.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
+            client.create_collection(
+                collection,
+                schema=schema,
+                index_params=parameters,
+                consistency_level="Strong",
+                # NB: Milvus Lite forgets the description of a collection, but keeps these.
+                properties={_MARK: json.dumps(facts)},
+            )
+        return cls(uri, collection, token=token)
+
+    @classmethod
+    def load(cls, index: Index, uri: str, collection: str = "pyimgret", *, token: str = "") -> Self:
+        """Copy all pictures of an index into a new collection (thumbnails are left out)."""
+        made = cls.create(
+            uri, collection, dimension=index.dimension, model_checksum=index.model_checksum,
+            token=token,
+        )  # fmt: skip
+        with made.dropped_on_failure(), index.database.read() as connection:
+            for numbers, vectors in items.pages(connection, after=0, size=_BATCH):
+                known = items.describe(connection, numbers)
+                rows = (known[number] for number in numbers)
+                made._upsert(
+                    [
+                        _entity(key, identifier, vector, items.from_json(text, key))
+                        for (key, identifier, text, _), vector in zip(rows, vectors, strict=True)
+                    ]
+                )
+        return made
+
+    @contextlib.contextmanager
+    def dropped_on_failure(self) -> Iterator[Self]:
+        """Drop the collection, and close the connection, when the block fails."""
+        try:
+            yield self
+        except BaseException:
+            with _translated(), contextlib.closing(self):
+                self._client.drop_collection(self.collection)
+            raise
+
+    def add(
+        self,
+        vectors: Any,
+        *,
+        keys: Sequence[str],
+        metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None = None,
+        replace: bool = False,
+    ) -> int:
+        """Add vectors (n, d), or pictures when there is an encoder; return how many.
+
+        Raises
+        ------
+        KeyExistsError
+            When a key is there already, unless ``replace``.
+        """
+        unit = np.atleast_2d(self._vectors(vectors))
+        names = checked_keys(keys, len(unit))
+        texts = metadata_texts(metadata, len(unit))
+        there = set() if replace else self._present(names)
+        if there:
+            raise KeyExistsError(f"The collection already holds {min(there)!r}; replace=True.")
+        entities = [
+            _entity(key, identifier, vector, json.loads(text))
+            for key, identifier, vector, text in zip(
+                names, new_ids(len(names)), unit, texts, strict=True
+            )
+        ]
+        for start in range(0, len(entities), _BATCH):
+            self._upsert(entities[start : start + _BATCH])
+        return len(entities)
+
+    def delete(self, keys: str | Iterable[str]) -> int:
+        """Delete pictures and return how many.
+
+        Raises
+        ------
+        KeyNotFoundError
+            When one of the keys is not there; nothing is deleted then.
+        """
+        wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
+        missing = set(wanted) - self._present(wanted)
+        if missing:
+            raise items.no_such_key(min(missing))
+        with _translated():
+            for start in range(0, len(wanted), _BATCH):
+                self._client.delete(self.collection, ids=wanted[start : start + _BATCH])
+        return len(wanted)
+
+    def get(self, key: str) -> Item:
+        """Return one picture.
+
+        Raises
+        ------
+        KeyNotFoundError
+        """
+        with _translated():
+            rows = self._client.get(
+                self.collection, ids=[items.check_key(key)], output_fields=[*_FIELDS, "vector"]
+            )
+        if not rows:
+            raise KeyNotFoundError(f"The collection holds no picture with the key {key!r}.")
+        row = rows[0]
+        return Item(key, row["id"], np.asarray(row["vector"], np.float32), row["metadata"])
+
+    def search(
+        self,
+        query: Any,
+        k: int = 5,
+        *,
+        where: Where = None,
+        min_score: float | None = None,
+        exclude: str | Iterable[str] = (),
+    ) -> Matches:
+        """Return the pictures nearest to a vector or a picture; as `Index.search`."""
+        client = self._client
+        wanted = Conditions.checked(k, where, min_score, exclude)
+        expressions = [] if wanted.where is None else [to_expression(wanted.where)]
+        if wanted.exclude:
+            expressions.append(f"key not in {literal(list(wanted.exclude))}")
+        vector = as_vectors(query, self.dimension)
+        if vector is None:
+            check_image(query, self.dimension)
+            vector = self._vectors([query])
+        elif vector.ndim == 2:
+            raise InvalidArgumentError("search takes one query.")
+        with _translated():
+            found = client.search(
+                self.collection,
+                data=vector.reshape(1, -1).tolist(),
+                limit=wanted.k,
+                filter=" and ".join(f"({one})" for one in expressions),
+                output_fields=_FIELDS,
+            )[0]
+        return _matches(found, wanted.min_score)
+
+    def close(self) -> None:
+        """Close the connection; whatever is called afterwards is an `IndexStoreError`."""
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+
+    @property
+    def _client(self) -> Any:
+        if self._open is None:
+            raise IndexStoreError(
+                f"The collection {self.collection!r} was closed; open it again with MilvusIndex."
+            )
+        return self._open
+
+    def _vectors(self, given: Any) -> Floats:
+        vectors = as_vectors(given, self.dimension)
+        if vectors is not None:
+            return vectors
+        if self._encoder is None:
+            raise IndexStoreError("To search by picture, give the model (encoder=…).")
+        return normalised(self._encoder.encode(given), self.dimension)
+
+    def _present(self, keys: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        with _translated():
+            for start in range(0, len(keys), _BATCH):
+                part = list(keys[start : start + _BATCH])
+                rows = self._client.get(self.collection, ids=part, output_fields=["key"])
+                found.update(row["key"] for row in rows)
+        return found
+
+    def _upsert(self, entities: list[dict[str, Any]]) -> None:
+        with _translated():
+            self._client.upsert(self.collection, entities)
+
+    def __len__(self) -> int:
+        with _translated():
+            rows = self._client.query(self.collection, filter="", output_fields=["count(*)"])
+        return int(rows[0]["count(*)"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _entity(key: str, identifier: str, vector: Floats, metadata: dict[str, Any]) -> dict[str, Any]:
+    facts = sorted(set(facts_of(metadata)))
+    if len(facts) > _MAX_FACTS:
+        raise InvalidArgumentError(f"The metadata of {key!r} has more than {_MAX_FACTS} values.")
+    return {
+        "key": key,
+        "id": identifier,
+        "metadata": storable(metadata),
+        "facts": facts,
+        "vector": vector.tolist(),
+    }
+
+
+def _matches(found: Iterable[Any], min_score: float | None) -> Matches:
+    rows = [(float(np.clip(hit["distance"], -1, 1)), hit["entity"]) for hit in found]
+    kept = [(s, row) for s, row in rows if min_score is None or s >= min_score]
+    return Matches(
+        [Match(r["key"], s, r["metadata"], r["id"], n) for n, (s, r) in enumerate(kept, 1)]
+    )
+
+
+def _schema(client: Any, dimension: int, description: str) -> Any:
+    from pymilvus import DataType
+
+    schema = client.create_schema(
+        auto_id=False, enable_dynamic_field=False, description=description
+    )
+    schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=16_384)
+    schema.add_field("id", DataType.VARCHAR, max_length=64)
+    schema.add_field("metadata", DataType.JSON)
+    schema.add_field(
+        "facts", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=_MAX_FACTS,
+        max_length=32,
+    )  # fmt: skip
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+    return schema
+
+
+def _facts_of(about: dict[str, Any], collection: str) -> dict[str, Any]:
+    """Return dimension and model of a collection, from its properties or description."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        stored = (about.get("properties") or {}).get(_MARK)
+        document = json.loads(stored) if stored else json.loads(about["description"])[_MARK]
+        return dict(document)
+    raise IndexStoreError(f"The collection {collection!r} was not made by pyimgret.")
+
+
+def _connect(uri: str, token: str) -> Any:
+    try:
+        from pymilvus import MilvusClient
+    except ImportError:
+        raise IndexStoreError(
+            "Milvus needs the package pymilvus: pip install 'pyimgret[milvus]'."
+        ) from None
+    with _translated():
+        return MilvusClient(os.fspath(uri), token=token)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the client's errors into `IndexStoreError`."""
+    from pymilvus import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        advice = _LITE if "local milvus" in error.message else ""
+        raise IndexStoreError(f"Milvus: {error.message}{advice}") from error
+
+
+_LITE = "; is the file open elsewhere? Milvus Lite serves one process at a time."

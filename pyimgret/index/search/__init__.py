@@ -1,0 +1,1 @@
+"""Finding the nearest vectors: exact, int8, binary codes, graph."""

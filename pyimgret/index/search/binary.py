@@ -1,0 +1,169 @@
+"""Binary codes: the sides of random planes on which a vector lies, compared by Hamming.
+
+Charikar (2002), Similarity estimation techniques from rounding algorithms: the number of
+differing bits grows with the angle between two vectors. The vectors are centred first,
+because those of many networks lie in a narrow cone. The codes choose candidates; these are
+compared in float32.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pyimgret.exceptions import IndexStoreError
+from pyimgret.index.search.cache_file import Layout
+from pyimgret.index.search.exact import Found, k_best, kth_greatest
+from pyimgret.index.search.scan import Part, RowCache
+from pyimgret.index.storage import items
+from pyimgret.index.storage.arrays import Array, Floats, Numbers
+
+_MIN_BITS = 256
+_SAMPLE = 20_000
+_META = "binary_centre"
+
+OVERSAMPLE = 40
+"""Candidates for each of the k that are wanted."""
+
+
+class HammingScan:
+    """Scans the binary codes of an index.
+
+    Parameters
+    ----------
+    directory : Path
+    dimension : int
+    """
+
+    def __init__(self, directory: Path, dimension: int) -> None:
+        self._directory = directory
+        words = -(-max(_MIN_BITS, dimension) // 64)
+        self._layout = Layout("binary", {"bits": ("<u8", words)})
+        self._dimension = dimension
+        self._centre: Floats | None = None
+        self._rows: RowCache | None = None
+
+    @functools.cached_property
+    def _planes(self) -> Floats:
+        """Return the normals of the planes, the same in every process, (d, bits)."""
+        shape = (self._dimension, 64 * self._layout.columns["bits"][1])
+        planes: Floats = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        return planes
+
+    def build(self, connection: sqlite3.Connection) -> None:
+        """Take the centre of the vectors; the codes are made anew by the next search."""
+        centre = _mean_of_sample(connection, self._dimension)
+        connection.execute(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, json.dumps(centre.tolist()))
+        )
+
+    def is_built(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether a centre was taken."""
+        row = connection.execute("SELECT 1 FROM meta WHERE name = ?", (_META,)).fetchone()
+        return row is not None
+
+    def rows(self, connection: sqlite3.Connection) -> RowCache:
+        """Return the codes that belong to the centre now in the database."""
+        row = connection.execute("SELECT value FROM meta WHERE name = ?", (_META,)).fetchone()
+        if row is None:
+            raise IndexStoreError(
+                "There are no binary codes yet: run 'pyimgret index build --kind binary'."
+            )
+        centre = np.array(json.loads(row[0]), dtype=np.float32)
+        if self._rows is None or self._centre is None or (centre != self._centre).any():
+            tag = f"binary-{items.crc(centre.tobytes() + self._planes.tobytes()):08x}"
+            self._centre = centre
+            self._rows = RowCache(self._directory, Layout(tag, self._layout.columns), self._encode)
+        return self._rows
+
+    def find(
+        self,
+        connection: sqlite3.Connection,
+        queries: Floats,
+        k: int,
+        *,
+        unwanted: Numbers,
+    ) -> list[Found]:
+        """Return numbers and scores of the k nearest among the candidates, for each query."""
+        rows = self.rows(connection)
+        parts = [part.without(unwanted) for part in rows.snapshot(connection)]
+        return [
+            self._nearest(connection, parts, query, bits, k)
+            for query, bits in zip(queries, self._encode(queries)["bits"], strict=True)
+        ]
+
+    def _nearest(
+        self,
+        connection: sqlite3.Connection,
+        parts: list[Part],
+        query: Floats,
+        bits: Array,
+        k: int,
+    ) -> Found:
+        found = [_candidates(part, bits, OVERSAMPLE * k) for part in parts]
+        numbers = np.concatenate([numbers for numbers, _ in found] or [np.empty(0, np.int64)])
+        if len(found) > 1:
+            order = np.argsort(np.concatenate([distances for _, distances in found]), kind="stable")
+            numbers = numbers[order[: OVERSAMPLE * k]]
+        vectors = items.vectors_of(connection, numbers.tolist(), len(query))
+        return k_best(numbers, vectors, query, k)
+
+    def _encode(self, vectors: Floats) -> Mapping[str, Array]:
+        assert self._centre is not None
+        sides = (vectors - self._centre) @ self._planes > 0
+        return {"bits": np.packbits(sides, axis=1, bitorder="little").view("<u8")}
+
+
+def distances(bits: Array, query: Array) -> Array:
+    """Return the numbers of differing bits of each row (n, words) from the query (words,).
+
+    Examples
+    --------
+    >>> distances(np.array([[7], [8]], dtype=np.uint64), np.array([5], dtype=np.uint64)).tolist()
+    [1, 3]
+    """
+    total: Array = np.zeros(len(bits), dtype=np.uint16)
+    for word in range(bits.shape[1]):
+        total += _count_bits(bits[:, word] ^ query[word])
+    return total
+
+
+def _candidates(part: Part, bits: Array, count: int) -> tuple[Numbers, Array]:
+    """Return numbers and distances of the rows of smallest distance."""
+    far = distances(part.columns["bits"], bits)
+    far[part.dead] = np.iinfo(far.dtype).max
+    near = (np.iinfo(far.dtype).max - far).astype(np.float32)
+    bound = max(kth_greatest(near, min(count, len(near))), np.float32(1))
+    # NB: distances are few, so many rows tie for the last places; all of those count less.
+    sure, tied = np.flatnonzero(near > bound), np.flatnonzero(near == bound)
+    chosen = np.concatenate([sure, tied[: max(0, count - len(sure))]])
+    return part.numbers[chosen], far[chosen]
+
+
+def _mean_of_sample(connection: sqlite3.Connection, dimension: int) -> Floats:
+    rows = connection.execute(
+        "SELECT vector FROM vectors WHERE number IN "
+        "(SELECT number FROM vectors ORDER BY number * 2654435761 % 4294967296 LIMIT ?)",
+        (_SAMPLE,),
+    ).fetchall()
+    if not rows:
+        return np.zeros(dimension, dtype=np.float32)
+    sample = np.frombuffer(b"".join(row[0] for row in rows), dtype="<f4")
+    mean: Floats = sample.reshape(len(rows), -1).mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
+
+
+def _count_by_table(words: Array) -> Array:
+    """Count bits without NumPy 2's ``bitwise_count``."""
+    table = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
+    counted = table[np.ascontiguousarray(words).view(np.uint8)].reshape(len(words), -1)
+    summed: Array = counted.sum(axis=1).astype(np.uint8)
+    return summed
+
+
+_count_bits = getattr(np, "bitwise_count", _count_by_table)

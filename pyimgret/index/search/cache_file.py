@@ -1,0 +1,227 @@
+"""Files that hold the columns of a `pyimgret.index.search.scan.RowCache`.
+
+One file a column, rows one after the other, and a header that is replaced atomically and
+says how many rows count. Rows are only appended, so that other processes go on reading
+what they have mapped. A sum over each file is kept in the header: files that were
+damaged or do not belong together are noticed when they are opened, and thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyimgret.files.keys import new_uuid
+from pyimgret.index.storage.arrays import Array, Numbers
+from pyimgret.index.storage.locks import try_lock
+
+if TYPE_CHECKING:
+    from pyimgret.index.search.scan import Part
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The name of a cache, and type and width of each of its columns.
+
+    Attributes
+    ----------
+    name : str
+    columns : dict of str to (dtype, int)
+        The NumPy type and the number of values in a row; 0 means a plain number.
+    """
+
+    name: str
+    columns: Mapping[str, tuple[str, int]]
+
+    def all_columns(self) -> dict[str, tuple[str, int]]:
+        """Return the columns with the numbers of the items in front."""
+        return {"numbers": ("<i8", 0), **self.columns}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a file holds."""
+
+    uuid: str
+    revision: int
+    birth: int
+    numbers: Numbers
+    columns: Mapping[str, Array]
+
+
+class CacheFile:
+    """The files of one cache.
+
+    Parameters
+    ----------
+    directory : Path
+        Made when something is written.
+    layout : Layout
+    """
+
+    def __init__(self, directory: Path, layout: Layout) -> None:
+        self.directory = directory
+        self.layout = layout
+        self.header_path = directory / f"{layout.name}.json"
+        self.overtaken = False
+        self._mapped: tuple[str, int] | None = None
+
+    def load(self) -> Loaded | None:
+        """Map the files; None when there are none or they are damaged."""
+        self.overtaken = False
+        header = self._read_header()
+        if header is None:
+            return None
+        loaded = self._map(header)
+        if loaded is None or not self._is_sound(header, loaded):
+            self.discard()
+            return None
+        return loaded
+
+    def append(
+        self, parts: Sequence[Part], uuid: str, revision: int, *, anew: bool
+    ) -> Loaded | None:
+        """Write rows behind the others, or into new files, and map all.
+
+        Returns None, and leaves everything as it was, when the folder cannot be written, the
+        disk is full, or another process is writing or has written (``overtaken``).
+        """
+        try:
+            self.directory.mkdir(exist_ok=True)
+            with try_lock(self.directory / "lock") as locked:
+                if not locked:
+                    return None
+                return self._append(parts, uuid, revision, anew=anew)
+        except OSError:
+            return None
+
+    def discard(self) -> None:
+        """Delete the files, where that is possible."""
+        for path in [self.header_path, *self.directory.glob(f"{self.layout.name}-*.bin")]:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self._mapped = None
+
+    def orphans(self) -> list[Path]:
+        """Return data files that no header names."""
+        header = self._read_header()
+        known = {path.name for path in self._paths(header["generation"]).values()} if header else {}
+        found = self.directory.glob(f"{self.layout.name}-*.bin")
+        return sorted(path for path in found if path.name not in known)
+
+    def uuid(self) -> str | None:
+        """Return the identity of the index the files belong to."""
+        header = self._read_header()
+        return str(header["uuid"]) if header else None
+
+    def files(self) -> list[Path]:
+        """Return the data files that the header names."""
+        header = self._read_header()
+        return list(self._paths(header["generation"]).values()) if header else []
+
+    def is_damaged(self) -> bool:
+        """Tell whether there are files that do not hold what their header says."""
+        if not self.header_path.exists():
+            return False
+        header = self._read_header()
+        loaded = self._map(header) if header else None
+        return header is None or loaded is None or not self._is_sound(header, loaded)
+
+    def _append(
+        self, parts: Sequence[Part], uuid: str, revision: int, *, anew: bool
+    ) -> Loaded | None:
+        header = None if anew else self._read_header()
+        if not anew and (header is None or (header["generation"], header["count"]) != self._mapped):
+            self.overtaken = True
+            return None
+        if header is None:
+            header = {"format": _FORMAT, "uuid": uuid, "generation": new_uuid()[:12], "count": 0}
+            header |= {"birth": revision, "sums": dict.fromkeys(self.layout.all_columns(), 0)}
+        try:
+            for part in parts:
+                self._write_rows(header, part)
+            header["revision"] = revision
+            self._write_header(header)
+        finally:
+            for path in self.orphans():
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        return self._map(header)
+
+    def _write_rows(self, header: dict[str, Any], part: Part) -> None:
+        """Write the rows of a part and count them in the header."""
+        values = {"numbers": part.numbers, **part.columns}
+        for name, path in self._paths(header["generation"]).items():
+            rows = self._typed(name, values[name])
+            offset = header["count"] * self._row_bytes(name)
+            with path.open("r+b" if path.exists() else "w+b") as file:
+                file.truncate(offset)
+                file.seek(offset)
+                file.write(rows.view(np.uint8).data if rows.size else b"")
+            header["sums"][name] = (header["sums"][name] + self._sum(name, rows)) % 2**64
+        header["count"] += len(part.numbers)
+
+    def _write_header(self, header: dict[str, Any]) -> None:
+        """Replace the header in one step."""
+        temporary = self.header_path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            temporary.write_text(json.dumps(header))
+            temporary.replace(self.header_path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _read_header(self) -> dict[str, Any] | None:
+        try:
+            header = json.loads(self.header_path.read_text())
+            complete = header["format"] == _FORMAT and {
+                "uuid", "generation", "count", "birth", "revision", "sums"
+            } <= set(header)  # fmt: skip
+            return header if complete else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def _map(self, header: dict[str, Any]) -> Loaded | None:
+        """Map the files of a header; None when one is missing or too short."""
+        columns = {}
+        try:
+            for name, path in self._paths(header["generation"]).items():
+                dtype, width = self.layout.all_columns()[name]
+                shape = (header["count"], width) if width else (header["count"],)
+                columns[name] = np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=shape))
+        except (OSError, ValueError, TypeError):
+            return None
+        self._mapped = (header["generation"], header["count"])
+        numbers = columns.pop("numbers")
+        return Loaded(header["uuid"], header["revision"], header["birth"], numbers, columns)
+
+    def _is_sound(self, header: dict[str, Any], loaded: Loaded) -> bool:
+        """Compare the sums over the files with the header's."""
+        values = {"numbers": loaded.numbers, **loaded.columns}
+        return all(header["sums"].get(name) == self._sum(name, values[name]) for name in values)
+
+    def _paths(self, generation: str) -> dict[str, Path]:
+        names = self.layout.all_columns()
+        return {n: self.directory / f"{self.layout.name}-{generation}-{n}.bin" for n in names}
+
+    def _typed(self, name: str, rows: Array) -> Array:
+        return np.ascontiguousarray(rows, dtype=self.layout.all_columns()[name][0])
+
+    def _row_bytes(self, name: str) -> int:
+        dtype, width = self.layout.all_columns()[name]
+        return np.dtype(dtype).itemsize * max(width, 1)
+
+    def _sum(self, name: str, rows: Array) -> int:
+        """Return the sum of the rows' machine words, modulo 2**64."""
+        size = self._row_bytes(name)
+        word = next(width for width in (8, 4, 2, 1) if size % width == 0)
+        words = rows.reshape(-1).view(f"<u{word}")
+        return int(words.sum(dtype=np.uint64))

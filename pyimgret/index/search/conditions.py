@@ -1,0 +1,82 @@
+"""What every search is asked with besides its query, checked before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.index.filters.ast import Filter, Where, parse
+from pyimgret.index.ingest.adding import as_list
+from pyimgret.index.storage.items import check_key
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How many matches, and which.
+
+    Attributes
+    ----------
+    k : int
+        At least 1.
+    where : Filter or None
+    min_score : float or None
+        In [-1, 1].
+    exclude : tuple of str
+        Keys.
+    """
+
+    k: int
+    where: Filter | None = None
+    min_score: float | None = None
+    exclude: tuple[str, ...] = ()
+
+    @classmethod
+    def checked(
+        cls,
+        k: object,
+        where: Where = None,
+        min_score: object = None,
+        exclude: str | Iterable[str] = (),
+    ) -> Conditions:
+        """Return conditions that make sense.
+
+        Raises
+        ------
+        TypeError, ValueError
+            With what was got and what was expected.
+
+        Examples
+        --------
+        >>> Conditions.checked(5, min_score=0.5).min_score
+        0.5
+        >>> Conditions.checked("5")
+        Traceback (most recent call last):
+        ...
+        TypeError: k must be an integer of at least 1, got '5' (str).
+        """
+        least = None if min_score is None else cosine("min_score", min_score)
+        keys = tuple(map(check_key, as_list(exclude)))
+        return cls(_count(k), parse(where), least, keys)
+
+
+def cosine(name: str, value: object) -> float:
+    """Return a threshold for cosines, or raise an error that names it."""
+    expected = f"{name} must be a number from -1 to 1, got {value!r} ({type(value).__name__})."
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(expected)
+    number = float(value)
+    if not -1 <= number <= 1:  # NaN is not
+        raise InvalidArgumentError(expected)
+    return number
+
+
+def _count(k: object) -> int:
+    expected = f"k must be an integer of at least 1, got {k!r} ({type(k).__name__})."
+    # NB: True is an Integral as well, but never meant as a number of matches.
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise TypeError(expected)
+    if k < 1:
+        raise InvalidArgumentError(expected)
+    return int(k)

@@ -1,0 +1,124 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from pyimgret.index.storage.items import Described, from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One picture that was found.
+
+    Attributes
+    ----------
+    key : str
+        The picture's key.
+    score : float
+        The cosine with the query, in [-1, 1]; higher is nearer.
+    metadata : dict
+        What was stored with the picture.
+    id : str
+        The opaque id that never changes.
+    rank : int
+        1 for the nearest.
+    """
+
+    key: str
+    score: float
+    metadata: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+    rank: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the match as JSON has it."""
+        return {
+            "key": self.key,
+            "id": self.id,
+            "score": self.score,
+            "rank": self.rank,
+            "metadata": self.metadata,
+        }
+
+
+class Matches(Sequence[Match]):
+    """The nearest pictures, best first.
+
+    Examples
+    --------
+    >>> matches = Matches([Match("a.png", 0.9), Match("b.png", 0.4)])
+    >>> matches.keys, matches[0].score, len(matches)
+    (['a.png', 'b.png'], 0.9, 2)
+    """
+
+    def __init__(self, matches: Sequence[Match] = ()) -> None:
+        self._made: tuple[Match, ...] | None = tuple(matches)
+        self._rows: Sequence[Described] = ()
+        self._scores: Sequence[float] = ()
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Described], scores: Sequence[float]) -> Matches:
+        """Return matches of what the database held at one moment.
+
+        Everything is there already, so no later change shows; only the objects, and their
+        metadata from its JSON, are made when they are first looked at.
+        """
+        made = cls()
+        made._made, made._rows, made._scores = None, rows, scores
+        return made
+
+    @property
+    def _matches(self) -> tuple[Match, ...]:
+        if self._made is None:
+            pairs = enumerate(zip(self._rows, self._scores, strict=True), 1)
+            self._made = tuple(
+                Match(key, score, from_json(text, key), identifier, rank)
+                for rank, ((key, identifier, text, _), score) in pairs
+            )
+        return self._made
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys, best first."""
+        if self._made is None:
+            return [row[0] for row in self._rows]
+        return [match.key for match in self._matches]
+
+    @property
+    def scores(self) -> list[float]:
+        """The scores, best first."""
+        if self._made is None:
+            return list(self._scores)
+        return [match.score for match in self._matches]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"matches": [...]}``, as the command line and HTTP print it."""
+        return {"matches": [match.to_dict() for match in self._matches]}
+
+    @overload
+    def __getitem__(self, index: int) -> Match: ...
+    @overload
+    def __getitem__(self, index: slice) -> Matches: ...
+    def __getitem__(self, index: int | slice) -> Match | Matches:
+        if isinstance(index, slice):
+            return Matches(self._matches[index])
+        return self._matches[index]
+
+    def __len__(self) -> int:
+        return len(self._rows) if self._made is None else len(self._made)
+
+    def __iter__(self) -> Iterator[Match]:
+        return iter(self._matches)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Matches) and self._matches == other._matches
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.keys))
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{match.key!r}: {match.score:.4f}" for match in self._matches[:10])
+        return f"Matches({inner}{', …' if len(self) > 10 else ''})"

@@ -1,0 +1,164 @@
+"""Making and opening the directory of an index."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from numbers import Integral
+from pathlib import Path
+from typing import Any, cast
+
+from pyimgret import __version__
+from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, ModelMismatchError
+from pyimgret.files.keys import key_from_path, new_uuid
+from pyimgret.index.storage.arrays import EncoderLike
+from pyimgret.index.storage.database import FILE, Database, initialise, translated
+from pyimgret.index.storage.disk_errors import not_written
+from pyimgret.index.storage.schema import FORMAT
+
+MODEL = "model.zip"
+
+
+def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) -> None:
+    """Make the directory of a new index, or leave nothing behind."""
+    size = _dimension(encoder, dimension)
+    if (directory / FILE).exists():
+        raise IndexStoreError(f"{directory} already holds an index; open it with Index.open.")
+    meta = {
+        "uuid": new_uuid(),
+        "dimension": str(size),
+        "model_checksum": encoder.model_checksum if encoder is not None else "",
+        "metric": "cosine",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "library": f"pyimgret {__version__}",
+    }
+    try:
+        with (
+            made_folders(directory),
+            translated(directory / FILE),
+            tempfile.TemporaryDirectory(dir=directory, prefix=".new-") as name,
+        ):
+            new = Path(name)
+            if encoder is not None:
+                encoder.save(new / MODEL)
+            _write_database(new / FILE, meta)
+            # NB: the database comes last: with it the directory is an index.
+            for file in sorted(new.iterdir(), reverse=True):
+                file.replace(directory / file.name)
+    except OSError as error:
+        raise not_written(f"the index {directory}", error) from error
+
+
+@contextlib.contextmanager
+def made_folders(directory: Path) -> Iterator[None]:
+    """Make a folder and those above it, and remove those that are empty after the block."""
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()
+
+
+def remove(directory: Path) -> None:
+    """Delete the files of an index; what else is in its folder stays."""
+    for name in (f"{FILE}-wal", f"{FILE}-shm", FILE, MODEL):
+        (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(directory / "cache", ignore_errors=True)
+
+
+def read_meta(database: Database) -> dict[str, str]:
+    """Return what was stored about an index as a whole."""
+    with database.read() as connection:
+        return dict(connection.execute("SELECT name, value FROM meta"))
+
+
+def as_encoder(encoder: Any) -> EncoderLike:
+    """Return an encoder as it is, and a fitted model wrapped into one."""
+    if hasattr(encoder, "encode_tensors") and hasattr(encoder, "model_checksum"):
+        return cast(EncoderLike, encoder)
+    from pyimgret.encoder import Encoder
+
+    return cast(EncoderLike, Encoder(encoder))
+
+
+def load_encoder(directory: Path, expected: str) -> EncoderLike:
+    """Load the model that is stored with an index."""
+    path = directory / MODEL
+    if not path.exists():
+        raise IndexStoreError(
+            f"{directory} was made without a model: give vectors, or open it with "
+            "Index.open(directory, encoder)."
+        )
+    from pyimgret.encoder import Encoder
+
+    encoder = cast(EncoderLike, Encoder.load(path))
+    check_model(encoder, expected)
+    return encoder
+
+
+def check_model(encoder: EncoderLike, expected: str) -> None:
+    """Refuse an encoder other than the one whose vectors are in the index."""
+    if encoder.model_checksum != expected:
+        raise ModelMismatchError(
+            f"The index holds vectors of the model {expected[:12] or '(none)'}, but this one is "
+            f"{encoder.model_checksum[:12]}: another training or other preprocessing. Vectors of "
+            "two models cannot be compared; make a new index."
+        )
+
+
+def _dimension(encoder: EncoderLike | None, dimension: int | None) -> int:
+    size = encoder.embedding_size if encoder is not None else dimension
+    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+        raise InvalidArgumentError(
+            f"Give an encoder, or a dimension of at least 1 (got {dimension!r})."
+        )
+    if dimension not in (None, size):
+        raise InvalidArgumentError(f"dimension={dimension}, but the encoder's vectors have {size}.")
+    return int(size)
+
+
+def _write_database(path: Path, meta: dict[str, str]) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
+        # NB: closing the last connection folds the write-ahead log into the file.
+        initialise(new)
+        new.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        new.execute("INSERT INTO models (checksum) VALUES (?)", (meta["model_checksum"],))
+
+
+def info(directory: Path, database: Database) -> dict[str, Any]:
+    """Return the facts about an index: what it holds, its model, its files."""
+    meta = read_meta(database)
+    with database.read() as connection:
+        count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
+        revision, published = connection.execute("SELECT revision, published FROM state").fetchone()
+        roots = connection.execute("SELECT path FROM roots ORDER BY number").fetchall()
+        broken = connection.execute("SELECT count(*) FROM failures").fetchone()[0]
+    return {
+        "directory": str(directory),
+        "count": count,
+        "dimension": int(meta["dimension"]),
+        "metric": meta["metric"],
+        "model_checksum": meta["model_checksum"],
+        "has_model": (directory / MODEL).exists(),
+        "format": FORMAT,
+        "created": meta["created"],
+        "library": meta["library"],
+        "uuid": meta["uuid"],
+        "revision": revision,
+        "published": bool(published),
+        "folders": [key_from_path(row[0]) for row in roots],
+        "broken_pictures": broken,
+        "bytes": {path.name: path.stat().st_size for path in _files(directory)},
+    }
+
+
+def _files(directory: Path) -> list[Path]:
+    """Return the files of an index, its caches as well."""
+    return sorted(path for path in directory.rglob("*") if path.is_file())

@@ -1,0 +1,91 @@
+"""Vectors from outside: recognised, checked, brought to length 1."""
+
+from __future__ import annotations
+
+import os
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
+from pyimgret.index.storage.arrays import Floats
+from pyimgret.preprocessing.decoding import URL_ADVICE, is_url
+
+
+def as_vectors(given: Any, dimension: int) -> Floats | None:
+    """Return vectors of length 1, (d,) or (n, d); None for what can only be images.
+
+    Vectors are arrays of one or two axes and lists of numbers, integers too. A uint8 array
+    of two axes is an image.
+
+    Raises
+    ------
+    ValueError
+        As `normalised`.
+
+    Examples
+    --------
+    >>> as_vectors([0, 2], 2).tolist(), as_vectors([[3.0, 4.0]], 2).shape
+    ([0.0, 1.0], (1, 2))
+    >>> as_vectors("query.png", 2), as_vectors(np.zeros((2, 2), np.uint8), 2)
+    (None, None)
+    """
+    first = given[0] if isinstance(given, (list, tuple)) and given else given
+    if isinstance(first, np.ndarray):
+        most = 1 if first is not given else 1 + (first.dtype != np.uint8)
+        vectors = first.ndim <= most and first.dtype.kind in "fiu"
+    else:
+        vectors = first is not given and isinstance(first, (Real, list, tuple))
+    return normalised(given, dimension) if vectors else None
+
+
+def check_image(given: object, dimension: int) -> None:
+    """Refuse a query that is neither an image nor a vector, before a model is loaded."""
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray)
+    if not isinstance(given, kinds) and not hasattr(given, "getbands"):
+        raise TypeError(
+            "A query is an image (a path, bytes, a PIL image or a uint8 array) or a vector of "
+            f"{dimension} numbers, got {given!r:.80} ({type(given).__name__})."
+        )
+    if isinstance(given, str) and is_url(given):
+        raise ImageDecodeError(f"{given}: {URL_ADVICE}")
+
+
+def normalised(vectors: object, dimension: int) -> Floats:
+    """Return vectors as float32 of length 1, those that already are unchanged.
+
+    Raises
+    ------
+    DimensionMismatchError
+        When the last axis is not ``dimension`` long.
+    ValueError
+        When a vector has length 0 or holds NaN or infinity, or there is something else in it
+        than numbers.
+    """
+    try:
+        array = np.asarray(vectors)
+    except ValueError as error:  # rows of unequal length
+        raise InvalidArgumentError(f"Got no vectors but {vectors!r:.80}: {error}.") from error
+    if array.dtype.kind not in "fiu":
+        raise InvalidArgumentError(f"A vector holds numbers, got {vectors!r:.80}.")
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, which is refused below
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    if array.ndim not in (1, 2) or array.shape[-1] != dimension:
+        raise DimensionMismatchError(
+            f"Got vectors of shape {array.shape}; this index holds vectors of {dimension} "
+            f"numbers: give shape ({dimension},) or (n, {dimension})."
+        )
+    if array.ndim == 1 and abs(float(array @ array) - 1.0) <= 1e-6:
+        return array  # a query of length 1, the most frequent case
+    norms = np.linalg.norm(array.astype(np.float64), axis=-1, keepdims=True)
+    if not np.isfinite(norms).all() or not (norms > 0).all():
+        bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0]
+        raise InvalidArgumentError(
+            f"Vector {bad} has length {norms.ravel()[bad]}; a cosine needs finite numbers that "
+            "are not all zero."
+        )
+    if (np.abs(norms - 1.0) <= 1e-6).all():
+        return array
+    unit = np.where(np.abs(norms - 1.0) <= 1e-6, 1.0, norms)
+    return np.asarray(array / unit, dtype=np.float32)

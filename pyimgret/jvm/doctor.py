@@ -1,0 +1,105 @@
+"""What runs here, and what is wrong with it: the facts behind ``pyimgret doctor``."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pyimgret.exceptions import PyimgretError
+from pyimgret.jvm.bridge import bridge
+from pyimgret.jvm.jars import cache_folder, jar_folder, native_classifier
+from pyimgret.jvm.java import INSTALL, INSTALL_RUNTIME, NotInstalledError, java_home, java_program
+from pyimgret.jvm.settings import available_cores, current_settings
+
+
+def report() -> dict[str, Any]:
+    """Return what is installed, what the JVM says, and the problems with their remedies.
+
+    The JVM is started, and the jars are fetched, when they have not been before.
+    """
+    facts: dict[str, Any] = {"java": None, "maven": _maven(), "problems": []}
+    facts["settings"] = vars(current_settings()) | {"jvm_options": current_settings().jvm_options()}
+    facts["cores"] = available_cores()
+    try:
+        facts["java"] = _java()
+        facts["platform"] = "".join(native_classifier())
+        facts["cache"] = str(cache_folder())
+        folder = jar_folder()
+        facts["jars"] = {
+            "folder": str(folder),
+            "files": sorted(p.name for p in folder.glob("*.jar")),
+        }
+        facts["jvm"] = json.loads(bridge().call("info"))
+        facts["jvm"]["blas_kernel"] = blas_kernel()
+        facts["self_check"] = "passed"
+    except PyimgretError as error:
+        facts["self_check"] = "failed"
+        problem = str(error)
+        if isinstance(error, NotInstalledError):
+            table = INSTALL | {"any system": INSTALL_RUNTIME}
+            rows = (f"\n  {system}: {command}" for system, command in table.items())
+            problem = f"{error.missing} Install a JDK and Maven:{''.join(rows)}"
+        facts["problems"].append(problem)
+    facts["problems"] += _warnings(facts)
+    return facts
+
+
+def blas_kernel() -> str | None:
+    """Return the processor that the loaded OpenBLAS has chosen its kernels for.
+
+    None where the system does not tell which libraries a process has loaded.
+    """
+    try:
+        maps = Path("/proc/self/maps").read_text().split()
+    except OSError:
+        return None
+    # NB: NumPy and SciPy may have loaded OpenBLAS libraries of their own: ours comes by JavaCPP.
+    for name in sorted({w for w in maps if "openblas" in w and "javacpp" in w}):
+        core = getattr(ctypes.CDLL(name), "openblas_get_corename", None)
+        if core is not None:
+            core.restype = ctypes.c_char_p
+            return str(core().decode())
+    return None
+
+
+def _java() -> str | None:
+    home = java_home()
+    program = str(java_program(home)) if home else shutil.which("java")
+    return None if program is None else _first_line([program, "-version"])
+
+
+def _maven() -> str | None:
+    program = shutil.which("mvn")
+    return None if program is None else _first_line([program, "--version"]) or program
+
+
+def _first_line(command: list[str]) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0].strip() if lines and not done.returncode else None
+
+
+def _warnings(facts: dict[str, Any]) -> list[str]:
+    """Say what works, but not as well as it could."""
+    problems: list[str] = []
+    jvm = facts.get("jvm")
+    if jvm is None:
+        return problems
+    if not jvm["onednn"] and current_settings().onednn:
+        problems.append(
+            "oneDNN is off, so convolutions are several times slower than they could be: "
+            f"{facts['platform']} has no build with it, or another Deeplearning4j is on the path."
+        )
+    if jvm["threads"] > facts["cores"]:
+        problems.append(
+            f"{jvm['threads']} threads share {facts['cores']} cores; set PYIMGRET_THREADS="
+            f"{facts['cores']} or unset OMP_NUM_THREADS."
+        )
+    return problems

@@ -1,0 +1,65 @@
+"""A graph in Java, seen from Python: as `JavaNetwork`, for networks with branches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm import bridge
+from pyimgret.jvm.network import JavaNetwork
+from pyimgret.preprocessing.inputs import NetworkInput
+
+
+class JavaGraph(JavaNetwork):
+    """A ``ComputationGraph``; a layer's index is its vertex's place in the order they run."""
+
+    kind: ClassVar[str] = "graph"
+    _methods: ClassVar[dict[str, str]] = {
+        "saveNetwork": "saveGraph",
+        "activate": "activateGraph",
+        "configuration": "graphConfiguration",
+        "describe": "describeGraph",
+        "getParameters": "getGraphParameters",
+        "setParameters": "setGraphParameters",
+        "getParameter": "getGraphParameter",
+        "setParameter": "setGraphParameter",
+        "createTrainer": "createGraphTrainer",
+        "javaNetwork": "javaGraph",
+    }
+
+    @classmethod
+    def create(cls, settings: dict[str, Any]) -> JavaGraph:
+        """Make a graph from the settings of its vertices."""
+        graph: JavaGraph = bridge().call("createGraph", json.dumps(settings), make=cls)
+        return graph
+
+    @classmethod
+    def restore(cls, path: Path, *, training: bool = False) -> JavaGraph:
+        """Restore a graph from a model zip, after it was found harmless."""
+        graph: JavaGraph = bridge().call("restoreGraph", str(path), training, make=cls)
+        return graph
+
+    def layer_reference(self, index: int) -> str:
+        """Return how a file names a layer: by its vertex."""
+        name: str = self.describe()["layers"][index]["name"]
+        return name
+
+    def output_shape(self, data: NetworkInput, index: int) -> tuple[int, ...]:
+        """Return what a vertex gives for a picture: (values,) or (channels, height, width)."""
+        text = self._call(
+            "graphOutputShape", json.dumps(data.to_dict()), self.layer_reference(index), keep=data
+        )
+        return tuple(json.loads(text)["shape"])
+
+    def width(self, data: NetworkInput, index: int) -> int:
+        """Return how many values a vertex gives for a picture."""
+        return int(np.prod(self.output_shape(data, index)))
+
+    def _layers(self, first: int, last: int) -> tuple[int | str, ...]:
+        if first:
+            raise InvalidArgumentError(f"a graph runs from its input, not from vertex {first}.")
+        return (self.layer_reference(last),)

@@ -1,0 +1,145 @@
+"""Maven, run once: it fetches Deeplearning4j and, from a clone, builds our own jar."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pyimgret.exceptions import JvmStartError
+from pyimgret.jvm.java import NotInstalledError, java_home, java_program
+
+
+def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
+    """Put all jars that are needed into a folder.
+
+    Parameters
+    ----------
+    root : Path
+        Holds pom.xml and java/core; Maven runs in a copy of it, so that two processes never
+        build in one folder. Where there are no sources, ``root`` holds our jar as well.
+    target, extension : str
+        Platform, and which of its native builds.
+    staging : Path
+        Where the jars go.
+
+    Raises
+    ------
+    JvmStartError
+        When there is no Maven or no compiler, or Maven fails.
+    """
+    build = staging / "build"
+    for source in files_of(root):
+        copy = build / source.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, copy)
+    ours = list(build.glob("*.jar"))
+    home = java_home()
+    if home and not ours and not java_program(home, "javac").exists():
+        raise NotInstalledError(
+            f"{home} has no Java compiler, which pyimgret needs where it runs from its sources."
+        )
+    run(
+        [
+            find_maven(build), "-B", "-q", "-pl", "java/core", *([] if ours else ["package"]),
+            "dependency:copy-dependencies", "-Dmaven.test.skip=true", "-DincludeScope=runtime",
+            f"-Dnd4j.platform={target}", f"-Dnd4j.extension={extension}",
+            f"-DoutputDirectory={staging}",
+        ],
+        build,
+        staging,
+    )  # fmt: skip
+    for jar in ours or (build / "java" / "core" / "target").glob("pyimgret-core-*.jar"):
+        shutil.copyfile(jar, staging / jar.name)
+    shutil.rmtree(build)
+
+
+def files_of(root: Path) -> list[Path]:
+    """List what Maven needs: poms, sources or our jar, and the Maven wrapper."""
+    core = root / "java" / "core"
+    sources = [root / "pom.xml", core / "pom.xml", *sorted((core / "src" / "main").rglob("*.*"))]
+    extras = [*sorted(root.glob("pyimgret-core-*.jar")), *_wrapper(root)]
+    return [*sources, *extras]
+
+
+def _wrapper(root: Path) -> list[Path]:
+    names = ("mvnw", "mvnw.cmd", ".mvn/wrapper/maven-wrapper.properties")
+    return [root / name for name in names if (root / name).exists()]
+
+
+def find_maven(build: Path) -> str:
+    """Return Maven, or the wrapper that fetches one.
+
+    Raises
+    ------
+    NotInstalledError
+        When there is neither.
+    """
+    found = shutil.which("mvn")
+    if found:
+        return found
+    wrapper = build / ("mvnw.cmd" if os.name == "nt" else "mvnw")
+    if wrapper.exists() and _can_run_wrapper():
+        wrapper.chmod(0o755)
+        return str(wrapper)
+    raise NotInstalledError("Maven was not found; it is needed once, to fetch Deeplearning4j.")
+
+
+def _can_run_wrapper() -> bool:
+    """Say whether a JDK, a shell and a way to download are there."""
+    if os.name == "nt":
+        return True
+    java = java_home()
+    loads = shutil.which("curl") or shutil.which("wget")
+    return bool(java and loads and shutil.which("sh") and shutil.which("unzip"))
+
+
+def run(command: list[str], folder: Path, staging: Path) -> None:
+    """Run Maven in a folder, with a line of progress; ``staging`` is where the jars go.
+
+    Raises
+    ------
+    JvmStartError
+        When it fails.
+    """
+    start = time.monotonic()
+    live = sys.stderr.isatty()
+    print("pyimgret: fetching Deeplearning4j by Maven (once) ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryFile("w+") as log:
+        home = java_home()
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env=os.environ | ({"JAVA_HOME": home} if home else {}),
+        )  # fmt: skip
+        try:
+            while process.poll() is None:
+                time.sleep(0.2)
+                if live:
+                    print(f"\r{_progress(staging, start)}", end="", file=sys.stderr, flush=True)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        log.seek(0)
+        output = log.read()
+    print(f"{chr(13) if live else ''}{_progress(staging, start)}", file=sys.stderr, flush=True)
+    if process.returncode:
+        raise JvmStartError(_failure(process.returncode, output))
+
+
+def _failure(code: int, output: str) -> str:
+    errors = "\n".join(line for line in output.splitlines() if "ERROR" in line)[:2000]
+    return (
+        f"Maven could not fetch the jars (exit code {code}); it needs a JDK and, this once, the "
+        f"network:\n{errors or output[-2000:]}"
+    )
+
+
+def _progress(staging: Path, start: float) -> str:
+    jars = list(staging.glob("*.jar"))
+    size = sum(jar.stat().st_size for jar in jars if jar.exists()) >> 20
+    return f"pyimgret: {len(jars)} jars, {size} MB, {time.monotonic() - start:.0f} s"

@@ -1,0 +1,235 @@
+"""A network in Java, seen from Python: made, restored, run, read and written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.exceptions import DimensionMismatchError, ModelInUseError
+from pyimgret.jvm import JavaObject, bridge
+from pyimgret.jvm.bridge import float_array
+from pyimgret.preprocessing.inputs import NetworkInput
+
+#: Input values that are worth one batch: more costs memory and brings no speed.
+BATCH_VALUES = 2_500_000
+#: Input values that one call to Java takes at most, when a batch has no more.
+PIECE_VALUES = 1 << 22
+
+
+class JavaNetwork(JavaObject):
+    """A ``MultiLayerNetwork`` and what is done with it.
+
+    Pickled and copied as the Deeplearning4j zip that `write` makes: a handle means nothing in
+    another process, and two holders of one handle would close each other's network.
+    """
+
+    #: What a file calls such a network.
+    kind: ClassVar[str] = "multilayer"
+    #: The thread that trains the network at the moment.
+    _trained_by: int | None = None
+    #: Methods of the facade that go by another name for another kind of network.
+    _methods: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def create(cls, settings: dict[str, Any]) -> JavaNetwork:
+        """Make a network from the settings of its layers."""
+        network: JavaNetwork = bridge().call("createNetwork", json.dumps(settings), make=cls)
+        return network
+
+    @classmethod
+    def restore(cls, path: Path, *, training: bool = False) -> JavaNetwork:
+        """Restore a network from a model zip, after it was found harmless."""
+        network: JavaNetwork = bridge().call("restoreNetwork", str(path), training, make=cls)
+        return network
+
+    def _call(self, method: str, *arguments: object, **options: Any) -> Any:
+        if self._trained_by not in (None, threading.get_ident()):
+            raise ModelInUseError(
+                "This model is being trained by another thread; use it when fit has returned, or "
+                "use a copy of it meanwhile (save it, and load the file)."
+            )
+        name = self._methods.get(method, method)
+        return bridge().call(name, self.handle, *arguments, **options)
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """Keep the network to the calling thread for the time of a training."""
+        self._trained_by = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._trained_by = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        with tempfile.TemporaryDirectory(prefix="pyimgret-") as folder:
+            file = Path(folder) / "network.zip"
+            self.write(file)
+            return _from_zip, (type(self), file.read_bytes())
+
+    def write(self, path: Path, *, updater: bool = False) -> None:
+        """Write a Deeplearning4j zip."""
+        self._call("saveNetwork", str(path), updater)
+
+    def describe(self) -> dict[str, Any]:
+        """List the layers with the shapes of their parameters."""
+        if not hasattr(self, "_description"):
+            self._description: dict[str, Any] = json.loads(self._call("describe"))
+        return self._description
+
+    def configuration(self) -> str:
+        """Return Deeplearning4j's own configuration, JSON."""
+        text: str = self._call("configuration")
+        return text
+
+    @property
+    def parameters(self) -> NDArray[np.float32]:
+        """All parameters in one vector, a copy."""
+        out = np.empty(self.describe()["count"], dtype=np.float32)
+        self._call("getParameters", out.ctypes.data, keep=out)
+        return out
+
+    @parameters.setter
+    def parameters(self, values: NDArray[np.float32]) -> None:
+        values = float_array(values, name="parameters")
+        count = self.describe()["count"]
+        if values.shape != (count,):
+            raise DimensionMismatchError(f"got {values.shape} parameters, expected ({count},).")
+        self._call("setParameters", values.ctypes.data, keep=values)
+
+    def training_state(self) -> dict[str, NDArray[Any]]:
+        """Return parameters, the updater's state and the count of iterations: copies."""
+        length = self._call("updaterStateLength")
+        updater = np.empty(length, dtype=np.float32)
+        if length:
+            self._call("getUpdaterState", updater.ctypes.data, keep=updater)
+        iteration = np.array(self._call("iterationCount"))
+        return {"parameters": self.parameters, "updater": updater, "iteration": iteration}
+
+    def set_training_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go back to what `training_state` returned."""
+        self.parameters = state["parameters"]
+        updater = np.ascontiguousarray(state["updater"], dtype=np.float32)
+        length = self._call("updaterStateLength")
+        if updater.shape != (length,):
+            raise DimensionMismatchError(
+                f"got {updater.shape} numbers of the updater's state, expected ({length},)."
+            )
+        self._call("setUpdaterState", updater.ctypes.data, int(state["iteration"]), 0, keep=updater)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of one parameter, such as ``0_W``."""
+        for layer in self.describe()["layers"]:
+            if key in layer["parameters"]:
+                return tuple(layer["parameters"][key])
+        known = [k for layer in self.describe()["layers"] for k in layer["parameters"]]
+        raise KeyError(f"unknown parameter {key!r}; known: {', '.join(known)}.")
+
+    def get(self, key: str) -> NDArray[np.float32]:
+        """Return one parameter, a copy."""
+        out = np.empty(self.shape(key), dtype=np.float32)
+        self._call("getParameter", key, out.ctypes.data, keep=out)
+        return out
+
+    def set(self, key: str, values: NDArray[np.float32]) -> None:
+        """Replace one parameter."""
+        values = float_array(values, name=key)
+        if values.shape != self.shape(key):
+            raise DimensionMismatchError(
+                f"{key} has shape {values.shape}, expected {self.shape(key)}."
+            )
+        self._call("setParameter", key, values.ctypes.data, keep=values)
+
+    def layer_reference(self, index: int) -> int | str:
+        """Return how a file names a layer."""
+        return index
+
+    def width(self, data: NetworkInput, index: int) -> int:
+        """Return how many values a layer gives for a picture; one of ``data`` is run."""
+        description = json.dumps(data.to_dict())
+        count: int = self._call("outputSize", description, index, keep=data)
+        return count
+
+    def activate(
+        self, data: NetworkInput, *, first: int = 0, last: int, width: int, batch_size: int
+    ) -> NDArray[np.float32]:
+        """Run layers ``first`` to ``last``; returns (n, width)."""
+        out = np.empty((len(data), width), dtype=np.float32)
+        batch = max(1, min(batch_size, BATCH_VALUES // data.shape.size))
+        layers = self._layers(first, last)
+        # NB: piece by piece, so that another thread's call has its turn between two of them.
+        step = max(batch, PIECE_VALUES // data.shape.size // batch * batch)
+        for start in range(0, len(data), step):
+            part, rows = data.slice(start, start + step), out[start : start + step]
+            description = json.dumps(part.to_dict())
+            self._call(
+                "activate", description, *layers, batch, rows.ctypes.data, width,
+                keep=(part, rows), short=data.is_small,
+            )  # fmt: skip
+        return out
+
+    def _layers(self, first: int, last: int) -> tuple[int | str, ...]:
+        """Return how Java is told which layers to run."""
+        return first, last
+
+
+def _from_zip(kind: type[JavaNetwork], content: bytes) -> JavaNetwork:
+    with tempfile.TemporaryDirectory(prefix="pyimgret-") as folder:
+        file = Path(folder) / "network.zip"
+        file.write_bytes(content)
+        return kind.restore(file)
+
+
+class JavaTrainer(JavaObject):
+    """Training of a network on data that Python keeps alive."""
+
+    def __init__(self, handle: int, keep: object) -> None:
+        super().__init__(handle)
+        self._keep = keep
+        # What Java writes while an epoch runs: iterations, score.
+        self._progress = np.zeros(2, dtype=np.float64)
+
+    @classmethod
+    def create(cls, network: JavaNetwork, settings: dict[str, Any], keep: object) -> JavaTrainer:
+        """Prepare training; ``keep`` are the arrays that the settings name by address."""
+        trainer: JavaTrainer = network._call(
+            "createTrainer", json.dumps(settings), keep=keep, make=lambda handle: cls(handle, keep)
+        )
+        return trainer
+
+    @property
+    def iterations(self) -> int:
+        """Batches in an epoch."""
+        count: int = bridge().call("trainerIterations", self.handle)
+        return count
+
+    def loss(self) -> float:
+        """Return the mean loss over the data, without training."""
+        value: float = bridge().call("trainerLoss", self.handle, keep=self._keep)
+        return value
+
+    def epoch(self, epoch: int, first: int, poll: Callable[[int], object]) -> dict[str, Any]:
+        """Train for an epoch, or the rest of one.
+
+        ``poll`` gets the count of iterations now and then. Ctrl-C, and what it raises, ends
+        the epoch after the running iteration and is raised here.
+        """
+        self._progress[:] = (first, 0)
+        text = bridge().call(
+            "trainEpoch",
+            self.handle,
+            epoch,
+            first,
+            self._progress.ctypes.data,
+            keep=(self._keep, self._progress),
+            poll=lambda: poll(int(self._progress[0])),
+        )
+        result: dict[str, Any] = json.loads(text)
+        return result

@@ -1,0 +1,243 @@
+"""Autoencoders: networks that learn a short code by giving their input back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm.network import JavaNetwork
+from pyimgret.layers import Activation, BatchNormalization, Dense, Layer, Output
+from pyimgret.models.network import TrainableModel
+from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing.inputs import InputShape, NetworkInput
+from pyimgret.training import Targets
+
+#: Of the usual size, that weights before a batch normalisation start with.
+SMALL = np.float32(0.1)
+
+
+class Autoencoder(TrainableModel):
+    """A network that squeezes a picture through a short code and gives it back.
+
+    Dense layers go down to the code and, mirrored, up again. Training makes the difference
+    between picture and reconstruction small; the code is the embedding.
+
+    Parameters
+    ----------
+    hidden_sizes : sequence of int
+        Units of the layers before the code; the decoder has them in reverse.
+    code_size : int
+        Length of the code.
+    activation : str
+        Of the hidden layers.
+    batch_normalization : bool
+        Normalise every hidden layer and the code (Ioffe and Szegedy 2015). A normalised code
+        weighs all its dimensions alike, which is what cosine similarity wants.
+    output : str
+        "sigmoid" with cross-entropy, for pictures in [0, 1]; "identity" with the mean squared
+        error, for anything; "auto" chooses by the data.
+    l2 : float
+        Penalty on the weights.
+    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, \
+preprocessing, random_state, verbose
+        As for `Network`.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams (1986), Learning internal representations by error
+    propagation. Hinton and Salakhutdinov (2006), Reducing the dimensionality of data with
+    neural networks.
+
+    Examples
+    --------
+    >>> Autoencoder(hidden_sizes=(256,), code_size=16, epochs=5)
+    Autoencoder(hidden_sizes=(256,), code_size=16, epochs=5)
+    """
+
+    def __init__(
+        self,
+        hidden_sizes: Sequence[int] = (1000, 500, 250),
+        code_size: int = 30,
+        activation: str = "relu",
+        *,
+        batch_normalization: bool = True,
+        output: str = "auto",
+        l2: float = 0.0,
+        updater: str = "adam",
+        learning_rate: float = 3e-3,
+        schedule: str = "one_cycle",
+        batch_size: int = 128,
+        epochs: int = 30,
+        patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        preprocessing: Preprocessor | None = None,
+        random_state: int | None = None,
+        verbose: bool | None = None,
+    ) -> None:
+        self.hidden_sizes = hidden_sizes
+        self.code_size = code_size
+        self.activation = activation
+        self.batch_normalization = batch_normalization
+        self.output = output
+        self.l2 = l2
+        self.updater = updater
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.patience = patience
+        self.checkpoint = checkpoint
+        self.preprocessing = preprocessing
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        sizes = [*self.hidden_sizes, self.code_size]
+        if any(int(size) != size or size < 1 for size in sizes):
+            raise InvalidArgumentError(
+                f"hidden_sizes and code_size must be whole numbers from 1, got {sizes}."
+            )
+
+    def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
+        del targets
+        layers: list[Layer] = []
+        for number, size in enumerate(self.hidden_sizes):
+            layers += self._block(size, self.activation, f"encoder_{number}")
+        layers += self._code()
+        for number, size in enumerate(reversed(self.hidden_sizes)):
+            layers += self._block(size, self.activation, f"decoder_{number}")
+        return [*layers, self._output(shape.size, data)]
+
+    def _block(self, size: int, activation: str, name: str) -> list[Layer]:
+        """Return one hidden layer; with batch normalisation between weights and activation."""
+        init = "relu" if "relu" in activation else "xavier"
+        if not self.batch_normalization:
+            return [Dense(size, activation, weight_init=init, l2=self.l2, name=name)]
+        return [
+            Dense(size, weight_init=init, bias=False, l2=self.l2, name=f"{name}_weights"),
+            BatchNormalization(name=f"{name}_normalization"),
+            Activation(activation, name=name),
+        ]
+
+    def _code(self) -> list[Layer]:
+        if not self.batch_normalization:
+            return [Dense(self.code_size, l2=self.l2, name="code")]
+        weights = Dense(self.code_size, bias=False, l2=self.l2, name="code_weights")
+        return [weights, BatchNormalization(name="code")]
+
+    def _initialise(self, network: JavaNetwork) -> None:
+        """Let the weights before a batch normalisation start small.
+
+        Normalised, their size does not matter, and so what is learned soon outweighs what was
+        drawn: the first layer shows strokes instead of noise, and codes match better.
+        """
+        for number, layer in enumerate(network.describe()["layers"]):
+            if layer["name"].endswith("_weights"):
+                network.set(f"{number}_W", network.get(f"{number}_W") * SMALL)
+
+    def _output(self, size: int, data: NetworkInput) -> Layer:
+        output = self.output
+        if output == "auto":
+            output = "sigmoid" if data.within_unit_interval else "identity"
+        losses = {"sigmoid": "binary_cross_entropy", "identity": "mean_squared_error"}
+        if output not in losses:
+            raise InvalidArgumentError(
+                f"unknown output {output!r}; known: auto, identity, sigmoid."
+            )
+        return Output(size, losses[output], output, name="output")
+
+
+class DenoisingAutoencoder(Autoencoder):
+    """An autoencoder that gives back the clean picture of one that was made worse.
+
+    Every epoch makes every picture worse afresh. What the code then keeps is what survives
+    the damage, so that codes of the same thing, shifted or turned, lie close together.
+
+    Parameters
+    ----------
+    masking : float
+        Part of the pixels that become background.
+    noise : float
+        Standard deviation of Gaussian noise, in units of the scaled input.
+    shift : float
+        Most pixels that a picture moves by, in each direction.
+    rotation : float
+        Most degrees that it turns by.
+    zoom : float
+        Most part of its size that it grows or shrinks by.
+    hidden_sizes, code_size, activation, batch_normalization, output, l2, updater, \
+learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, random_state, \
+verbose
+        As for `Autoencoder`.
+
+    References
+    ----------
+    Vincent et al. (2008), Extracting and composing robust features with denoising
+    autoencoders.
+
+    Examples
+    --------
+    >>> DenoisingAutoencoder(code_size=16, masking=0.3)
+    DenoisingAutoencoder(code_size=16, masking=0.3)
+    """
+
+    def __init__(
+        self,
+        hidden_sizes: Sequence[int] = (1000, 500, 250),
+        code_size: int = 30,
+        activation: str = "relu",
+        *,
+        masking: float = 0.2,
+        noise: float = 0.0,
+        shift: float = 2.0,
+        rotation: float = 15.0,
+        zoom: float = 0.15,
+        batch_normalization: bool = True,
+        output: str = "auto",
+        l2: float = 0.0,
+        updater: str = "adam",
+        learning_rate: float = 3e-3,
+        schedule: str = "one_cycle",
+        batch_size: int = 128,
+        epochs: int = 30,
+        patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        preprocessing: Preprocessor | None = None,
+        random_state: int | None = None,
+        verbose: bool | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_sizes, code_size, activation, batch_normalization=batch_normalization,
+            output=output, l2=l2, updater=updater, learning_rate=learning_rate,
+            schedule=schedule, batch_size=batch_size, epochs=epochs, patience=patience,
+            checkpoint=checkpoint, preprocessing=preprocessing, random_state=random_state,
+            verbose=verbose,
+        )  # fmt: skip
+        self.masking = masking
+        self.noise = noise
+        self.shift = shift
+        self.rotation = rotation
+        self.zoom = zoom
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if not 0 <= self.masking < 1:
+            raise InvalidArgumentError(
+                f"masking is a part of the pixels, 0 <= masking < 1; got {self.masking}."
+            )
+        for name in ("noise", "shift", "rotation", "zoom"):
+            if getattr(self, name) < 0:
+                raise InvalidArgumentError(
+                    f"{name} must not be negative, got {getattr(self, name)}."
+                )
+
+    def _corruption(self) -> dict[str, Any]:
+        return {
+            "masking": self.masking, "gaussian": self.noise,
+            "shift": self.shift, "rotation": self.rotation, "zoom": self.zoom,
+        }  # fmt: skip

@@ -1,0 +1,212 @@
+"""What every trained model has: a network in Java, a code layer, and a file it fits into."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.base import Estimator
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, NotFittedError
+from pyimgret.jvm.network import JavaNetwork
+from pyimgret.models.parameters import from_json
+from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing.inputs import InputShape, NetworkInput, as_input
+
+#: Images, of one of the forms that `as_input` takes.
+Images = Any
+
+
+class Model(Estimator):
+    """A network that encodes.
+
+    Attributes
+    ----------
+    embedding_size_ : int
+        Length of a code.
+    code_layer_ : int
+        The layer whose output is the code.
+    preprocessor_ : Preprocessor or None
+        How pictures become input; None for a model of vectors.
+    input_ : InputShape
+        What the network takes.
+    history_ : dict of str to list of float
+        What happened in training, epoch by epoch.
+    """
+
+    #: Kinds of model by the name that their file keeps.
+    kinds: ClassVar[dict[str, type[Model]]] = {}
+    #: Whether float vectors of any size make sense, as they do for a linear map.
+    _any_scale: ClassVar[bool] = True
+
+    embedding_size_: int
+    code_layer_: int
+    preprocessor_: Preprocessor | None
+    input_: InputShape
+    history_: dict[str, list[float]]
+    _network: JavaNetwork
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if not cls.__name__.startswith("_"):
+            Model.kinds[cls.__name__] = cls
+
+    @property
+    def java_network(self) -> JavaNetwork:
+        """The network in Java; see "Raw access" in the README."""
+        self._check_fitted()
+        return self._network
+
+    @property
+    def preprocessor(self) -> Preprocessor | None:
+        """How pictures become input."""
+        self._check_fitted()
+        return self.preprocessor_
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of a code."""
+        self._check_fitted()
+        return self.embedding_size_
+
+    @property
+    def last_layer(self) -> int:
+        """Index of the output layer."""
+        return len(self.java_network.describe()["layers"]) - 1
+
+    def encode(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return the codes of images, (n, embedding_size), as the code layer gives them.
+
+        `Encoder` makes unit vectors of them, which is what cosine similarity wants.
+
+        Parameters
+        ----------
+        X : images
+            uint8 (n, h, w) or (n, h, w, 3); float arrays that are scaled already; vectors
+            (n, features); or a list of paths, bytes and PIL images.
+
+        Raises
+        ------
+        NotFittedError, DimensionMismatchError, ImageDecodeError
+        """
+        return self._activated(self._checked_input(X), self.code_layer_, batch_size)
+
+    def transform(self, X: Images) -> NDArray[np.float32]:
+        """Return the codes: `encode`, under the name that a Pipeline calls."""
+        return self.encode(X)
+
+    def activate(
+        self, X: Images, layer: int | str, *, batch_size: int = 256
+    ) -> NDArray[np.float32]:
+        """Return the output of any layer, by index or name, flattened to (n, values)."""
+        self._check_fitted()
+        return self._activated(self._input(X), self._layer_index(layer), batch_size)
+
+    def _activated(self, data: NetworkInput, index: int, batch_size: int) -> NDArray[np.float32]:
+        """Run the layers up to one that is known to exist."""
+        width = self._width(index)
+        return self._network.activate(data, last=index, width=width, batch_size=batch_size)
+
+    def reconstruct(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return what the network makes of its own code, in the shape of its scaled input.
+
+        Raises
+        ------
+        DimensionMismatchError
+            For a network that gives something else, such as classes.
+        """
+        data, last = self._checked_input(X), self.last_layer
+        if self._width(last) != data.shape.size:
+            raise DimensionMismatchError(
+                f"This {type(self).__name__} does not give its input back: images have "
+                f"{data.shape.size} values, its last layer gives {self._width(last)}. An "
+                "autoencoder, PCA or SVD reconstructs."
+            )
+        out = self._activated(data, last, batch_size)
+        if data.shape.kind == "convolutional" and data.shape.channels > 1:
+            maps = out.reshape(len(out), data.shape.channels, data.shape.height, data.shape.width)
+            out = np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
+        return out.reshape(data.values.shape)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as a Deeplearning4j zip, all of it or nothing.
+
+        Parameters
+        ----------
+        path : path
+            An existing file is replaced at once when the new one is complete.
+        """
+        from pyimgret.models.serialization import save
+
+        self._check_fitted()
+        save(self, Path(path))
+
+    def _checked_input(self, X: Images) -> NetworkInput:
+        self._check_fitted()
+        return self._input(X)
+
+    def _input(self, X: Images) -> NetworkInput:
+        return as_input(X, self.preprocessor_, self.input_, any_scale=self._any_scale)
+
+    def _width(self, layer: int) -> int:
+        widths: dict[int, int] = self.__dict__.setdefault("_widths", {})
+        if layer not in widths:
+            shape = self.input_
+            probe = NetworkInput(np.zeros((1, shape.size), np.float32), None, shape)
+            widths[layer] = self._network.width(probe, layer)
+        return widths[layer]
+
+    def _layer_index(self, layer: int | str) -> int:
+        layers = self._network.describe()["layers"]
+        if isinstance(layer, str):
+            names = [entry["name"] for entry in layers]
+            if layer not in names:
+                raise InvalidArgumentError(
+                    f"no layer is called {layer!r}; there are {', '.join(names)}."
+                )
+            return names.index(layer)
+        index = layer + len(layers) if layer < 0 else layer
+        if not 0 <= index < len(layers):
+            raise InvalidArgumentError(f"there is no layer {layer}; the network has {len(layers)}.")
+        return index
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_network"):
+            raise NotFittedError(
+                f"This {type(self).__name__} is not trained; call fit(X), or pyimgret.load(path)."
+            )
+
+    def _adopt(
+        self,
+        network: JavaNetwork,
+        shape: InputShape,
+        preprocessor: Preprocessor | None,
+        code_layer: int | str,
+    ) -> None:
+        """Take a network as the learned one."""
+        self._network = network
+        self.__dict__.pop("_widths", None)
+        self.input_ = shape
+        self.preprocessor_ = preprocessor
+        self.code_layer_ = self._layer_index(code_layer)
+        self.embedding_size_ = self._width(self.code_layer_)
+
+    # What a file keeps beside the network; a kind that has more adds to both.
+
+    def _state(self) -> dict[str, Any]:
+        return {}
+
+    def _restore_state(self, state: dict[str, Any]) -> None:
+        del state
+
+    def _restore_parameters(self, parameters: dict[str, Any]) -> None:
+        """Take the constructor's arguments; what an older file does not say is the default."""
+        signature = inspect.signature(type(self).__init__).parameters
+        for name in self._parameter_names():
+            default = signature[name].default
+            value = None if default is inspect.Parameter.empty else default
+            setattr(self, name, from_json(parameters[name]) if name in parameters else value)

@@ -1,0 +1,201 @@
+"""Linear codes: PCA and SVD, computed by scikit-learn, saved and served as networks."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.base import seed_of
+from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm.network import JavaNetwork
+from pyimgret.layers import Dense
+from pyimgret.models.base import Images, Model
+from pyimgret.models.parameters import from_json, to_json
+from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing.inputs import as_input, preprocessor_for
+
+
+class _LinearEncoder(Model):
+    """A linear map to a code, as a one-layer network."""
+
+    n_components: int
+    preprocessing: Preprocessor | None
+    random_state: int | None
+
+    #: What is taken off before the map, (features,).
+    mean_: NDArray[np.float32]
+
+    def __init__(
+        self,
+        n_components: int,
+        *,
+        preprocessing: Preprocessor | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.preprocessing = preprocessing
+        self.random_state = random_state
+
+    @property
+    def components_(self) -> NDArray[np.float32]:
+        """The orthonormal directions, (n_components, features)."""
+        return np.ascontiguousarray(self.java_network.get("0_W").T)
+
+    def fit(self, X: Images, y: object = None) -> Self:
+        """Find the components.
+
+        Parameters
+        ----------
+        X : images
+            As `encode` takes them.
+
+        Raises
+        ------
+        ValueError
+            When there are fewer images or pixels than components.
+        """
+        del y
+        preprocessor = self.preprocessing or preprocessor_for(X)
+        data = as_input(X, preprocessor, None, any_scale=self._any_scale)
+        vectors = data.scaled().reshape(len(data), -1)
+        self._check_components(vectors.shape)
+        components, mean = self._decompose(vectors)
+        network = JavaNetwork.create(self._settings(data.shape.to_network()))
+        network.set("0_W", components.T)
+        network.set("0_b", -(mean @ components.T))
+        self.mean_ = mean
+        self.history_ = {}
+        self._adopt(network, data.shape, preprocessor, 0)
+        return self
+
+    def reconstruct(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return the nearest pictures within the span of the components, as the scaled input."""
+        data = self._checked_input(X)
+        flat = self.encode(X, batch_size=batch_size) @ self.components_ + self.mean_
+        return flat.reshape(data.values.shape).astype(np.float32)
+
+    def _decompose(
+        self, vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        raise NotImplementedError
+
+    def _check_components(self, shape: tuple[int, ...]) -> None:
+        most = min(shape)
+        if not 1 <= self.n_components <= most:
+            raise InvalidArgumentError(
+                f"n_components={self.n_components} is not what {shape[0]} images of {shape[1]} "
+                f"pixels can give; choose at most {most}."
+            )
+
+    def _settings(self, shape: dict[str, Any]) -> dict[str, Any]:
+        layer = Dense(self.n_components, name="code")
+        updater = {"type": "sgd", "learning_rate": 0.1}
+        return {"seed": 0, "updater": updater, "input": shape, "layers": [layer.to_dict()]}
+
+    def _state(self) -> dict[str, Any]:
+        return {"mean": base64.b64encode(self.mean_.astype("<f4").tobytes()).decode()}
+
+    def _restore_state(self, state: dict[str, Any]) -> None:
+        values = np.frombuffer(base64.b64decode(state["mean"]), dtype="<f4")
+        self.mean_ = values.astype(np.float32)
+
+
+class PCA(_LinearEncoder):
+    """Principal component analysis as a one-layer network.
+
+    The components are computed by scikit-learn and stored as the weights of an identity dense
+    layer, so a PCA model is saved, served and embedded in a JVM exactly like an autoencoder.
+
+    Parameters
+    ----------
+    n_components : int
+        Dimension of the code.
+    preprocessing : Preprocessor, optional
+        How pictures become input; uint8 arrays imply their own.
+    random_state : int, optional
+        For scikit-learn's randomised solver.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, features)
+    mean_ : ndarray of shape (features,)
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Not in the files of pyimgret 0.1.
+
+    References
+    ----------
+    Hotelling (1933), Analysis of a complex of statistical variables into principal components.
+
+    Examples
+    --------
+    >>> PCA(n_components=30)
+    PCA(n_components=30)
+    """
+
+    def _decompose(
+        self, vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        from sklearn import decomposition
+
+        pca = decomposition.PCA(self.n_components, random_state=_sklearn_seed(self.random_state))
+        pca.fit(vectors)
+        self.explained_variance_ratio_ = pca.explained_variance_ratio_
+        return pca.components_.astype(np.float32), pca.mean_.astype(np.float32)
+
+    def _state(self) -> dict[str, Any]:
+        # NB: a model out of a file of version 0.1 has none.
+        ratio = getattr(self, "explained_variance_ratio_", None)
+        return super()._state() | {"explained": to_json(ratio)}
+
+    def _restore_state(self, state: dict[str, Any]) -> None:
+        super()._restore_state(state)
+        ratio = from_json(state.get("explained"))
+        if ratio is not None:
+            self.explained_variance_ratio_ = ratio
+
+
+class SVD(_LinearEncoder):
+    """Truncated singular value decomposition as a one-layer network: PCA without centring.
+
+    Parameters
+    ----------
+    n_components : int
+        Dimension of the code.
+    preprocessing : Preprocessor, optional
+        How pictures become input; uint8 arrays imply their own.
+    random_state : int, optional
+        For scikit-learn's randomised solver.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, features)
+
+    References
+    ----------
+    Halko, Martinsson and Tropp (2011), Finding structure with randomness. Deerwester et al.
+    (1990), Indexing by latent semantic analysis.
+
+    Examples
+    --------
+    >>> SVD(n_components=30)
+    SVD(n_components=30)
+    """
+
+    def _decompose(
+        self, vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        from sklearn import decomposition
+
+        svd = decomposition.TruncatedSVD(
+            self.n_components, random_state=_sklearn_seed(self.random_state)
+        )
+        svd.fit(vectors)
+        components = svd.components_.astype(np.float32)
+        return components, np.zeros(components.shape[1], np.float32)
+
+
+def _sklearn_seed(random_state: int | None) -> int:
+    return seed_of(random_state) % 2**32

@@ -1,0 +1,258 @@
+"""Models in files: a Deeplearning4j zip with one more entry, ``pyimgret.json``.
+
+Plain Deeplearning4j restores the zip (``ModelSerializer``) and never looks at that entry.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyimgret
+from pyimgret import __version__
+from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
+from pyimgret.files.atomic import write_atomically
+from pyimgret.jvm import bridge
+from pyimgret.jvm.graph import JavaGraph
+from pyimgret.jvm.network import JavaNetwork
+from pyimgret.models.base import Model
+from pyimgret.models.parameters import to_json
+from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing.inputs import InputShape
+
+METADATA = "pyimgret.json"
+FORMAT = 1
+
+
+def definition(model: Model) -> dict[str, Any]:
+    """Return what, beside the network itself, decides an embedding."""
+    preprocessor = model.preprocessor_
+    return {
+        "code_layer": model.java_network.layer_reference(model.code_layer_),
+        "normalisation": "l2",
+        "input": model.input_.to_dict(),
+        "preprocessing": None if preprocessor is None else preprocessor.to_dict(),
+    }
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Return what ``pyimgret.json`` says of a model.
+
+    Raises
+    ------
+    TypeError
+        When a constructor parameter is nothing that a file can hold.
+    """
+    return {
+        "format": FORMAT,
+        "library": f"pyimgret {__version__}",
+        "kind": type(model).__name__,
+        "network": model.java_network.kind,
+        "parameters": {
+            name: _parameter(model, name, value)
+            for name, value in model.get_params(deep=False).items()
+        },
+        "embedding_size": model.embedding_size_,
+        **definition(model),
+        "training": {"history": getattr(model, "history_", {})},
+        "scores": getattr(model, "scores_", {}),
+        "state": model._state(),
+    }
+
+
+def _parameter(model: Model, name: str, value: object) -> Any:
+    try:
+        return to_json(value)
+    except TypeError as error:
+        raise TypeError(
+            f"{type(model).__name__}.{name} cannot be saved: {error} Replace it by "
+            f"set_params({name}=...) and save again; the trained network stays as it is."
+        ) from error
+
+
+def save(model: Model, path: Path) -> None:
+    """Write a model; an existing file is replaced when the new one is complete and on disk."""
+    write_atomically(path, lambda target: _write(model, target))
+
+
+def _write(model: Model, target: Path) -> None:
+    model.java_network.write(target)
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(METADATA, json.dumps(describe(model), indent=1))
+
+
+def read_metadata(path: Path) -> dict[str, Any] | None:
+    """Return what ``pyimgret.json`` says, or None for a zip of plain Deeplearning4j.
+
+    Raises
+    ------
+    ModelFormatError
+        When the file is broken, hostile, or of a newer version.
+    """
+    text = bridge().call("readMetadata", str(path))
+    if not text:
+        return None
+    try:
+        metadata = json.loads(text)
+    except ValueError as error:
+        raise ModelFormatError(f"{path}: {METADATA} is not JSON: {error}") from error
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
+        raise ModelFormatError(f"{path}: {METADATA} does not say its format version.")
+    if metadata["format"] > FORMAT:
+        raise ModelFormatError(
+            f"{path} has format version {metadata['format']}, written by "
+            f"{metadata.get('library', 'a newer pyimgret')}; this one reads up to {FORMAT}. "
+            "Upgrade pyimgret."
+        )
+    return metadata
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    code_layer: int | str | None = None,
+    preprocessing: Preprocessor | None = None,
+    shape: InputShape | None = None,
+) -> Model:
+    """Return a saved model, of the kind that was saved.
+
+    Parameters
+    ----------
+    path : path
+        A model zip.
+    code_layer : int or str, optional
+        Whose output is the embedding; needed for a zip that Deeplearning4j wrote itself, and
+        refused for one of pyimgret's, which says so itself. So are the following two.
+    preprocessing : Preprocessor, optional
+        How images become input; needed likewise.
+    shape : InputShape, optional
+        What such a network takes; by default pictures as the preprocessing gives them: for a
+        graph that begins with a convolution as pictures, else as one vector each.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ModelFormatError
+        When the file is broken, hostile, of a newer version, or lacks what must be given.
+    ValueError
+        When something is given that the file says itself.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(errno.ENOENT, "no such model file", str(file))
+    metadata = read_metadata(file)
+    if metadata is None:
+        return _load_plain(file, code_layer, preprocessing, shape)
+    given = {"code_layer": code_layer, "preprocessing": preprocessing, "shape": shape}
+    if refused := ", ".join(name for name, value in given.items() if value is not None):
+        raise InvalidArgumentError(
+            f"{file} holds a {metadata.get('kind')} that pyimgret saved, and says itself how "
+            f"images become codes; {refused} can be given for a zip of Deeplearning4j's alone. "
+            "Call load(path) without; model.activate(X, layer) gives the output of any layer."
+        )
+    try:
+        return _load_described(file, metadata)
+    except ModelFormatError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFormatError(f"{file}: {METADATA} lacks or garbles {error}.") from error
+
+
+def _restored(file: Path, metadata: dict[str, Any]) -> JavaNetwork:
+    network = {"multilayer": JavaNetwork, "graph": JavaGraph}.get(metadata["network"])
+    if network is None:
+        raise ModelFormatError(f"{file} holds a network of the kind {metadata['network']!r}.")
+    return network.restore(file)
+
+
+def _load_described(file: Path, metadata: dict[str, Any]) -> Model:
+    # NB: a kind is known when its module is loaded, which its public name does.
+    getattr(pyimgret, str(metadata["kind"]), None)
+    kind = Model.kinds.get(metadata["kind"])
+    if kind is None:
+        raise ModelFormatError(
+            f"{file} holds a {metadata['kind']!r}; known kinds: {', '.join(sorted(Model.kinds))}."
+        )
+    model = kind.__new__(kind)
+    stored = metadata["preprocessing"]
+    preprocessor = None if stored is None else Preprocessor.from_dict(stored)
+    model._restore_parameters(metadata["parameters"])
+    model._adopt(
+        _restored(file, metadata), InputShape.from_dict(metadata["input"]),
+        preprocessor, metadata["code_layer"],
+    )  # fmt: skip
+    if model.embedding_size_ != metadata["embedding_size"]:
+        raise ModelFormatError(
+            f"{file}: the code layer gives {model.embedding_size_} values, but {METADATA} says "
+            f"{metadata['embedding_size']}."
+        )
+    model.history_ = metadata.get("training", {}).get("history", {})
+    model.__dict__["scores_"] = metadata.get("scores", {})
+    model._restore_state(metadata.get("state", {}))
+    return model
+
+
+def _load_plain(
+    file: Path,
+    code_layer: int | str | None,
+    preprocessing: Preprocessor | None,
+    shape: InputShape | None,
+) -> Model:
+    if code_layer is None or (preprocessing is None and shape is None):
+        raise ModelFormatError(
+            f"{file} holds no {METADATA}: Deeplearning4j wrote it, and it does not say how "
+            "pictures become its input. Give load(path, code_layer=..., preprocessing=...)."
+        )
+    configuration = _configuration(file)
+    graph = "vertices" in configuration
+    # NB: restoring checks the file; only then is what it says believed.
+    network = JavaGraph.restore(file) if graph else JavaNetwork.restore(file)
+    kind = _graph_input(file, configuration) if graph else "dense"
+    if shape is None:
+        assert preprocessing is not None
+        channels = 3 if preprocessing.mode == "RGB" else 1
+        shape = InputShape(kind, preprocessing.height, preprocessing.width, channels)
+    model = PlainNetwork()
+    model._adopt(network, shape, preprocessing, code_layer)
+    model.history_ = {}
+    return model
+
+
+def _configuration(file: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            configuration: dict[str, Any] = json.loads(archive.read("configuration.json"))
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelFormatError(f"{file} holds no readable configuration.json: {error}") from error
+    return configuration
+
+
+def _graph_input(file: Path, configuration: dict[str, Any]) -> str:
+    """Return the kind of input that a graph of Deeplearning4j's own takes."""
+    inputs = configuration["networkInputs"]
+    if len(inputs) != 1:
+        raise ModelFormatError(f"{file} holds a graph with {len(inputs)} inputs; 1 is expected.")
+    if '"NHWC"' in json.dumps(configuration):
+        raise ModelFormatError(
+            f"{file} holds a graph with channels last (NHWC); save it with channels first (NCHW)."
+        )
+    vertices = configuration["vertices"]
+    first = [
+        vertices[n] for n, sources in configuration["vertexInputs"].items() if inputs[0] in sources
+    ]
+    return "convolutional" if any(map(_takes_pictures, first)) else "dense"
+
+
+def _takes_pictures(vertex: dict[str, Any]) -> bool:
+    layer = vertex.get("layerConf", {}).get("layer", {}).get("@class", "")
+    flat = "FeedForwardToCnn" in str(vertex.get("preProcessor"))
+    return not flat and any(word in layer for word in ("Convolution", "Subsampling", "ZeroPadding"))
+
+
+class PlainNetwork(Model):
+    """A network that Deeplearning4j saved itself; it encodes, and can be saved with the rest."""

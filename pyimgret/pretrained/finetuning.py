@@ -1,0 +1,290 @@
+"""An ImageNet network with a head of one's own, and as many of its last blocks as are to learn.
+
+What stays as it was published runs over the pictures once (`cached_features`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.base import seed_of
+from pyimgret.encoder import normalize
+from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm.graph import JavaGraph
+from pyimgret.layers import Layer
+from pyimgret.models.base import Images
+from pyimgret.models.conv import _Classifier
+from pyimgret.models.parameters import from_json, to_json
+from pyimgret.preprocessing.inputs import InputShape, NetworkInput
+from pyimgret.pretrained.features import cached_features
+from pyimgret.pretrained.network import ARCHITECTURES, PretrainedNetwork, head_settings
+from pyimgret.training import History, Targets, TrainingSettings
+from pyimgret.training.loop import train
+from pyimgret.training.schedules import table as schedule_table
+from pyimgret.training.targets import class_targets
+
+__all__ = ["FineTunedNetwork", "cached_features"]
+
+_HEAD = ("code", "classes")
+_TUNING_BATCH = 32
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+class FineTunedNetwork(PretrainedNetwork):
+    """A pretrained network whose last layers learned classes of one's own.
+
+    Everything up to ``freeze`` stays as it was published, to the bit. First a code and a layer of
+    classes, as `ConvNet` has them, are learned on the pooled features; then, when anything lies
+    between ``freeze`` and them, all that comes after ``freeze`` is trained with a small rate. The
+    order matters: a head of random weights would spoil the features before it has learned (Kumar
+    et al. 2022). Batch normalisations stay folded into the convolutions before them: what is
+    trained is these convolutions' weights and biases.
+
+    Parameters
+    ----------
+    architecture : str
+    code_size : int
+        Length of the new embedding.
+    head : {"softmax", "centres"}
+        As for `ConvNet`.
+    freeze : str
+        The last block that stays: "features" (all of them), "block16", … "block1", "stem"; or a
+        vertex such as "block17_expand".
+    epochs : int
+        Rounds of the head through the features.
+    learning_rate : float
+        Of the head.
+    tuning_epochs, tuning_rate : int, float
+        Of all that comes after ``freeze``, by Adam, in one cycle up to the rate.
+    random_state : int or None
+
+    Attributes
+    ----------
+    labels_ : ndarray
+        The classes.
+    history_ : dict of str to list of float
+        "loss" of the head, and "tuning_loss".
+
+    References
+    ----------
+    Yosinski, Clune, Bengio, Lipson (2014), How transferable are features in deep neural
+    networks? Kumar, Raghunathan, Jones, Ma, Liang (2022), Fine-tuning can distort pretrained
+    features and underperform out-of-distribution.
+    """
+
+    # NB: no settings of this kind, so a loaded model must find them here.
+    pooling = "avg"
+    flip = False
+
+    def __init__(
+        self,
+        architecture: str = "mobilenet_v2",
+        *,
+        code_size: int = 64,
+        head: str = "softmax",
+        freeze: str = "features",
+        epochs: int = 40,
+        learning_rate: float = 3e-3,
+        tuning_epochs: int = 10,
+        tuning_rate: float = 1e-4,
+        random_state: int | None = None,
+    ) -> None:
+        super().__init__(architecture)
+        self.code_size = code_size
+        self.head = head
+        self.freeze = freeze
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.tuning_epochs = tuning_epochs
+        self.tuning_rate = tuning_rate
+        self.random_state = random_state
+
+    @property
+    def frozen_layer(self) -> str | None:
+        """What `cached_features` is to compute: a vertex, or None for the pooled features.
+
+        Raises
+        ------
+        ValueError
+            When the network cannot be divided at ``freeze``.
+        """
+        table = ARCHITECTURES[self.architecture]
+        count = table.rows_up_to(self.freeze)
+        return None if count == len(table.rows) else table.rows[count - 1].name
+
+    @property
+    def classes_(self) -> list[Any]:
+        """The classes that were learned."""
+        names: list[Any] = self.labels_.tolist()
+        return names
+
+    def fit(self, base: PretrainedNetwork, features: NDArray[np.float32], y: object) -> Self:
+        """Learn the head, and what comes after ``freeze``.
+
+        Parameters
+        ----------
+        base : PretrainedNetwork
+            The network that gave the features, with the pooling "avg".
+        features : ndarray, shape (n, 1280) or (n, height, width, channels)
+            What it gave for the pictures at `frozen_layer` (`cached_features`).
+        y : array, shape (n,)
+            Their classes.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C; once the head is learned the model is usable, as of the last iteration.
+        """
+        targets = class_targets(y, len(features))
+        seed = seed_of(self.random_state)
+        published = _weights(_graph(base))
+        rank = 2 if self.frozen_layer is None else 4
+        if features.ndim != rank:
+            raise InvalidArgumentError(
+                f"freeze={self.freeze!r} wants {'vectors' if rank == 2 else 'maps'}, got features "
+                f"of shape {features.shape}; give cached_features(..., layer=frozen_layer)."
+            )
+        if rank == 2:
+            self._assemble(base, targets, published | self._learn_head(features, targets, seed))
+        else:
+            self._learn_tail(base, published, features, targets, seed)
+        return self
+
+    def _assemble(self, base: PretrainedNetwork, targets: Targets, weights: Weights) -> None:
+        network = JavaGraph.create(self._settings(base.input_, targets.classes))
+        _fill(network, weights)
+        self._adopt(network, base.input_, base.preprocessor_, "code")
+        self.labels_ = np.asarray(targets.labels)
+
+    def _learn_head(self, features: NDArray[np.float32], targets: Targets, seed: int) -> Weights:
+        # NB: of mean square 1, which is what the layers' first weights are made for.
+        scale = np.float32(np.sqrt(features.shape[1]))
+        learned = _Head(
+            code_size=self.code_size, head=self.head, epochs=self.epochs,
+            learning_rate=self.learning_rate, random_state=seed,
+        ).fit(normalize(features) * scale, targets.values)  # fmt: skip
+        self.history_ = {"loss": learned.history_["loss"]}
+        return learned.weights(scale)
+
+    def _learn_tail(
+        self,
+        base: PretrainedNetwork,
+        published: Weights,
+        maps: NDArray[np.float32],
+        targets: Targets,
+        seed: int,
+    ) -> None:
+        """Learn the head, then all that comes after the maps."""
+        # NB: no copy of what is mapped into memory: it may be larger than the memory.
+        values = np.ascontiguousarray(maps, dtype=np.float32)
+        data = NetworkInput(values, None, InputShape.of("convolutional", values))
+        tail = JavaGraph.create(self._settings(data.shape, targets.classes, tuned=len(maps)))
+        _fill(tail, published)
+        names = [layer["name"] for layer in tail.describe()["layers"]]
+        last = names.index("pooled")
+        pooled = tail.activate(data, last=last, width=tail.width(data, last), batch_size=256)
+        _fill(tail, self._learn_head(pooled, targets, seed))
+        settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
+        history = History()
+        try:
+            train(tail, data, targets, settings, history=history)
+        finally:
+            self.history_["tuning_loss"] = history.loss
+            self._assemble(base, targets, published | _weights(tail))
+
+    def _settings(self, shape: InputShape, classes: int, *, tuned: int = 0) -> dict[str, Any]:
+        """Return the whole graph's settings, or those of its end, to be trained on ``tuned``."""
+        table = ARCHITECTURES[self.architecture]
+        updater = None
+        if tuned:
+            iterations = -(-tuned // _TUNING_BATCH) * self.tuning_epochs
+            updater = {
+                "type": "adam", "learning_rate": self.tuning_rate,
+                "schedule": schedule_table("one_cycle", self.tuning_rate, iterations),
+            }  # fmt: skip
+        return head_settings(
+            table, shape, self.code_size, classes, learned=self.head == "softmax",
+            after=table.rows_up_to(self.freeze) if tuned else 0, updater=updater,
+        )  # fmt: skip
+
+    def predict(self, X: Images) -> NDArray[Any]:
+        """Return the most probable class of each picture."""
+        best: NDArray[Any] = self.labels_[self.activate(X, "classes").argmax(axis=1)]
+        return best
+
+    def score(self, X: Images, y: object) -> float:
+        """Return the accuracy: the part of the images whose class is found."""
+        from sklearn.metrics import accuracy_score
+
+        return float(accuracy_score(y, self.predict(X)))
+
+    def _state(self) -> dict[str, Any]:
+        return {"classes": to_json(self.labels_)}
+
+    def _restore_state(self, state: dict[str, Any]) -> None:
+        self.labels_ = np.asarray(from_json(state["classes"]))
+
+
+class _Head(_Classifier):
+    """The layers that are learned, on vectors."""
+
+    def __init__(
+        self,
+        *,
+        code_size: int = 64,
+        head: str = "softmax",
+        epochs: int = 40,
+        learning_rate: float = 3e-3,
+        random_state: int | None = None,
+    ) -> None:
+        self.code_size = code_size
+        self.head = head
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.class_weight = None
+        self.updater, self.schedule, self.batch_size = "adam", "one_cycle", 64
+        self.patience, self.preprocessing, self.verbose = None, None, False
+        self.checkpoint = None
+
+    def _input_kind(self) -> str:
+        return "dense"
+
+    def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
+        del shape, data
+        return self._head(targets)
+
+    def weights(self, scale: np.float32) -> Weights:
+        """Return what was learned by the graph's names, for vectors of length 1."""
+        found = {}
+        for place, name in enumerate(_HEAD):
+            for kind in ("W", "b") if name == "code" or self.head == "softmax" else ("W",):
+                values = self.java_network.get(f"{place}_{kind}")
+                factor = scale if (name, kind) == ("code", "W") else np.float32(1)
+                found[f"{name}_{kind}"] = values * factor
+        return found
+
+
+def _parameters(network: JavaGraph) -> list[str]:
+    return [key for layer in network.describe()["layers"] for key in layer["parameters"]]
+
+
+def _fill(network: JavaGraph, weights: Weights) -> None:
+    """Set the parameters that are named; others stay."""
+    for key in _parameters(network):
+        if key in weights:
+            network.set(key, weights[key])
+
+
+def _weights(network: JavaGraph) -> Weights:
+    return {key: network.get(key) for key in _parameters(network)}
+
+
+def _graph(model: PretrainedNetwork) -> JavaGraph:
+    graph = model.java_network
+    assert isinstance(graph, JavaGraph)
+    return graph

@@ -1,0 +1,384 @@
+"""Restricted Boltzmann machines: binary, Gaussian and rectified units, contrastive divergence."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyimgret.base import Estimator, seed_of
+from pyimgret.exceptions import InvalidArgumentError, NotFittedError
+from pyimgret.models.base import Images
+from pyimgret.preprocessing.inputs import InputShape, NetworkInput, as_input, preprocessor_for
+from pyimgret.rbm.training import (
+    Floats,
+    Learning,
+    Machine,
+    Parameters,
+    RbmHistory,
+    RbmLoop,
+    initial_parameters,
+    momentum_of,
+)
+
+VISIBLE_UNITS = ("bernoulli", "gaussian")
+HIDDEN_UNITS = ("bernoulli", "gaussian", "relu")
+
+Momentum = float | tuple[tuple[int, float], ...]
+
+
+class RBM(Estimator):
+    """A restricted Boltzmann machine, trained by contrastive divergence.
+
+    With rows v and h, p(v, h) is proportional to exp(-E(v, h)),
+    E = -h W v - b v - c h for binary units; for Gaussian units (variance 1) the term of the
+    bias is replaced by ``|v - b|**2 / 2`` or ``|h - c|**2 / 2``. Rectified units stand for
+    endlessly many binary copies (Nair and Hinton 2010).
+
+    Parameters
+    ----------
+    n_components : int
+        Hidden units.
+    visible : str
+        "bernoulli" for values in [0, 1], "gaussian" for data of mean 0 and variance 1.
+    hidden : str
+        "bernoulli", "gaussian" (a linear code) or "relu".
+    k : int
+        Steps of Gibbs sampling before the negative statistics are taken.
+    persistent : bool
+        Let the chains go on from batch to batch (Tieleman 2008): better likelihood, slower.
+    sample_visible : bool, optional
+        Draw the visible units in the chain. Leaving them at their means has less noise and is
+        what the 2006 paper does, but is only right for reconstructions; so the default is to
+        draw them when k > 1 or ``persistent``.
+    learning_rate : float
+        For the mean gradient of a batch. About 0.1 for binary units, 0.001 to 0.01 for others.
+    momentum : float or tuple of (epoch, momentum)
+        One value, or from which epoch which value.
+    weight_decay : float
+        Penalty on the weights, 0.0001 to 0.001; not on biases.
+    sparsity_target : float, optional
+        What part of the time a binary hidden unit should be on, such as 0.1; None for no term.
+    sparsity_cost : float
+        How strongly.
+    sparsity_decay : float
+        What part of the running mean of a unit's activity stays with each batch.
+    batch_size, n_epochs : int
+        Examples a step; passes through the data.
+    random_state : int, optional
+        Makes a run repeatable.
+    verbose : bool, optional
+        Progress bar: yes, no, or on a terminal.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        W.
+    intercept_hidden_, intercept_visible_ : ndarray
+        c and b.
+    h_samples_ : ndarray of shape (batch_size, n_components)
+        The persistent chains, when there are any.
+    history_ : dict of str to list of float
+        "error", the mean squared reconstruction error of a value; with validation data
+        "free_energy_gap", which rises when the machine learns the examples by heart.
+
+    References
+    ----------
+    Hinton (2002), Training products of experts by minimizing contrastive divergence.
+    Hinton (2010), A practical guide to training restricted Boltzmann machines.
+
+    Examples
+    --------
+    >>> RBM(64, learning_rate=0.05)
+    RBM(n_components=64, learning_rate=0.05)
+    """
+
+    history_: dict[str, list[float]]
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        visible: str = "bernoulli",
+        hidden: str = "bernoulli",
+        k: int = 1,
+        persistent: bool = False,
+        sample_visible: bool | None = None,
+        learning_rate: float = 0.1,
+        momentum: Momentum = ((0, 0.5), (5, 0.9)),
+        weight_decay: float = 2e-4,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.1,
+        sparsity_decay: float = 0.9,
+        batch_size: int = 100,
+        n_epochs: int = 10,
+        random_state: int | None = None,
+        verbose: bool | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.visible = visible
+        self.hidden = hidden
+        self.k = k
+        self.persistent = persistent
+        self.sample_visible = sample_visible
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.sparsity_target = sparsity_target
+        self.sparsity_cost = sparsity_cost
+        self.sparsity_decay = sparsity_decay
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Images, y: object = None, *, X_val: Images = None) -> Self:
+        """Train anew on visible values.
+
+        Parameters
+        ----------
+        X : array of shape (n, features), or images
+            uint8 images are scaled to [0, 1].
+        y : ignored
+        X_val : array, optional
+            For the free-energy gap.
+
+        Raises
+        ------
+        ValueError
+            For settings or values that make no sense.
+        TrainingError
+            When the parameters are no longer finite.
+        """
+        del y
+        self.check_settings()
+        data = self._visible(X, None)
+        validation = None if X_val is None else self._visible(X_val, data.shape)
+        self._begin(data)
+        self._train(data, validation, self.n_epochs)
+        return self
+
+    def partial_fit(self, X: Images, y: object = None, *, X_val: Images = None) -> Self:
+        """Pass once through the data, going on from where training is.
+
+        What is no more than ``batch_size`` examples is one step.
+        """
+        del y
+        self.check_settings()
+        known = self.input_ if self._is_fitted() else None
+        data = self._visible(X, known)
+        validation = None if X_val is None else self._visible(X_val, data.shape)
+        if known is None:
+            self._begin(data)
+        self._train(data, validation, 1)
+        return self
+
+    def transform(self, X: Images) -> Floats:
+        """Return the hidden units' means, (n, n_components); max(0, x) for rectified units."""
+        self._check_fitted()
+        return self._machine().hidden_means(self._visible(X, self.input_))
+
+    def reconstruct(self, X: Images) -> Floats:
+        """Return the visible units' means, given the hidden units' means, (n, features)."""
+        return self.inverse_transform(self.transform(X))
+
+    def inverse_transform(self, H: Floats) -> Floats:
+        """Return the visible units' means for hidden values, (n, features)."""
+        self._check_fitted()
+        shape = InputShape("dense", 1, len(self.intercept_hidden_))
+        data = as_input(np.asarray(H), None, shape, any_scale=True)
+        out = np.empty((len(data), self.n_features_in_), np.float32)
+        return self._machine().compute("rbmVisible", data, out)
+
+    def gibbs(self, X: Images, *, n_steps: int = 1, random_state: int | None = None) -> Floats:
+        """Return visible states after steps of block Gibbs sampling from given ones."""
+        self._check_fitted()
+        if n_steps < 1:
+            raise InvalidArgumentError(f"n_steps must be at least 1, got {n_steps}.")
+        data = self._visible(X, self.input_)
+        out = np.empty((len(data), self.n_features_in_), np.float32)
+        return self._machine().compute("rbmGibbs", data, out, n_steps, seed_of(random_state))
+
+    def sample(
+        self, n_samples: int = 1, *, n_steps: int = 500, random_state: int | None = None
+    ) -> Floats:
+        """Return states that the machine draws, (n_samples, features), from random starts."""
+        self._check_fitted()
+        if n_samples < 1:
+            raise InvalidArgumentError(f"n_samples must be at least 1, got {n_samples}.")
+        random = np.random.default_rng(random_state)
+        start = random.random((n_samples, self.n_features_in_), dtype=np.float32)
+        return self.gibbs(start, n_steps=n_steps, random_state=seed_of(random))
+
+    def free_energy(self, X: Images) -> NDArray[np.float64]:
+        """Return F(v) = -log sum over h of exp(-E(v, h)), (n,), up to a constant of the units."""
+        self._check_fitted()
+        return self._machine().free_energy(self._visible(X, self.input_))
+
+    def score_samples(self, X: Images, *, random_state: int | None = None) -> NDArray[np.float64]:
+        """Return the pseudo-likelihood, (n,), estimated by one flipped value an example.
+
+        Raises
+        ------
+        ValueError
+            For Gaussian visible units, of which no value can be flipped.
+        """
+        self._check_fitted()
+        if self.visible != "bernoulli":
+            raise InvalidArgumentError(
+                "score_samples flips binary values; use free_energy for Gaussian ones."
+            )
+        data = self._visible(X, self.input_)
+        values = data.scaled().reshape(len(data), -1).copy()
+        energy = self.free_energy(values)
+        random = np.random.default_rng(random_state)
+        chosen = (np.arange(len(values)), random.integers(values.shape[1], size=len(values)))
+        values[chosen] = 1 - values[chosen]
+        return -self.n_features_in_ * np.logaddexp(0, energy - self.free_energy(values))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # NB: Java changes the arrays in place, so that a copy needs arrays of its own; those that
+        # are attributes too come back by `_adopt`.
+        state = {
+            name: value
+            for name, value in vars(self).items()
+            if not (name.endswith("_") and isinstance(value, np.ndarray))
+        }
+        return state | {"_parameters": self._parameters.copy()} if self._is_fitted() else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._is_fitted():
+            # NB: joblib may give arrays that are mapped read-only.
+            self._adopt(self._parameters.copy(), self.input_)
+
+    @property
+    def n_epochs_done(self) -> int:
+        """Passes through data so far."""
+        return self._parameters.epochs if self._is_fitted() else 0
+
+    def get_state(self) -> tuple[dict[str, Floats], dict[str, Any]]:
+        """Return all that training needs to go on: arrays (copies), and what JSON can hold."""
+        self._check_fitted()
+        notes = {
+            "epochs": self._parameters.epochs, "seed": self._seed,
+            "history": self.history_, "input": self.input_.to_dict(),
+        }  # fmt: skip
+        return self._parameters.copy().arrays(), notes
+
+    def set_state(self, arrays: dict[str, Floats], notes: dict[str, Any]) -> Self:
+        """Take what `get_state` returned; `partial_fit` then goes on as if nothing had been."""
+        copies: dict[str, Any] = {
+            name: np.array(values, dtype=np.float32, order="C") for name, values in arrays.items()
+        }
+        self._seed = notes["seed"]
+        self.history_ = dict(notes["history"])
+        parameters = Parameters(**copies, epochs=notes["epochs"])
+        self._adopt(parameters, InputShape.from_dict(notes["input"]))
+        return self
+
+    def check_settings(self) -> None:
+        """Raise ValueError for settings that make no sense."""
+        _one_of("visible", self.visible, VISIBLE_UNITS)
+        _one_of("hidden", self.hidden, HIDDEN_UNITS)
+        for name in ("n_components", "k", "batch_size", "n_epochs"):
+            if getattr(self, name) < 1:
+                raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not self.learning_rate > 0:
+            raise InvalidArgumentError(f"learning_rate must be above 0, got {self.learning_rate}.")
+        if self.weight_decay < 0:
+            raise InvalidArgumentError(
+                f"weight_decay must not be negative, got {self.weight_decay}."
+            )
+        if self.sparsity_target is not None:
+            if self.hidden != "bernoulli":
+                raise InvalidArgumentError("sparsity_target is for binary hidden units.")
+            if not 0 < self.sparsity_target < 1:
+                raise InvalidArgumentError(
+                    f"sparsity_target is a part of 1, got {self.sparsity_target}."
+                )
+        if not all(0 <= momentum_of(self.momentum, e) < 1 for e in range(self.n_epochs)):
+            raise InvalidArgumentError(
+                f"momentum is from 0 to below 1, and a schedule starts with epoch 0: "
+                f"((0, 0.5), (5, 0.9)); got {self.momentum}."
+            )
+
+    def _visible(self, X: Images, shape: InputShape | None) -> NetworkInput:
+        data = as_input(X, preprocessor_for(X), shape)
+        values = data.values if data.table is None else data.table
+        low, high = float(values.min()), float(values.max())
+        if self.visible == "bernoulli" and not (low >= 0 and high <= 1):
+            raise InvalidArgumentError(
+                f"X holds values from {low:g} to {high:g}; binary visible units take values in "
+                "[0, 1]. Scale them (X / 255 for pixels), or use visible='gaussian'."
+            )
+        return data
+
+    def _begin(self, data: NetworkInput) -> None:
+        self._seed = seed_of(self.random_state)
+        random = np.random.default_rng(self._seed)
+        n = self.n_components
+        parameters = initial_parameters(data, n, self.visible, random)
+        if self.persistent:
+            parameters.chain = random.integers(2, size=(self.batch_size, n)).astype(np.float32)
+        if self.sparsity_target is not None:
+            parameters.activity = np.full(n, self.sparsity_target, np.float32)
+        self._adopt(parameters, data.shape)
+        self.history_ = {}
+
+    def _adopt(self, parameters: Parameters, shape: InputShape) -> None:
+        """Take parameters as the learned ones."""
+        self._parameters = parameters
+        self.input_ = shape
+        self.n_features_in_ = shape.size
+        self.embedding_size_ = len(parameters.hidden_bias)
+        self.components_ = parameters.weights
+        self.intercept_hidden_ = parameters.hidden_bias
+        self.intercept_visible_ = parameters.visible_bias
+        if parameters.chain is not None:
+            self.h_samples_ = parameters.chain
+
+    def _train(self, data: NetworkInput, validation: NetworkInput | None, epochs: int) -> None:
+        first = self._parameters.epochs
+        momenta = [momentum_of(self.momentum, e) for e in range(first, first + epochs)]
+        history = RbmHistory(**{k: list(v) for k, v in self.history_.items()})
+        loop = RbmLoop(
+            self._machine(), self._learning(), data, validation=validation,
+            reconstruction_error=self._error, verbose=self.verbose,
+        )  # fmt: skip
+        try:
+            loop.run(momenta, history)
+        finally:
+            self.history_ = history.to_dict()
+
+    def _machine(self) -> Machine:
+        return Machine(self.visible, self.hidden, self._parameters)
+
+    def _learning(self) -> Learning:
+        drawn = self.k > 1 or self.persistent
+        return Learning(
+            k=self.k, learning_rate=self.learning_rate, weight_decay=self.weight_decay,
+            sample_visible=drawn if self.sample_visible is None else self.sample_visible,
+            sparsity_target=self.sparsity_target or 0.0, sparsity_cost=self.sparsity_cost,
+            sparsity_decay=self.sparsity_decay, batch_size=self.batch_size, seed=self._seed,
+        )  # fmt: skip
+
+    def _error(self, data: NetworkInput) -> float:
+        values = data.scaled().reshape(len(data), -1)
+        return float(np.mean((values - self.reconstruct(values)) ** 2))
+
+    def _is_fitted(self) -> bool:
+        return hasattr(self, "_parameters")
+
+    def _check_fitted(self) -> None:
+        if not self._is_fitted():
+            raise NotFittedError("This RBM is not trained; call fit(X).")
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InvalidArgumentError(f"{name}={value!r} is unknown; known: {', '.join(known)}.")
+
+
+__all__ = ["RBM"]
