@@ -22,10 +22,10 @@ from pyimgret.exceptions import (
     JvmStartError,
 )
 from pyimgret.index import Index
+from pyimgret.index.ingest.parquet import SUMMARY
 from pyimgret.index.milvus import MilvusIndex
 from pyimgret.models import Autoencoder, Network
 from pyimgret.spark import submission, training
-from pyimgret.spark.parquet import SUMMARY
 
 
 def test_arrays_show_their_first_rows_without_reading_the_rest(tmp_path: Path) -> None:

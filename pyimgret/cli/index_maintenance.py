@@ -215,9 +215,9 @@ def import_(
 def _from_spark_to_milvus(
     folder: Path, uri: str, collection: str, replace: bool
 ) -> tuple[int, int]:
+    from pyimgret.index.ingest.parquet import dimension, summary
     from pyimgret.index.milvus import MilvusIndex
     from pyimgret.spark import import_embeddings
-    from pyimgret.spark.parquet import dimension, summary
 
     facts = {"model_checksum": summary(folder).get("model_checksum") or ""}
     if MilvusIndex.exists(uri, collection):

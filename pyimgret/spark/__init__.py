@@ -7,9 +7,10 @@ them run ``spark-submit`` of the installed pyspark with the right jars; nothing 
 a JVM in this process before a trained network comes back.
 """
 
+from pyimgret.index.ingest.parquet import read_broken, read_embeddings
 from pyimgret.spark.encoding import EncodingReport, encode
+from pyimgret.spark.importing import import_embeddings
 from pyimgret.spark.inputs import Arrays, Pictures
-from pyimgret.spark.parquet import import_embeddings, read_broken, read_embeddings
 from pyimgret.spark.submission import SparkOptions
 from pyimgret.spark.training import train
 

@@ -18,6 +18,7 @@ from pyimgret.exceptions import (
     InvalidArgumentError,
     ModelMismatchError,
 )
+from pyimgret.index.ingest import parquet
 from pyimgret.index.ingest.adding import Adder, checked_keys
 from pyimgret.index.maintenance.salvage import Salvage
 from pyimgret.index.storage import items
@@ -89,13 +90,29 @@ def import_from(index: Index, source: str | os.PathLike[str], *, replace: bool =
     """Add what a file holds; see `Index.import_from`."""
     path = Path(source)
     if path.is_dir():
-        from pyimgret.spark import import_embeddings
-
-        return import_embeddings(index, path, replace=replace)
+        return import_folder(index, path, replace=replace)
     readers = {".parquet": _read_parquet, ".npy": _read_numpy}
     if path.suffix not in readers:
         raise InvalidArgumentError(f"{path.name}: the name must end in .parquet or .npy.")
     return import_pages(index, readers[path.suffix](index, path), replace=replace)
+
+
+def import_folder(
+    index: Index,
+    folder: str | os.PathLike[str],
+    *,
+    prefix: str = "",
+    replace: bool = False,
+    batch_size: int = _PAGE,
+) -> int:
+    """Add what Spark wrote into a folder; see `pyimgret.spark.import_embeddings`."""
+    pages = (
+        ([Row(key, metadata=json.dumps(one)) for key, one in zip(keys, metadata, strict=True)], v)
+        for keys, v, metadata in parquet.pages(
+            folder, index.model_checksum, prefix=prefix, batch_size=batch_size
+        )
+    )
+    return import_pages(index, pages, replace=replace)
 
 
 def import_pages(

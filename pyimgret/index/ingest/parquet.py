@@ -1,4 +1,4 @@
-"""Embeddings from Parquet, batch by batch, and into an index."""
+"""Embeddings in a folder of Parquet files, as Spark's workers write them, page by page."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import IndexStoreError, MissingExtraError, ModelMismatchError
-from pyimgret.index import Index
-from pyimgret.index.maintenance.exchange import Row, import_pages
-
-if TYPE_CHECKING:
-    from pyimgret.index.milvus import MilvusIndex
 
 #: Beside the embeddings: how many there are, and of which model.
 SUMMARY = "_pyimgret.json"
@@ -90,25 +85,23 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return values
 
 
-def import_embeddings(
-    index: Index | MilvusIndex,
+def pages(
     folder: str | os.PathLike[str],
+    model_checksum: str,
     *,
     prefix: str = "",
-    replace: bool = False,
     batch_size: int = 8192,
-) -> int:
-    """Put the embeddings of `encode` into an index and return how many there were.
+) -> Iterator[tuple[list[str], NDArray[np.float32], list[dict[str, Any]]]]:
+    """Yield keys, vectors and metadata of what Spark wrote, for an index to add.
 
     Parameters
     ----------
-    index : Index or MilvusIndex
     folder : path
-        What `encode` wrote.
+        What `pyimgret.spark.encode` wrote.
+    model_checksum : str
+        Of the index; empty where it has no model.
     prefix : str
         In front of the keys.
-    replace : bool
-        Put them in the place of those that have the same keys.
     batch_size : int
         Vectors that are in memory at a time.
 
@@ -117,38 +110,22 @@ def import_embeddings(
     ModelMismatchError
         When the embeddings are of another model than the index.
     IndexStoreError
-        When the folder does not hold all embeddings that it says it does, or a key is there
-        already (unless ``replace``); an `Index` is then as it was.
+        When the folder does not hold all embeddings that it says it does; nothing was yielded.
     """
     told = summary(folder)
-    if index.model_checksum and told.get("model_checksum") not in (None, index.model_checksum):
+    if model_checksum and told.get("model_checksum") not in (None, model_checksum):
         raise ModelMismatchError(
             f"{folder} holds embeddings of the model {told['model_checksum'][:12]}, the index is "
-            f"of {index.model_checksum[:12]}; make a new index with the model that encoded."
+            f"of {model_checksum[:12]}; make a new index with the model that encoded."
         )
-    count: int = sum(file.metadata.num_rows for file in _files(Path(folder) / "broken=false"))
+    count = sum(file.metadata.num_rows for file in _files(Path(folder) / "broken=false"))
     if count != told["embeddings"]:
         raise IndexStoreError(
             f"{folder} holds {count} embeddings, but {SUMMARY} says {told['embeddings']}: "
             "files are missing. Nothing was imported."
         )
-    pages = _pages(folder, told, prefix, batch_size)
-    if isinstance(index, Index):
-        return import_pages(index, pages, replace=replace)
-    for rows, vectors in pages:
-        metadata = [json.loads(row.metadata) for row in rows]
-        index.add(vectors, keys=[row.key for row in rows], metadata=metadata, replace=replace)
-    return count
-
-
-def _pages(
-    folder: str | os.PathLike[str], told: dict[str, Any], prefix: str, size: int
-) -> Iterator[tuple[list[Row], NDArray[np.float32]]]:
-    """Yield what there is as an index imports it, with the metadata that a sync would give."""
-    for keys, vectors in read_embeddings(folder, batch_size=size):
-        yield [_row(key, prefix, told.get("kind") == "pictures") for key in keys], vectors
-
-
-def _row(key: str, prefix: str, picture: bool) -> Row:
-    metadata = {"folder": key.rpartition("/")[0]} if picture else {}
-    return Row(prefix + key, metadata=json.dumps(metadata))
+    for keys, vectors in read_embeddings(folder, batch_size=batch_size):
+        # As a sync of the same folder would have it.
+        pictures = told.get("kind") == "pictures"
+        metadata = [{"folder": key.rpartition("/")[0]} if pictures else {} for key in keys]
+        yield [prefix + key for key in keys], vectors, metadata
