@@ -122,7 +122,7 @@ def unknown_fields(index: Index, where: str | dict[str, Any] | None) -> dict[str
     condition = parse(where)
     if condition is None:
         return {}
-    with index.database.read() as connection:
+    with index.context.database.read() as connection:
         unknown = unknown_fields(connection, condition)
     for name, near in unknown.items():
         advice = f"; did you mean {' or '.join(near)}?" if near else "."

@@ -82,7 +82,7 @@ def build(
     CONSTRUCTION while building and EXPANSION while searching. int8 needs a quarter of the
     memory and stays exact. binary compares by Hamming distance and checks the best.
     """
-    from pyimgret.index.maintenance.build import Kind
+    from pyimgret.index.search.methods import Kind
 
     with opened(directory) as target, progress_bar() as progress:
         done = target.build(

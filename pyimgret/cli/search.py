@@ -24,7 +24,7 @@ from pyimgret.cli.sources import ExistingPath, hidden_option
 
 if TYPE_CHECKING:
     from pyimgret.index import Matches
-    from pyimgret.index.maintenance.build import Method
+    from pyimgret.index.search.methods import Method
 
 
 @click.command()

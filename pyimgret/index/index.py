@@ -6,23 +6,23 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
+from pyimgret.index.context import IndexContext
 from pyimgret.index.filters.ast import Where
-from pyimgret.index.ingest.adding import Adder, as_list
+from pyimgret.index.ingest.adding import Adder
 from pyimgret.index.ingest.encoding import Report, prepare
-from pyimgret.index.maintenance.build import Method, check_method
 from pyimgret.index.maintenance.operations import Maintenance
 from pyimgret.index.search.conditions import Conditions
 from pyimgret.index.search.matches import Matches
-from pyimgret.index.search.searcher import Searcher
+from pyimgret.index.search.methods import Method, check_method
 from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.arrays import EncoderLike, Floats
-from pyimgret.index.storage.database import FILE, Database
-from pyimgret.index.storage.items import Item, Thumbnail
+from pyimgret.index.storage.database import FILE
+from pyimgret.index.storage.items import Item, Thumbnail, as_list
 from pyimgret.index.storage.vectors import as_vectors, check_image, normalised
 
 _PAGE = 10_000
@@ -54,26 +54,23 @@ class Index(Maintenance):
     >>> index.close()
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        database: Database,
-        meta: dict[str, str],
-        encoder: EncoderLike | None = None,
-    ) -> None:
-        self.directory = directory
-        self.database = database
-        self.dimension = int(meta["dimension"])
-        self.model_checksum = meta["model_checksum"]
-        self.uuid = meta["uuid"]
-        self._encoder = encoder
-        self.searcher = Searcher(directory, database, self.dimension)
+    def __init__(self, context: IndexContext) -> None:
+        self.context = context
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "An open Index cannot be pickled or copied; hand its directory on, and call "
-            f"Index.open({str(self.directory)!r}) where it is needed."
-        )
+    @property
+    def directory(self) -> Path:
+        """Where the index is."""
+        return self.context.directory
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self.context.dimension
+
+    @property
+    def model_checksum(self) -> str:
+        """Of the model whose vectors are in here; empty for an index of vectors only."""
+        return self.context.model_checksum
 
     @classmethod
     def create(
@@ -110,14 +107,14 @@ class Index(Maintenance):
         path = Path(directory)
         wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
         if exist_ok and (path / FILE).exists():
-            opened = cls._opened(path, wrapped, timeout)
+            opened = cls(IndexContext.open(path, wrapped, timeout=timeout))
             if dimension not in (None, opened.dimension):
                 raise DimensionMismatchError(
                     f"{path} holds vectors of {opened.dimension}, not of dimension={dimension}."
                 )
             return opened
         lifecycle.create(path, wrapped, dimension)
-        return cls._opened(path, wrapped, timeout)
+        return cls(IndexContext.open(path, wrapped, timeout=timeout))
 
     @classmethod
     def open(
@@ -146,22 +143,12 @@ class Index(Maintenance):
             When the encoder is another than the one the index was built with.
         """
         wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
-        return cls._opened(Path(directory), wrapped, timeout)
-
-    @classmethod
-    def _opened(cls, directory: Path, encoder: EncoderLike | None, timeout: float) -> Self:
-        database = Database(directory, timeout=timeout)
-        meta = lifecycle.read_meta(database)
-        if encoder is not None:
-            lifecycle.check_model(encoder, meta["model_checksum"])
-        return cls(directory, database, meta, encoder)
+        return cls(IndexContext.open(Path(directory), wrapped, timeout=timeout))
 
     @property
     def encoder(self) -> EncoderLike:
         """The model; loaded from ``model.zip`` at the first use."""
-        if self._encoder is None:
-            self._encoder = lifecycle.load_encoder(self.directory, self.model_checksum)
-        return self._encoder
+        return self.context.encoder
 
     def add(
         self,
@@ -200,7 +187,7 @@ class Index(Maintenance):
         ImageDecodeError
             With ``strict``.
         """
-        adder = Adder(self, replace=replace, strict=strict, thumbnails=thumbnails)
+        adder = Adder(self.context, replace=replace, strict=strict, thumbnails=thumbnails)
         return adder.add(images_or_vectors, keys, metadata)
 
     def update(
@@ -215,7 +202,7 @@ class Index(Maintenance):
         ImageDecodeError
             When the picture cannot be read; nothing is changed then.
         """
-        Adder(self, replace=True, strict=True).update(key, image_or_vector, metadata)
+        Adder(self.context, replace=True, strict=True).update(key, image_or_vector, metadata)
 
     def delete(self, keys: str | Iterable[str]) -> int:
         """Delete pictures, all or none, and return how many.
@@ -226,7 +213,7 @@ class Index(Maintenance):
             When one of the keys is not there; nothing is deleted then.
         """
         wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
-        with self.database.write() as connection:
+        with self.context.database.write() as connection:
             there = items.ids(connection, wanted)
             if len(there) < len(wanted):
                 missing = next(key for key in wanted if key not in there)
@@ -240,7 +227,7 @@ class Index(Maintenance):
         ------
         KeyNotFoundError
         """
-        with self.database.write() as connection:
+        with self.context.database.write() as connection:
             found = connection.execute("DELETE FROM items WHERE id = ?", (identifier,))
             if not found.rowcount:
                 raise items.no_such_key(identifier, by="id")
@@ -252,12 +239,12 @@ class Index(Maintenance):
         ------
         KeyNotFoundError
         """
-        with self.database.read() as connection:
+        with self.context.database.read() as connection:
             return items.get(connection, items.check_key(key))
 
     def get_by_id(self, identifier: str) -> Item:
         """Return the picture of an opaque id; like `get`."""
-        with self.database.read() as connection:
+        with self.context.database.read() as connection:
             return items.get(connection, identifier, by="id")
 
     def thumbnail(self, key: str) -> Thumbnail | None:
@@ -267,14 +254,14 @@ class Index(Maintenance):
         ------
         KeyNotFoundError
         """
-        with self.database.read() as connection:
+        with self.context.database.read() as connection:
             return items.thumbnail(connection, items.check_key(key))
 
     def keys(self) -> Iterator[str]:
         """Yield all keys, in the order in which they were added."""
         after = 0
         while True:
-            with self.database.read() as connection:
+            with self.context.database.read() as connection:
                 rows = connection.execute(
                     "SELECT number, key FROM items WHERE number > ? ORDER BY number LIMIT ?",
                     (after, _PAGE),
@@ -315,7 +302,7 @@ class Index(Maintenance):
             was built, else "exact". With ``where``, "hnsw" and "binary" are exact too.
         """
         conditions = self._conditions(k, where, min_score, exclude, method)
-        return self.searcher.search(self._query(query)[None], conditions, method)[0]
+        return self.context.searcher.search(self._query(query)[None], conditions, method)[0]
 
     def search_batch(
         self,
@@ -329,7 +316,7 @@ class Index(Maintenance):
     ) -> list[Matches]:
         """Return the matches of many queries (float array (n, d), or pictures) of one moment."""
         conditions = self._conditions(k, where, min_score, exclude, method)
-        return self.searcher.search(self._queries(queries), conditions, method)
+        return self.context.searcher.search(self._queries(queries), conditions, method)
 
     def _conditions(
         self,
@@ -340,13 +327,13 @@ class Index(Maintenance):
         method: Method,
     ) -> Conditions:
         """Check everything that can be checked before an image is encoded."""
-        self.database.refuse_closed()
+        self.context.database.refuse_closed()
         check_method(method)
         return Conditions.checked(k, where, min_score, exclude)
 
     def close(self) -> None:
         """Close the files; whatever is called afterwards is an `IndexStoreError`."""
-        self.database.close()
+        self.context.database.close()
 
     def _query(self, query: Any) -> Floats:
         """Return the vector of one query."""
@@ -374,11 +361,11 @@ class Index(Maintenance):
         return normalised(found, self.dimension)
 
     def __len__(self) -> int:
-        with self.database.read() as connection:
-            return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
+        with self.context.database.read() as connection:
+            return items.count(connection)
 
     def __contains__(self, key: object) -> bool:
-        with self.database.read() as connection:
+        with self.context.database.read() as connection:
             return isinstance(key, str) and bool(items.ids(connection, [key]))
 
     def __iter__(self) -> Iterator[str]:

@@ -41,7 +41,9 @@ def import_embeddings(
         already (unless ``replace``); an `Index` is then as it was.
     """
     if isinstance(index, Index):
-        return import_folder(index, folder, prefix=prefix, replace=replace, batch_size=batch_size)
+        return import_folder(
+            index.context, folder, prefix=prefix, replace=replace, batch_size=batch_size
+        )
     count, of_model = 0, index.model_checksum
     for keys, vectors, metadata in pages(folder, of_model, prefix=prefix, batch_size=batch_size):
         index.add(vectors, keys=keys, metadata=metadata, replace=replace)

@@ -111,7 +111,7 @@ def hnsw(directory: Path) -> dict[str, Any]:
         report[name]["expansion"] = _narrowest(search, widen, queries, truth)
         actions[name] = search
     index = _graph_index(directory / f"hnsw-{n}", vectors)
-    header = index.searcher.graph.header_path
+    header = index.context.searcher.graph.header_path
 
     def ours(query: Any) -> list[int]:
         return [int(key) for key in index.search(query, 10, method="hnsw").keys]
@@ -124,8 +124,8 @@ def hnsw(directory: Path) -> dict[str, Any]:
     actions["ours"] = ours
     actions["ours, matches read"] = lambda q: list(index.search(q, 10, method="hnsw"))
     nobody = np.empty(0, dtype=np.int64)
-    with index.database.read() as connection:
-        actions["our graph"] = lambda q: index.searcher.graph.find(
+    with index.context.database.read() as connection:
+        actions["our graph"] = lambda q: index.context.searcher.graph.find(
             connection, q[None], 10, unwanted=nobody
         )
         times = compared(actions, queries)

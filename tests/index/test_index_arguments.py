@@ -261,12 +261,12 @@ def test_a_collection_that_was_closed_says_so(tmp_path):
 
 
 def test_a_transaction_that_cannot_begin_gives_its_connection_back(index):
-    lent = index.database.lend()
+    lent = index.context.database.lend()
     lent.execute("BEGIN")
-    index.database.take_back(lent, healthy=True)
+    index.context.database.take_back(lent, healthy=True)
     with (
         pytest.raises(IndexStoreError, match="cannot start a transaction within"),
-        index.database.read(),
+        index.context.database.read(),
     ):
         pass
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):

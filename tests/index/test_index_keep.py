@@ -218,7 +218,7 @@ def test_compacting_gives_space_back_and_changes_no_answer(full):
     assert full.search_batch(QUERIES) == expected
     assert reader.search_batch(QUERIES) == expected
     assert full.check().ok
-    number = full.database
+    number = full.context.database
     with number.read() as connection:
         top = connection.execute("SELECT max(number) FROM items").fetchone()[0]
     full.delete("x4999")

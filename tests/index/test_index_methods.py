@@ -168,8 +168,8 @@ def test_a_reader_notices_a_new_graph(index):
     index.add(clustered(100, 6), keys=[f"n{n}" for n in range(100)])
     index.build("hnsw", connectivity=8, construction=64, expansion=200)
     reader.search(QUERIES[0], method="hnsw")
-    assert reader.searcher.graph.header() == index.searcher.graph.header()
-    assert reader.searcher.graph.header().count == N + 100
+    assert reader.context.searcher.graph.header() == index.context.searcher.graph.header()
+    assert reader.context.searcher.graph.header().count == N + 100
 
 
 def test_codes_and_rows_are_kept_in_files(index, monkeypatch):

@@ -153,7 +153,7 @@ def test_a_damaged_file_is_noticed_and_made_anew(cached, harm):
         (cache / "float32.json").write_text(json.dumps(header(index) | {"uuid": "another"}))
     fresh = Index.open(index.directory)
     assert answers(fresh) == expected
-    assert header(fresh)["uuid"] == index.uuid
+    assert header(fresh)["uuid"] == index.context.uuid
 
 
 def test_two_that_append_in_turn_do_not_harm_each_other(cached):
@@ -170,7 +170,7 @@ def test_a_database_that_was_replaced_by_an_older_one_is_noticed(cached, tmp_pat
     index, _ = cached
 
     def empty_log():
-        with index.database.exclusive() as connection:
+        with index.context.database.exclusive() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     empty_log()

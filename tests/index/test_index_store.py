@@ -226,10 +226,10 @@ def test_a_newer_format_is_refused(index):
 
 def test_a_second_writer_waits_and_then_is_told(index, vectors):
     impatient = Index.open(index.directory, timeout=0.1)
-    with index.database.write(), pytest.raises(IndexStoreError, match="Another process"):
+    with index.context.database.write(), pytest.raises(IndexStoreError, match="Another process"):
         impatient.add(vectors[:1], keys=["x"])
     patient = Index.open(index.directory, timeout=10)
-    with index.database.write():
+    with index.context.database.write():
         thread = threading.Thread(target=patient.delete, args=("v0",))
         thread.start()
     thread.join()
@@ -281,7 +281,7 @@ def test_matches_stay_what_they_were_at_the_moment_of_the_search(tmp_path):
 def test_metadata_that_was_damaged_is_named_when_it_is_read(tmp_path):
     index = Index.create(tmp_path / "i", dimension=2)
     index.add([[1.0, 0]], keys=["a"])
-    with index.database.write() as connection:
+    with index.context.database.write() as connection:
         connection.execute("UPDATE items SET metadata = '['")
     matches = index.search([1.0, 0])
     assert matches.keys == ["a"]

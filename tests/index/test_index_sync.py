@@ -347,7 +347,7 @@ def test_a_folder_that_was_given_may_have_a_hidden_name(index, folder):
 
 def test_many_hidden_files_beside_many_vanished_ones_take_no_long_time(index, tmp_path):
     root = os.fsencode(tmp_path)
-    plan = Plan(index.database.lend(), 1, "")
+    plan = Plan(index.context.database.lend(), 1, "")
     plan.connection.execute("BEGIN")
     plan.connection.execute("INSERT INTO roots VALUES (1, ?, '')", (root,))
     rows = [(n + 1, f"i{n}", f"k{n}", root + b"/%d.png" % n) for n in range(20_000)]

@@ -78,7 +78,7 @@ def test_no_error_writes_what_was_sent_or_indexed(make_app, monkeypatch, log, ca
 def test_a_damaged_vector_is_503_and_its_key_is_not_in_the_log(make_app, index, log):
     index.add([[1.0] * 16], keys=[KEY])
     client = make_app().test_client()
-    with index.database.write() as connection:
+    with index.context.database.write() as connection:
         connection.execute("UPDATE vectors SET crc = 0")
     answer = client.get("/v1/items", query_string={"key": KEY})
     assert answer.status_code == 503

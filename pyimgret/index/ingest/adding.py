@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, KeyExistsError
 from pyimgret.files.keys import key_from_path, new_ids
+from pyimgret.index.context import IndexContext
 from pyimgret.index.ingest.encoding import (
     Failure,
     Outcome,
@@ -23,11 +24,8 @@ from pyimgret.index.ingest.encoding import (
 )
 from pyimgret.index.ingest.sources import source_of
 from pyimgret.index.storage import items
-from pyimgret.index.storage.items import Record
+from pyimgret.index.storage.items import Record, as_list
 from pyimgret.index.storage.vectors import as_vectors
-
-if TYPE_CHECKING:
-    from pyimgret.index.index import Index
 
 VECTOR_BATCH = 8192
 """Vectors committed together."""
@@ -48,15 +46,20 @@ class Adder:
 
     Parameters
     ----------
-    index : Index
+    context : IndexContext
     replace, strict, thumbnails : bool
         As in `Index.add`.
     """
 
     def __init__(
-        self, index: Index, *, replace: bool = False, strict: bool = False, thumbnails: bool = True
+        self,
+        context: IndexContext,
+        *,
+        replace: bool = False,
+        strict: bool = False,
+        thumbnails: bool = True,
     ) -> None:
-        self.index = index
+        self.context = context
         self.replace = replace
         self.strict = strict
         self.thumbnails = thumbnails
@@ -68,7 +71,7 @@ class Adder:
         metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None,
     ) -> Report:
         """Add pictures or vectors and say what became of them."""
-        vectors = as_vectors(given, self.index.dimension)
+        vectors = as_vectors(given, self.context.dimension)
         if vectors is not None:
             return self._add_vectors(np.atleast_2d(vectors), keys, metadata)
         images = as_list(given, "images")
@@ -81,11 +84,12 @@ class Adder:
         """Change one item; what is not given stays."""
         if given is None and metadata is None:
             raise InvalidArgumentError(f"Give an image (or vector) of {key!r}, metadata, or both.")
-        if items.check_key(key) not in self.index:
-            raise items.no_such_key(key)
+        with self.context.database.read() as connection:
+            if items.check_key(key) not in items.ids(connection, [key]):
+                raise items.no_such_key(key)
         text = items.to_json(metadata)
         record = None if given is None else self._record(key, given)
-        with self.index.database.write() as connection:
+        with self.context.database.write() as connection:
             # NB: only here is it known what others wrote while the image was encoded.
             if not items.ids(connection, [key]):
                 raise items.no_such_key(key)
@@ -98,7 +102,7 @@ class Adder:
 
     def _write(self, records: Sequence[Record], report: Report) -> None:
         """Store records in one transaction, and report them."""
-        with self.index.database.write() as connection:
+        with self.context.database.write() as connection:
             ids = self.insert(connection, records)
         report.added += [record.key for record in records]
         report.ids += ids
@@ -132,21 +136,21 @@ class Adder:
 
     def _add_pictures(self, tasks: Iterable[Task]) -> Report:
         report = Report()
-        for outcomes in encode_stream(tasks, self._load, self.index.encoder):
+        for outcomes in encode_stream(tasks, self._load, self.context.encoder):
             self._write(list(self._records(outcomes, report)), report)
         return report
 
     def _record(self, key: str, given: Any) -> Record:
         """Return what is to be stored for one vector or image."""
-        vector = as_vectors(given, self.index.dimension)
+        vector = as_vectors(given, self.context.dimension)
         if vector is not None and vector.ndim == 1:
             return Record(key, vector)
-        outcomes = encode_stream([Task(key, given, "{}")], self._load, self.index.encoder)
+        outcomes = encode_stream([Task(key, given, "{}")], self._load, self.context.encoder)
         (record,) = (r for some in outcomes for r in self._records(some, Report()))
         return record
 
     def _load(self, task: Task) -> Prepared:
-        prepared = prepare(task.image, self.index.encoder, thumbnails=self.thumbnails)
+        prepared = prepare(task.image, self.context.encoder, thumbnails=self.thumbnails)
         if isinstance(task.image, (str, os.PathLike)):
             return replace(prepared, source=source_of(task.image))
         return prepared
@@ -167,27 +171,10 @@ class Adder:
         """Fail before the work is done, rather than after."""
         if self.replace:
             return
-        with self.index.database.read() as connection:
+        with self.context.database.read() as connection:
             there = items.ids(connection, keys)
         if there:
             raise already_holds(next(iter(there)))
-
-
-def as_list(value: Any, what: str = "keys") -> list[Any]:
-    """Return one thing as a list of one, and several as a list.
-
-    Examples
-    --------
-    >>> as_list("a.png"), as_list(["a.png", "b.png"])
-    (['a.png'], ['a.png', 'b.png'])
-    """
-    if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike)):
-        return [value]
-    if hasattr(value, "getbands") or (isinstance(value, np.ndarray) and value.ndim == 2):
-        return [value]
-    if isinstance(value, Mapping) or not isinstance(value, Iterable):
-        raise TypeError(f"Expected one of the {what} or a list, got {value!r:.80}.")
-    return list(value)
 
 
 def default_keys(images: Sequence[Any]) -> list[str]:

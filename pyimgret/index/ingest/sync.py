@@ -6,21 +6,19 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from pyimgret.exceptions import ImageDecodeError, IndexStoreError
 from pyimgret.files.walking import Entry, walk
+from pyimgret.index.context import IndexContext
 from pyimgret.index.ingest.adding import Adder
 from pyimgret.index.ingest.encoding import Failure, Outcome, Prepared, encode_stream, prepare
 from pyimgret.index.ingest.sources import checksum
 from pyimgret.index.ingest.sync_plan import Plan, Work
 from pyimgret.index.storage import items
 from pyimgret.index.storage.items import Record, Source
-
-if TYPE_CHECKING:
-    from pyimgret.index.index import Index
 
 _TAKEN = "another picture of the index has this key; sync this folder with a prefix of its own"
 
@@ -75,7 +73,7 @@ class Sync:
 
     def __init__(
         self,
-        index: Index,
+        context: IndexContext,
         folder: str | bytes | os.PathLike[str],
         *,
         prefix: str = "",
@@ -88,7 +86,7 @@ class Sync:
         progress: Callable[[int, int], None] | None = None,
         on_change: Callable[[str, str], None] | None = None,
     ) -> None:
-        self.index = index
+        self.context = context
         self.folder = os.path.realpath(os.fsencode(folder))
         self.prefix = prefix
         self.delete = delete
@@ -99,7 +97,7 @@ class Sync:
         self.progress = progress or (lambda done, total: None)  # noqa: ARG005
         self.on_change = on_change or (lambda kind, key: None)  # noqa: ARG005
         self.report = SyncReport()
-        self._adder = Adder(index, replace=True, strict=strict)
+        self._adder = Adder(context, replace=True, strict=strict)
         self._moving: set[str] = set()
         # Where the index has the pictures: elsewhere in the dry run of a folder that has moved.
         self._known_folder = self.folder
@@ -109,9 +107,9 @@ class Sync:
         if not os.path.isdir(self.folder):  # noqa: PTH112  (pathlib knows no bytes)
             raise IndexStoreError(f"{os.fsdecode(self.folder)} is no folder.")
         if not self.dry_run:
-            self.index.database.refuse_copy()
+            self.context.database.refuse_copy()
         root, self._known_folder = self._register()
-        with self.index.database.exclusive() as connection:
+        with self.context.database.exclusive() as connection:
             plan = Plan(connection, root, self.prefix)
             try:
                 plan.look(map(self._as_known, walk(self.folder, hidden=self.hidden)))
@@ -142,7 +140,7 @@ class Sync:
         # NB: the encoder (and with it a JVM) is needed only when there is something to do.
         if next(plan.work(), None) is not None:
             yield from encode_stream(
-                plan.work(), lambda work: self._load(work, plan.root), self.index.encoder
+                plan.work(), lambda work: self._load(work, plan.root), self.context.encoder
             )
 
     def _load(self, work: Work, root: int) -> Prepared:
@@ -160,7 +158,7 @@ class Sync:
             return Outcome(work, reason=error.strerror or str(error))
 
     def _decoded(self, source: Source) -> Prepared:
-        made = prepare(os.fsdecode(source.path), self.index.encoder, thumbnails=self.thumbnails)
+        made = prepare(os.fsdecode(source.path), self.context.encoder, thumbnails=self.thumbnails)
         return Prepared(made.tensor, made.thumbnail, source)
 
     def _as_known(self, found: Entry) -> Entry:
@@ -177,7 +175,7 @@ class Sync:
             for outcome in outcomes:
                 self._settle(plan, None, outcome)
             return
-        with self.index.database.write() as connection:
+        with self.context.database.write() as connection:
             records = [self._settle(plan, connection, outcome) for outcome in outcomes]
             self._adder.insert(connection, [record for record in records if record is not None])
 
@@ -208,7 +206,7 @@ class Sync:
         assert source is not None
         if vector is None:  # several new files, fewer vanished ones of the same content
             prepared = self._decoded(source)
-            vector = self.index.encoder.encode_tensors(np.asarray(prepared.tensor)[None])[0]
+            vector = self.context.encoder.encode_tensors(np.asarray(prepared.tensor)[None])[0]
         connection.execute("DELETE FROM failures WHERE path = ?", (work.path,))
         text = self._metadata(connection, work.key, work.key)
         return Record(work.key, vector, text, source, prepared.thumbnail)
@@ -248,7 +246,7 @@ class Sync:
             for _, key in rows:
                 self._count("delete", key)
             if not self.dry_run:
-                with self.index.database.write() as connection:
+                with self.context.database.write() as connection:
                     numbers = [(number,) for number, _ in rows]
                     connection.executemany("DELETE FROM items WHERE number = ?", numbers)
         if not self.dry_run:
@@ -259,7 +257,7 @@ class Sync:
 
         A moved folder takes the place of the old one.
         """
-        with self.index.database.read() as connection:
+        with self.context.database.read() as connection:
             roots = connection.execute("SELECT number, path, prefix FROM roots").fetchall()
         for number, path, prefix in roots:
             if path == self.folder:
@@ -282,7 +280,7 @@ class Sync:
         """
         if prefix != self.prefix or os.path.exists(path):  # noqa: PTH110
             return False
-        with self.index.database.read() as connection:
+        with self.context.database.read() as connection:
             known = connection.execute(
                 "SELECT path, size FROM items WHERE root = ? ORDER BY number LIMIT ?",
                 (number, _LOOKED_AT),
@@ -291,13 +289,13 @@ class Sync:
         return bool(found >= _MOVED_SHARE * len(known))
 
     def _relocate(self, number: int, path: bytes) -> int:
-        with self.index.database.write() as connection:
+        with self.context.database.write() as connection:
             connection.execute(_RELOCATE, (self.folder, len(path) + 1, number))
             connection.execute("UPDATE roots SET path = ? WHERE number = ?", (self.folder, number))
         return number
 
     def _new_root(self) -> int:
-        with self.index.database.write() as connection:
+        with self.context.database.write() as connection:
             made = connection.execute(
                 "INSERT INTO roots (path, prefix) VALUES (?, ?)", (self.folder, self.prefix)
             )

@@ -8,17 +8,14 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyimgret.exceptions import IndexStoreError, PyimgretError
+from pyimgret.index.context import IndexContext
 from pyimgret.index.search.cache_file import CacheFile, Layout
 from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.database import FILE
-
-if TYPE_CHECKING:
-    from pyimgret.index.index import Index
 
 _MAX_PROBLEMS = 100
 
@@ -45,54 +42,54 @@ class CheckReport:
         return not self.problems and not self.leftovers
 
 
-def check(index: Index, *, load_model: bool = True, repair: bool = False) -> CheckReport:
+def check(context: IndexContext, *, load_model: bool = True, repair: bool = False) -> CheckReport:
     """Examine an index; see `Index.check`."""
     report = CheckReport()
-    for problem in _problems(index, load_model):
+    for problem in _problems(context, load_model):
         report.problems.append(problem)
         if len(report.problems) >= _MAX_PROBLEMS:
             break
-    for path in _leftovers(index):
-        report.leftovers.append(path.relative_to(index.directory).as_posix())
+    for path in _leftovers(context):
+        report.leftovers.append(path.relative_to(context.directory).as_posix())
         if repair:
             with contextlib.suppress(OSError):
                 path.unlink()
     return report
 
 
-def compact(index: Index) -> tuple[int, int]:
+def compact(context: IndexContext) -> tuple[int, int]:
     """Give freed space back; see `Index.compact`."""
-    before = _size(index)
-    with index.database.write() as connection:
+    before = _size(context)
+    with context.database.write() as connection:
         connection.execute("DELETE FROM removed")
         connection.execute(
             "DELETE FROM roots WHERE number NOT IN (SELECT root FROM items WHERE root NOT NULL)"
         )
         connection.execute("UPDATE state SET log_start = revision")
-    with index.database.exclusive() as connection:
+    with context.database.exclusive() as connection:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    index.searcher.forget(files=True)
-    return before, _size(index)
+    context.searcher.forget(files=True)
+    return before, _size(context)
 
 
-def _size(index: Index) -> int:
+def _size(context: IndexContext) -> int:
     """Return the bytes of the database, what is still in its log included."""
-    with index.database.exclusive() as connection:
+    with context.database.exclusive() as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         return int(pages * connection.execute("PRAGMA page_size").fetchone()[0])
 
 
-def _problems(index: Index, load_model: bool) -> Iterator[str]:
+def _problems(context: IndexContext, load_model: bool) -> Iterator[str]:
     try:
-        with index.database.exclusive() as connection:
+        with context.database.exclusive() as connection:
             yield from _structure(connection)
-            yield from _rows(connection, index.dimension)
+            yield from _rows(connection, context.dimension)
     except IndexStoreError as error:
         yield str(error)
-    if load_model and index.model_checksum:
+    if load_model and context.model_checksum:
         try:
-            lifecycle.load_encoder(index.directory, index.model_checksum)
+            lifecycle.load_encoder(context.directory, context.model_checksum)
         except (PyimgretError, OSError) as error:
             yield f"model: {error}"
 
@@ -130,13 +127,13 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _leftovers(index: Index) -> Iterator[Path]:
+def _leftovers(context: IndexContext) -> Iterator[Path]:
     """Yield files beside the database that serve nothing."""
-    yield from sorted(index.directory.glob(f".{FILE}.*"))
-    folder = index.directory / "cache"
+    yield from sorted(context.directory.glob(f".{FILE}.*"))
+    folder = context.directory / "cache"
     used = {"lock"}
     for header in sorted(folder.glob("*.json")):
-        files = _files_of(index, folder, header.stem)
+        files = _files_of(context, folder, header.stem)
         if files is None:
             yield header
         else:
@@ -146,21 +143,21 @@ def _leftovers(index: Index) -> Iterator[Path]:
             yield path
 
 
-def _files_of(index: Index, folder: Path, name: str) -> set[str] | None:
+def _files_of(context: IndexContext, folder: Path, name: str) -> set[str] | None:
     """Return the data files of a cache; None when it is damaged or belongs to nothing."""
-    searcher = index.searcher
+    searcher = context.searcher
     if name == "hnsw":
         header = searcher.graph.header()
-        damaged = header is None or searcher.graph.is_damaged() or header.uuid != index.uuid
+        damaged = header is None or searcher.graph.is_damaged() or header.uuid != context.uuid
         return (
             None if damaged or header is None else _names(searcher.graph.paths(header.generation))
         )
-    with index.database.read() as connection:
+    with context.database.read() as connection:
         columns = searcher.columns(connection).get(name)
     if columns is None:
         return None
     file = CacheFile(folder, Layout(name, columns))
-    if file.is_damaged() or file.uuid() != index.uuid:
+    if file.is_damaged() or file.uuid() != context.uuid:
         return None
     return _names(file.files())
 

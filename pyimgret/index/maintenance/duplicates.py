@@ -5,18 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.index.context import IndexContext
 from pyimgret.index.search.conditions import cosine
 from pyimgret.index.search.scan import Part
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, Numbers
-
-if TYPE_CHECKING:
-    from pyimgret.index.index import Index
 
 _ROWS = 1024
 _COLUMNS = 8192
@@ -38,14 +35,14 @@ class DuplicateGroup:
     exact: bool
 
 
-def duplicates(index: Index, threshold: float) -> list[DuplicateGroup]:
+def duplicates(context: IndexContext, threshold: float) -> list[DuplicateGroup]:
     """Return the groups; see `Index.duplicates`."""
     if cosine("threshold", threshold) == -1:
         raise InvalidArgumentError(
             "threshold=-1 would make one group of all images; choose a higher one."
         )
-    with index.database.read() as connection:
-        parts = [part.living() for part in index.searcher.rows.snapshot(connection)]
+    with context.database.read() as connection:
+        parts = [part.living() for part in context.searcher.rows.snapshot(connection)]
         numbers = np.concatenate([part.numbers for part in parts] or [_NO_NUMBERS])
         groups = _Groups(len(numbers))
         for rows, columns in _pairs(parts, threshold):

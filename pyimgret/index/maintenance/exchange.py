@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from pyimgret.exceptions import (
     InvalidArgumentError,
     ModelMismatchError,
 )
+from pyimgret.index.context import IndexContext
 from pyimgret.index.ingest import parquet
 from pyimgret.index.ingest.adding import Adder, checked_keys
 from pyimgret.index.maintenance.salvage import Salvage
@@ -26,9 +27,6 @@ from pyimgret.index.storage.arrays import Floats
 from pyimgret.index.storage.disk_errors import not_written
 from pyimgret.index.storage.items import Record, Source
 from pyimgret.index.storage.vectors import normalised
-
-if TYPE_CHECKING:
-    from pyimgret.index.index import Index
 
 _PAGE = 8192
 
@@ -48,27 +46,27 @@ class Row(NamedTuple):
 Pages = Callable[[], Iterator[tuple[list[Row], Floats]]]
 
 
-def export(index: Index, target: str | os.PathLike[str]) -> int:
+def export(context: IndexContext, target: str | os.PathLike[str]) -> int:
     """Write an index to a file; see `Index.export`."""
-    with index.database.read() as connection:
+    with context.database.read() as connection:
         count = int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
-        return _write(index, target, lambda: _pages(connection), lambda: count)
+        return _write(context, target, lambda: _pages(connection), lambda: count)
 
 
-def salvage(index: Index, target: str | os.PathLike[str]) -> tuple[int, int]:
+def salvage(context: IndexContext, target: str | os.PathLike[str]) -> tuple[int, int]:
     """Write what can be read of a damaged index; see `Index.salvage`."""
-    with index.database.exclusive() as connection:
-        source = Salvage(connection, index.dimension)
+    with context.database.exclusive() as connection:
+        source = Salvage(connection, context.dimension)
 
         def pages() -> Iterator[tuple[list[Row], Floats]]:
             return (([Row(*fields) for fields in rows], v) for rows, v in source.pages())
 
-        saved = _write(index, target, pages, lambda: sum(len(rows) for rows, _ in pages()))
+        saved = _write(context, target, pages, lambda: sum(len(rows) for rows, _ in pages()))
         return saved, source.lost
 
 
 def _write(
-    index: Index, target: str | os.PathLike[str], pages: Pages, count: Callable[[], int]
+    context: IndexContext, target: str | os.PathLike[str], pages: Pages, count: Callable[[], int]
 ) -> int:
     """Write pages to a file that is put in place when it is whole."""
     path = Path(target)
@@ -77,7 +75,7 @@ def _write(
         raise InvalidArgumentError(f"{path.name}: the name must end in .parquet or .npy.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        written = writers[path.suffix](index, pages, count, temporary, path)
+        written = writers[path.suffix](context, pages, count, temporary, path)
         temporary.replace(path)
     except OSError as error:
         raise not_written(str(path), error) from error
@@ -86,19 +84,21 @@ def _write(
     return written
 
 
-def import_from(index: Index, source: str | os.PathLike[str], *, replace: bool = False) -> int:
+def import_from(
+    context: IndexContext, source: str | os.PathLike[str], *, replace: bool = False
+) -> int:
     """Add what a file holds; see `Index.import_from`."""
     path = Path(source)
     if path.is_dir():
-        return import_folder(index, path, replace=replace)
+        return import_folder(context, path, replace=replace)
     readers = {".parquet": _read_parquet, ".npy": _read_numpy}
     if path.suffix not in readers:
         raise InvalidArgumentError(f"{path.name}: the name must end in .parquet or .npy.")
-    return import_pages(index, readers[path.suffix](index, path), replace=replace)
+    return import_pages(context, readers[path.suffix](context, path), replace=replace)
 
 
 def import_folder(
-    index: Index,
+    context: IndexContext,
     folder: str | os.PathLike[str],
     *,
     prefix: str = "",
@@ -109,21 +109,21 @@ def import_folder(
     pages = (
         ([Row(key, metadata=json.dumps(one)) for key, one in zip(keys, metadata, strict=True)], v)
         for keys, v, metadata in parquet.pages(
-            folder, index.model_checksum, prefix=prefix, batch_size=batch_size
+            folder, context.model_checksum, prefix=prefix, batch_size=batch_size
         )
     )
-    return import_pages(index, pages, replace=replace)
+    return import_pages(context, pages, replace=replace)
 
 
 def import_pages(
-    index: Index, pages: Iterable[tuple[list[Row], Floats]], *, replace: bool = False
+    context: IndexContext, pages: Iterable[tuple[list[Row], Floats]], *, replace: bool = False
 ) -> int:
     """Add pages of rows and vectors, all or none of them, and return how many rows."""
-    adder, count = Adder(index, replace=replace), 0
-    with index.database.write() as connection:
+    adder, count = Adder(context, replace=replace), 0
+    with context.database.write() as connection:
         for rows, vectors in pages:
             checked_keys([row.key for row in rows], len(rows))
-            unit = normalised(vectors, index.dimension)
+            unit = normalised(vectors, context.dimension)
             records = [_record(row, vector) for row, vector in zip(rows, unit, strict=True)]
             adder.insert(connection, records)
             count += len(rows)
@@ -149,22 +149,22 @@ def _pages(connection: sqlite3.Connection) -> Iterator[tuple[list[Row], Floats]]
         yield [Row(*row) for row in rows], vectors
 
 
-def _facts(index: Index) -> dict[str, str]:
-    return {"dimension": str(index.dimension), "model_checksum": index.model_checksum}
+def _facts(context: IndexContext) -> dict[str, str]:
+    return {"dimension": str(context.dimension), "model_checksum": context.model_checksum}
 
 
-def _check_facts(index: Index, facts: dict[str, str], path: Path) -> None:
+def _check_facts(context: IndexContext, facts: dict[str, str], path: Path) -> None:
     """Refuse vectors of another model."""
-    checksum = facts.get("model_checksum", index.model_checksum)
-    if checksum != index.model_checksum:
+    checksum = facts.get("model_checksum", context.model_checksum)
+    if checksum != context.model_checksum:
         raise ModelMismatchError(
             f"{path} holds vectors of the model {checksum[:12] or '(none)'}, the index of "
-            f"{index.model_checksum[:12] or '(none)'}; they cannot be compared."
+            f"{context.model_checksum[:12] or '(none)'}; they cannot be compared."
         )
 
 
 def _write_parquet(
-    index: Index, pages: Pages, _count: Callable[[], int], temporary: Path, _: Path
+    context: IndexContext, pages: Pages, _count: Callable[[], int], temporary: Path, _: Path
 ) -> int:
     import_pyarrow()
     import pyarrow as pa
@@ -173,21 +173,21 @@ def _write_parquet(
     schema = pa.schema(
         [("key", pa.string()), ("id", pa.string()), ("metadata", pa.string()),
          ("path", pa.binary()), ("size", pa.int64()), ("mtime_ns", pa.int64()),
-         ("checksum", pa.string()), ("vector", pa.list_(pa.float32(), index.dimension))],
-        metadata={f"pyimgret.{name}": value for name, value in _facts(index).items()},
+         ("checksum", pa.string()), ("vector", pa.list_(pa.float32(), context.dimension))],
+        metadata={f"pyimgret.{name}": value for name, value in _facts(context).items()},
     )  # fmt: skip
     count = 0
     with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for rows, vectors in pages():
             columns = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), schema)]  # noqa: B905
             flat = pa.array(vectors.ravel())
-            columns.append(pa.FixedSizeListArray.from_arrays(flat, index.dimension))
+            columns.append(pa.FixedSizeListArray.from_arrays(flat, context.dimension))
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
             count += len(rows)
     return count
 
 
-def _read_parquet(index: Index, path: Path) -> Iterator[tuple[list[Row], Floats]]:
+def _read_parquet(context: IndexContext, path: Path) -> Iterator[tuple[list[Row], Floats]]:
     pa = import_pyarrow()
     import pyarrow.parquet as pq
 
@@ -195,9 +195,9 @@ def _read_parquet(index: Index, path: Path) -> Iterator[tuple[list[Row], Floats]
         with pq.ParquetFile(path) as file:
             stored = file.schema_arrow.metadata or {}
             facts = {n.decode().removeprefix("pyimgret."): v.decode() for n, v in stored.items()}
-            _check_facts(index, facts, path)
+            _check_facts(context, facts, path)
             for batch in file.iter_batches(_PAGE):
-                yield _rows_of(batch), _vectors_of(batch, index.dimension)
+                yield _rows_of(batch), _vectors_of(batch, context.dimension)
     except pa.ArrowInvalid as error:
         raise IndexStoreError(f"{path} is no Parquet file that can be read: {error}") from error
 
@@ -229,16 +229,16 @@ def _vectors_of(batch: Any, dimension: int) -> Floats:
 
 
 def _write_numpy(
-    index: Index, pages: Pages, count: Callable[[], int], temporary: Path, path: Path
+    context: IndexContext, pages: Pages, count: Callable[[], int], temporary: Path, path: Path
 ) -> int:
     """Write the vectors, and beside them a line of JSON for each."""
     total = count()
-    header = {"descr": "<f4", "fortran_order": False, "shape": (total, index.dimension)}
+    header = {"descr": "<f4", "fortran_order": False, "shape": (total, context.dimension)}
     lines = temporary.with_name(f"{temporary.name}.jsonl")
     try:
         with temporary.open("wb") as vectors_file, lines.open("w", encoding="utf-8") as rows_file:
             np.lib.format.write_array_header_1_0(vectors_file, header)
-            rows_file.write(json.dumps({"pyimgret": _facts(index)}) + "\n")
+            rows_file.write(json.dumps({"pyimgret": _facts(context)}) + "\n")
             for rows, vectors in pages():
                 vectors_file.write(vectors.tobytes())
                 rows_file.writelines(_line(row) for row in rows)
@@ -253,29 +253,29 @@ def _line(row: Row) -> str:
     return json.dumps(document, ensure_ascii=False) + "\n"
 
 
-def _read_numpy(index: Index, path: Path) -> Iterator[tuple[list[Row], Floats]]:
+def _read_numpy(context: IndexContext, path: Path) -> Iterator[tuple[list[Row], Floats]]:
     try:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise IndexStoreError(f"{path} is no .npy file that can be read: {error}") from error
-    if vectors.ndim != 2 or vectors.shape[1] != index.dimension:
+    if vectors.ndim != 2 or vectors.shape[1] != context.dimension:
         raise DimensionMismatchError(
-            f"{path} has the shape {vectors.shape}; the index holds vectors of {index.dimension}."
+            f"{path} has the shape {vectors.shape}; the index holds vectors of {context.dimension}."
         )
-    rows = _lines(index, path.with_suffix(".jsonl"), len(vectors))
+    rows = _lines(context, path.with_suffix(".jsonl"), len(vectors))
     for start in range(0, len(vectors), _PAGE):
         block = np.asarray(vectors[start : start + _PAGE], dtype=np.float32)
         yield list(islice(rows, len(block))), block
 
 
-def _lines(index: Index, path: Path, count: int) -> Iterator[Row]:
+def _lines(context: IndexContext, path: Path, count: int) -> Iterator[Row]:
     """Yield the keys beside the vectors; without the file, their numbers."""
     if not path.exists():
         yield from (Row(str(n)) for n in range(count))
         return
     documents = _documents(path)
     if facts := next(documents):
-        _check_facts(index, facts, path)
+        _check_facts(context, facts, path)
     if (present := sum(1 for _ in _documents(path)) - 1) != count:
         raise IndexStoreError(
             f"{path} names {present:,} pictures, but {path.with_suffix('.npy').name} holds "

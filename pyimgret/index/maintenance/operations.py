@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import Any, Unpack
 
+from pyimgret.index.context import IndexContext
 from pyimgret.index.ingest.sync import Sync, SyncOptions, SyncReport
-from pyimgret.index.maintenance.build import Kind, Method, build, recall_check
+from pyimgret.index.maintenance.build import build, recall_check
 from pyimgret.index.maintenance.check import CheckReport, check, compact
 from pyimgret.index.maintenance.duplicates import DuplicateGroup, duplicates
 from pyimgret.index.maintenance.exchange import export, import_from, salvage
 from pyimgret.index.maintenance.publish import publish
+from pyimgret.index.search.methods import Kind, Method
 from pyimgret.index.storage import lifecycle
-
-if TYPE_CHECKING:
-    from pyimgret.index.index import Index
 
 
 class Maintenance:
     """The methods of `Index` that concern all of its pictures."""
 
-    @property
-    def _whole(self) -> Index:
-        return cast("Index", self)
+    context: IndexContext
 
     def sync(
         self, folder: str | bytes | os.PathLike[str], **options: Unpack[SyncOptions]
@@ -68,7 +65,7 @@ class Maintenance:
         ImageDecodeError
             With ``strict``.
         """
-        return Sync(self._whole, folder, **options).run()
+        return Sync(self.context, folder, **options).run()
 
     def build(self, kind: Kind = "hnsw", **options: Any) -> dict[str, Any]:
         """Build what makes searching a large index faster, or smaller.
@@ -84,7 +81,7 @@ class Maintenance:
         progress : callable, optional
             Called with the number of vectors done and of all.
         """
-        return build(self._whole, kind, **options)
+        return build(self.context, kind, **options)
 
     def recall_check(
         self, *, method: Method = "hnsw", k: int = 10, queries: int = 100, seed: int = 0
@@ -96,7 +93,7 @@ class Maintenance:
         dict
             ``{"method", "k", "queries", "recall"}``.
         """
-        return recall_check(self._whole, method=method, k=k, queries=queries, seed=seed)
+        return recall_check(self.context, method=method, k=k, queries=queries, seed=seed)
 
     def duplicates(self, threshold: float = 0.97) -> list[DuplicateGroup]:
         """Return groups of pictures that are nearly, or exactly, the same.
@@ -105,7 +102,7 @@ class Maintenance:
         files are equal; so do pictures that are linked by others. All pairs are compared,
         a block at a time.
         """
-        return duplicates(self._whole, threshold)
+        return duplicates(self.context, threshold)
 
     def publish(self, target: str | os.PathLike[str]) -> Path:
         """Write a read-only copy that can be served from anywhere, and return its folder.
@@ -118,7 +115,7 @@ class Maintenance:
         IndexStoreError
             When the folder holds a live index, or cannot be written.
         """
-        return publish(self._whole, target)
+        return publish(self.context, target)
 
     def check(self, *, load_model: bool = True, repair: bool = False) -> CheckReport:
         """Examine the database, every vector, the model and the caches.
@@ -130,7 +127,7 @@ class Maintenance:
         repair : bool
             Delete caches that are damaged or belong to nothing; they are made anew.
         """
-        return check(self._whole, load_model=load_model, repair=repair)
+        return check(self.context, load_model=load_model, repair=repair)
 
     def compact(self) -> tuple[int, int]:
         """Give the space of deleted pictures back; return the bytes before and after.
@@ -138,7 +135,7 @@ class Maintenance:
         Needs as much free space as the database has. The caches are made anew, but a graph
         has to be built again.
         """
-        return compact(self._whole)
+        return compact(self.context)
 
     def export(self, target: str | os.PathLike[str]) -> int:
         """Write all pictures to ``.parquet``, or ``.npy`` with ``.jsonl``; return how many.
@@ -146,7 +143,7 @@ class Maintenance:
         Parquet holds keys, ids, metadata (JSON), sources and vectors; ``.npy`` the vectors,
         ``.jsonl`` keys, ids and metadata in the same order. Thumbnails are left out.
         """
-        return export(self._whole, target)
+        return export(self.context, target)
 
     def salvage(self, target: str | os.PathLike[str]) -> tuple[int, int]:
         """Write what can be read of a damaged index, as `export` does.
@@ -157,7 +154,7 @@ class Maintenance:
             Pictures that were written, and those that could not be read (or were deleted
             before, where nothing tells any more).
         """
-        return salvage(self._whole, target)
+        return salvage(self.context, target)
 
     def import_from(self, source: str | os.PathLike[str], *, replace: bool = False) -> int:
         """Add what `export` wrote, or any such file, and return how many.
@@ -175,8 +172,8 @@ class Maintenance:
         IndexStoreError
             When a key is there already (unless ``replace``), or the file is damaged.
         """
-        return import_from(self._whole, source, replace=replace)
+        return import_from(self.context, source, replace=replace)
 
     def info(self) -> dict[str, Any]:
         """Return the facts about the index: counts, model, revision, folders, files."""
-        return lifecycle.info(self._whole.directory, self._whole.database)
+        return lifecycle.info(self.context.directory, self.context.database)

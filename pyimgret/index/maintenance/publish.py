@@ -12,40 +12,38 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyimgret.exceptions import IndexStoreError
+from pyimgret.index.context import IndexContext
+from pyimgret.index.maintenance.build import build
 from pyimgret.index.storage.database import FILE, translated
 from pyimgret.index.storage.disk_errors import not_written
 from pyimgret.index.storage.lifecycle import MODEL
 
-if TYPE_CHECKING:
-    from pyimgret.index.index import Index
 
-
-def publish(index: Index, target: str | os.PathLike[str]) -> Path:
+def publish(context: IndexContext, target: str | os.PathLike[str]) -> Path:
     """Write or renew a read-only copy; see `Index.publish`."""
     directory = Path(target)
-    _check_target(index, directory)
+    _check_target(context, directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if (index.directory / MODEL).exists():
-            _copy(index.directory / MODEL, directory / MODEL)
+        if (context.directory / MODEL).exists():
+            _copy(context.directory / MODEL, directory / MODEL)
         temporary = directory / f".{FILE}.{os.getpid()}"
         try:
-            _back_up(index, temporary)
+            _back_up(context, temporary)
             temporary.replace(directory / FILE)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise not_written(f"the copy {directory}", error) from error
-    _copy_caches(index, directory)
+    _copy_caches(context, directory)
     return directory
 
 
-def _check_target(index: Index, directory: Path) -> None:
+def _check_target(context: IndexContext, directory: Path) -> None:
     """Refuse to write over a live index."""
-    if directory.resolve() == index.directory.resolve():
+    if directory.resolve() == context.directory.resolve():
         raise IndexStoreError(f"{directory} is the index itself; publish to another folder.")
     present = directory / FILE
     if present.exists() and _is_live(present):
@@ -57,13 +55,13 @@ def _is_live(path: Path) -> bool:
         return not connection.execute("SELECT published FROM state").fetchone()[0]
 
 
-def _back_up(index: Index, temporary: Path) -> None:
+def _back_up(context: IndexContext, temporary: Path) -> None:
     temporary.unlink(missing_ok=True)
     with (
         translated(temporary),
         contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
     ):
-        with index.database.exclusive() as connection:
+        with context.database.exclusive() as connection:
             connection.backup(copy)
         copy.execute("UPDATE state SET published = 1")
         copy.execute("PRAGMA journal_mode = DELETE")
@@ -71,14 +69,12 @@ def _back_up(index: Index, temporary: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _copy_caches(index: Index, directory: Path) -> None:
+def _copy_caches(context: IndexContext, directory: Path) -> None:
     """Make the memory-mapped vectors for the copy, and take the graph along."""
-    from pyimgret.index.index import Index
-
     # NB: the copy is whole without them; a full disk only makes its first search slower.
-    with Index.open(directory) as copy, contextlib.suppress(IndexStoreError):
-        copy.build("exact")
-    graph = index.searcher.graph
+    with IndexContext.open(directory) as copy, contextlib.suppress(IndexStoreError):
+        build(copy, "exact")
+    graph = context.searcher.graph
     if header := graph.header():
         sources = graph.paths(header.generation)
         names = [*sources, graph.header_path]

@@ -22,12 +22,12 @@ from pyimgret.exceptions import (
 from pyimgret.files.keys import new_ids
 from pyimgret.index.filters.ast import Where
 from pyimgret.index.filters.milvus import facts_of, literal, storable, to_expression
-from pyimgret.index.ingest.adding import as_list, checked_keys, metadata_texts
+from pyimgret.index.ingest.adding import checked_keys, metadata_texts
 from pyimgret.index.search.conditions import Conditions
 from pyimgret.index.search.matches import Match, Matches
 from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.arrays import EncoderLike, Floats
-from pyimgret.index.storage.items import Item
+from pyimgret.index.storage.items import Item, as_list
 from pyimgret.index.storage.vectors import as_vectors, check_image, normalised
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class MilvusIndex:
             uri, collection, dimension=index.dimension, model_checksum=index.model_checksum,
             token=token,
         )  # fmt: skip
-        with made.dropped_on_failure(), index.database.read() as connection:
+        with made.dropped_on_failure(), index.context.database.read() as connection:
             for numbers, vectors in items.pages(connection, after=0, size=_BATCH):
                 known = items.describe(connection, numbers)
                 rows = (known[number] for number in numbers)

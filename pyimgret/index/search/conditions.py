@@ -8,8 +8,7 @@ from numbers import Integral, Real
 
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index.filters.ast import Filter, Where, parse
-from pyimgret.index.ingest.adding import as_list
-from pyimgret.index.storage.items import check_key
+from pyimgret.index.storage.items import as_list, check_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import numpy as np
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index.filters.sql import matching
-from pyimgret.index.maintenance.build import Method
 from pyimgret.index.search.binary import HammingScan
 from pyimgret.index.search.cache_file import Layout
 from pyimgret.index.search.conditions import Conditions
@@ -19,6 +18,7 @@ from pyimgret.index.search.exact import Found, padded, padded_width
 from pyimgret.index.search.graph import Graph
 from pyimgret.index.search.int8 import Int8Scan
 from pyimgret.index.search.matches import Matches
+from pyimgret.index.search.methods import Method
 from pyimgret.index.search.scan import RowCache, StaleSnapshotError, search_parts
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Floats, Numbers

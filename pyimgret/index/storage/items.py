@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -121,6 +122,23 @@ def check_key(key: object) -> str:
     return key
 
 
+def as_list(value: Any, what: str = "keys") -> list[Any]:
+    """Return one thing as a list of one, and several as a list.
+
+    Examples
+    --------
+    >>> as_list("a.png"), as_list(["a.png", "b.png"])
+    (['a.png'], ['a.png', 'b.png'])
+    """
+    if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike)):
+        return [value]
+    if hasattr(value, "getbands") or (isinstance(value, np.ndarray) and value.ndim == 2):
+        return [value]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise TypeError(f"Expected one of the {what} or a list, got {value!r:.80}.")
+    return list(value)
+
+
 def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int) -> None:
     """Insert records, which have their ids."""
     first = _next_number(connection)
@@ -155,6 +173,11 @@ def delete(connection: sqlite3.Connection, keys: Sequence[str]) -> int:
     """Delete the items of these keys and return how many there were."""
     cursor = connection.executemany("DELETE FROM items WHERE key = ?", ((key,) for key in keys))
     return cursor.rowcount
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """Return how many items there are."""
+    return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
 def ids(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
