@@ -11,7 +11,7 @@ import numpy as np
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index.context import IndexContext
 from pyimgret.index.search.conditions import cosine
-from pyimgret.index.search.scan import Part
+from pyimgret.index.search.parts import Part
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, Numbers
 

@@ -19,7 +19,8 @@ import numpy as np
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index.search.cache_file import Layout
 from pyimgret.index.search.exact import Found, k_best, kth_greatest
-from pyimgret.index.search.scan import Part, RowCache
+from pyimgret.index.search.parts import Part
+from pyimgret.index.search.scan import RowCache
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, Numbers
 

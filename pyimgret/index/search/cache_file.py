@@ -14,16 +14,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pyimgret.files.keys import new_uuid
+from pyimgret.index.search.parts import Part
 from pyimgret.index.storage.arrays import Array, Numbers
 from pyimgret.index.storage.locks import try_lock
-
-if TYPE_CHECKING:
-    from pyimgret.index.search.scan import Part
 
 _FORMAT = 1
 

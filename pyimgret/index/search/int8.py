@@ -17,7 +17,8 @@ import numpy as np
 from pyimgret.index.search.blocks import in_blocks
 from pyimgret.index.search.cache_file import Layout
 from pyimgret.index.search.exact import Found, k_best, kth_greatest
-from pyimgret.index.search.scan import Part, RowCache, positions_of
+from pyimgret.index.search.parts import Part, positions_of
+from pyimgret.index.search.scan import RowCache
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, Numbers
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from pyimgret.index.search.exact import (
     search_few,
     search_pieces,
 )
+from pyimgret.index.search.parts import NO_POSITIONS, Part, positions_of
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, Numbers
 from pyimgret.index.storage.database import identity_of, state_of
@@ -40,58 +40,11 @@ _GATHER_BELOW = 0.2
 _MAX_DEAD = 0.25
 """The file is written anew when more than this share of its rows was deleted."""
 
-_NONE: Numbers = np.empty(0, dtype=np.int64)
-
 Encode = Callable[[Floats], Mapping[str, Array]]
 
 
 class StaleSnapshotError(Exception):
     """The cache is newer than the reader's snapshot: begin a new transaction."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows of one contiguous piece.
-
-    Attributes
-    ----------
-    numbers : ndarray of shape (n,)
-        Ascending.
-    columns : dict of str to ndarray
-        Each with n rows.
-    dead : ndarray of int
-        Positions of rows that were deleted.
-    """
-
-    numbers: Numbers
-    columns: Mapping[str, Array]
-    dead: Numbers
-    mapped: bool = False
-
-    def without(self, removed: Numbers) -> Part:
-        """Return the part with more rows marked as deleted."""
-        more = positions_of(self.numbers, removed) if len(removed) else _NONE
-        if not len(more):
-            return self
-        return Part(self.numbers, self.columns, np.union1d(self.dead, more), self.mapped)
-
-    def joined(self, other: Part) -> Part:
-        """Return this part in memory with another one behind it."""
-        names = self.columns
-        return Part(
-            np.concatenate([self.numbers, other.numbers]),
-            {name: np.concatenate([self.columns[name], other.columns[name]]) for name in names},
-            np.concatenate([self.dead, other.dead + len(self.numbers)]),
-        )
-
-    def living(self) -> Part:
-        """Return the part without its deleted rows."""
-        if not len(self.dead):
-            return self
-        keep = np.ones(len(self.numbers), dtype=bool)
-        keep[self.dead] = False
-        columns = {name: column[keep] for name, column in self.columns.items()}
-        return Part(self.numbers[keep], columns, _NONE)
 
 
 _EMPTY: tuple[object, int, list[Part]] = (None, -1, [])
@@ -184,7 +137,7 @@ class RowCache:
             return []
         if loaded.revision > revision:
             raise StaleSnapshotError
-        part = Part(loaded.numbers, loaded.columns, _NONE, mapped=True)
+        part = Part(loaded.numbers, loaded.columns, NO_POSITIONS, mapped=True)
         parts = _buried(connection, [part], loaded.birth)
         return parts if len(parts[0].dead) <= _MAX_DEAD * len(loaded.numbers) else []
 
@@ -194,7 +147,7 @@ class RowCache:
         """Return the parts with what was added since."""
         after = int(parts[-1].numbers[-1]) if parts else self._after
         for numbers, vectors in items.pages(connection, after=after):
-            new = Part(np.array(numbers, dtype=np.int64), self._encode(vectors), _NONE)
+            new = Part(np.array(numbers, dtype=np.int64), self._encode(vectors), NO_POSITIONS)
             parts = _appended(parts, new)
             if len(parts[-1].numbers) >= _FLUSH_ROWS:
                 parts = self._flushed(connection, parts, revision)
@@ -212,23 +165,8 @@ class RowCache:
         written = self._file.append(in_memory, _uuid(connection), revision, anew=anew)
         if written is None:
             return parts
-        part = Part(written.numbers, written.columns, _NONE, mapped=True)
+        part = Part(written.numbers, written.columns, NO_POSITIONS, mapped=True)
         return _buried(connection, [part], written.birth)
-
-
-def positions_of(numbers: Numbers, wanted: Numbers) -> Numbers:
-    """Return where those of the wanted numbers are that exist; both ascending.
-
-    Examples
-    --------
-    >>> positions_of(np.array([2, 5, 9]), np.array([1, 5, 9, 12])).tolist()
-    [1, 2]
-    """
-    places = np.searchsorted(numbers, wanted)
-    inside = places < len(numbers)
-    places, wanted = places[inside], wanted[inside]
-    found: Numbers = places[numbers[places] == wanted]
-    return found
 
 
 def search_parts(
