@@ -12,7 +12,7 @@ import numpy as np
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.index.context import IndexContext
-from pyimgret.index.filters.ast import Where
+from pyimgret.index.filters.parsing import Where
 from pyimgret.index.ingest.adding import Adder
 from pyimgret.index.ingest.encoding import Report, prepare
 from pyimgret.index.maintenance.operations import Maintenance

@@ -34,9 +34,8 @@ from pyimgret.index.filters.ast import (
     Not,
     Or,
     Value,
-    Where,
-    parse,
 )
+from pyimgret.index.filters.parsing import Where, parse
 
 __all__ = [
     "And",

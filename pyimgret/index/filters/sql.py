@@ -23,7 +23,7 @@ def to_sql(condition: Filter) -> Statement:
 
     Examples
     --------
-    >>> from pyimgret.index.filters.ast import parse
+    >>> from pyimgret.index.filters.parsing import parse
     >>> to_sql(parse("exists(a.b)"))
     ('json_type(metadata, ?) IS NOT NULL', ['$."a"."b"'])
     """

@@ -62,7 +62,13 @@ def parse_text(text: str) -> Filter:
 
 
 def parse_field(text: str) -> tuple[str, ...]:
-    """Return the parts of a field's name."""
+    """Split the name of a field at its dots; backquotes keep them.
+
+    Examples
+    --------
+    >>> parse_field("camera.maker"), parse_field("`a.b`.c")
+    (('camera', 'maker'), ('a.b', 'c'))
+    """
     if "`" not in text:
         return tuple(checked_name(part) for part in text.split("."))
     parser = _Parser(text)

@@ -20,8 +20,8 @@ from pyimgret.exceptions import (
     KeyNotFoundError,
 )
 from pyimgret.files.keys import new_ids
-from pyimgret.index.filters.ast import Where
 from pyimgret.index.filters.milvus import facts_of, literal, storable, to_expression
+from pyimgret.index.filters.parsing import Where
 from pyimgret.index.ingest.adding import checked_keys, metadata_texts
 from pyimgret.index.search.conditions import Conditions
 from pyimgret.index.search.matches import Match, Matches

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from pyimgret.exceptions import InvalidArgumentError
-from pyimgret.index.filters.ast import Filter, Where, parse
+from pyimgret.index.filters.ast import Filter
+from pyimgret.index.filters.parsing import Where, parse
 from pyimgret.index.storage.items import as_list, check_key
 
 

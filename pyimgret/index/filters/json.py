@@ -1,0 +1,73 @@
+"""The form of a filter as a JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pyimgret.index.filters.ast import (
+    And,
+    Contains,
+    Exists,
+    Filter,
+    FilterError,
+    Not,
+    Or,
+    check_depth,
+    checked_value,
+    compare,
+    is_in,
+)
+from pyimgret.index.filters.text import parse_field
+
+_COMPARISONS: Final = {"$eq": "==", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
+_OPERATORS: Final = (*_COMPARISONS, "$ne", "$in", "$nin", "$contains", "$exists")
+
+
+def from_json(document: Any, depth: int = 0) -> Filter:
+    """Return the filter of a JSON object."""
+    check_depth(depth)
+    if not isinstance(document, Mapping):
+        raise FilterError(f"Expected an object of conditions, got {document!r:.80}.")
+    parts = [part for name, value in document.items() for part in _condition(name, value, depth)]
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _condition(name: Any, value: Any, depth: int) -> Iterator[Filter]:
+    """Yield what one entry of an object says."""
+    if not isinstance(name, str):
+        raise FilterError(f"The name of a field is a string, not {name!r:.80}.")
+    if name in ("$and", "$or"):
+        if not isinstance(value, (list, tuple)) or not value:
+            raise FilterError(f"{name} wants a list of conditions, not {value!r:.80}.")
+        parts = tuple(from_json(one, depth + 1) for one in value)
+        yield And(parts) if name == "$and" else Or(parts)
+    elif name == "$not":
+        yield Not(from_json(value, depth + 1))
+    elif name.startswith("$"):
+        raise FilterError(f"{name} is unknown here; known are $and, $or and $not.")
+    elif not isinstance(value, Mapping):
+        yield compare(parse_field(name), "==", value)
+    elif not value:
+        raise FilterError(f"The condition on {name!r} is empty.")
+    else:
+        for operator, operand in value.items():
+            yield _operation(parse_field(name), operator, operand)
+
+
+def _operation(field: tuple[str, ...], operator: Any, operand: Any) -> Filter:
+    """Return what an operator of the JSON form says about a field."""
+    if operator in _COMPARISONS:
+        return compare(field, _COMPARISONS[operator], operand)
+    if operator == "$ne":
+        return compare(field, "!=", operand)
+    if operator in ("$in", "$nin"):
+        found = is_in(field, operand)
+        return found if operator == "$in" else Not(found)
+    if operator == "$contains":
+        return Contains(field, checked_value(operand))
+    if operator == "$exists":
+        if not isinstance(operand, bool):
+            raise FilterError(f"$exists wants true or false, not {operand!r:.80}.")
+        return Exists(field) if operand else Not(Exists(field))
+    raise FilterError(f"{operator!r} is unknown; known are {', '.join(_OPERATORS)}.")
