@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from pyimgret.models import Model, load
 from pyimgret.models.base import Images
-from pyimgret.models.serialization import definition
 from pyimgret.preprocessing import Preprocessor
 
 
@@ -91,7 +90,7 @@ def normalize(codes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def checksum(model: Model) -> str:
     """Return SHA-256, in hex, over all that decides a model's embedding."""
-    decisive = definition(model)
+    decisive = model.definition()
     decisive["configuration"] = _without_progress(json.loads(model.java_network.configuration()))
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     digest.update(model.java_network.parameters.astype("<f4").tobytes())

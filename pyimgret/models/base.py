@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret import __version__
 from pyimgret.base import Estimator
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, NotFittedError
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.models.parameters import from_json
+from pyimgret.models import model_file
+from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import InputShape, NetworkInput, as_input
 
@@ -140,10 +142,51 @@ class Model(Estimator):
         path : path
             An existing file is replaced at once when the new one is complete.
         """
-        from pyimgret.models.serialization import save
+        model_file.write(self.java_network, self.describe(), Path(path))
 
+    def definition(self) -> dict[str, Any]:
+        """Return what, beside the network itself, decides an embedding."""
         self._check_fitted()
-        save(self, Path(path))
+        preprocessor = self.preprocessor_
+        return {
+            "code_layer": self.java_network.layer_reference(self.code_layer_),
+            "normalisation": "l2",
+            "input": self.input_.to_dict(),
+            "preprocessing": None if preprocessor is None else preprocessor.to_dict(),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ``pyimgret.json`` says of the model.
+
+        Raises
+        ------
+        TypeError
+            When a constructor parameter is nothing that a file can hold.
+        """
+        return {
+            "format": model_file.FORMAT,
+            "library": f"pyimgret {__version__}",
+            "kind": type(self).__name__,
+            "network": self.java_network.kind,
+            "parameters": {
+                name: self._parameter(name, value)
+                for name, value in self.get_params(deep=False).items()
+            },
+            "embedding_size": self.embedding_size_,
+            **self.definition(),
+            "training": {"history": getattr(self, "history_", {})},
+            "scores": getattr(self, "scores_", {}),
+            "state": self._state(),
+        }
+
+    def _parameter(self, name: str, value: object) -> Any:
+        try:
+            return to_json(value)
+        except TypeError as error:
+            raise TypeError(
+                f"{type(self).__name__}.{name} cannot be saved: {error} Replace it by "
+                f"set_params({name}=...) and save again; the trained network stays as it is."
+            ) from error
 
     def _checked_input(self, X: Images) -> NetworkInput:
         self._check_fitted()

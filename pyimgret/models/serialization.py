@@ -13,102 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pyimgret
-from pyimgret import __version__
 from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
-from pyimgret.files.atomic import write_atomically
-from pyimgret.jvm import bridge
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.models.base import Model
-from pyimgret.models.parameters import to_json
+from pyimgret.models.model_file import METADATA, read_metadata
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import InputShape
-
-METADATA = "pyimgret.json"
-FORMAT = 1
-
-
-def definition(model: Model) -> dict[str, Any]:
-    """Return what, beside the network itself, decides an embedding."""
-    preprocessor = model.preprocessor_
-    return {
-        "code_layer": model.java_network.layer_reference(model.code_layer_),
-        "normalisation": "l2",
-        "input": model.input_.to_dict(),
-        "preprocessing": None if preprocessor is None else preprocessor.to_dict(),
-    }
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """Return what ``pyimgret.json`` says of a model.
-
-    Raises
-    ------
-    TypeError
-        When a constructor parameter is nothing that a file can hold.
-    """
-    return {
-        "format": FORMAT,
-        "library": f"pyimgret {__version__}",
-        "kind": type(model).__name__,
-        "network": model.java_network.kind,
-        "parameters": {
-            name: _parameter(model, name, value)
-            for name, value in model.get_params(deep=False).items()
-        },
-        "embedding_size": model.embedding_size_,
-        **definition(model),
-        "training": {"history": getattr(model, "history_", {})},
-        "scores": getattr(model, "scores_", {}),
-        "state": model._state(),
-    }
-
-
-def _parameter(model: Model, name: str, value: object) -> Any:
-    try:
-        return to_json(value)
-    except TypeError as error:
-        raise TypeError(
-            f"{type(model).__name__}.{name} cannot be saved: {error} Replace it by "
-            f"set_params({name}=...) and save again; the trained network stays as it is."
-        ) from error
-
-
-def save(model: Model, path: Path) -> None:
-    """Write a model; an existing file is replaced when the new one is complete and on disk."""
-    write_atomically(path, lambda target: _write(model, target))
-
-
-def _write(model: Model, target: Path) -> None:
-    model.java_network.write(target)
-    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(METADATA, json.dumps(describe(model), indent=1))
-
-
-def read_metadata(path: Path) -> dict[str, Any] | None:
-    """Return what ``pyimgret.json`` says, or None for a zip of plain Deeplearning4j.
-
-    Raises
-    ------
-    ModelFormatError
-        When the file is broken, hostile, or of a newer version.
-    """
-    text = bridge().call("readMetadata", str(path))
-    if not text:
-        return None
-    try:
-        metadata = json.loads(text)
-    except ValueError as error:
-        raise ModelFormatError(f"{path}: {METADATA} is not JSON: {error}") from error
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
-        raise ModelFormatError(f"{path}: {METADATA} does not say its format version.")
-    if metadata["format"] > FORMAT:
-        raise ModelFormatError(
-            f"{path} has format version {metadata['format']}, written by "
-            f"{metadata.get('library', 'a newer pyimgret')}; this one reads up to {FORMAT}. "
-            "Upgrade pyimgret."
-        )
-    return metadata
 
 
 def load(
