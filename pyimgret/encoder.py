@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.models import Model, load
-from pyimgret.models.base import Images
 from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing.inputs import Images
 
 
 class Encoder:

@@ -13,9 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pyimgret.exceptions import InvalidArgumentError, JavaCallError, JvmStartError, ModelFormatError
 from pyimgret.jvm.facade import FACADES, thread_of
 from pyimgret.jvm.jars import jar_folder
@@ -308,19 +305,3 @@ class JavaObject:
         handle = getattr(self, "_handle", None)
         if handle is not None and not sys.is_finalizing():
             bridge().release_later(handle)
-
-
-def float_array(values: Any, *, name: str = "X") -> NDArray[np.float32]:
-    """Return values as a C-contiguous float32 array of finite numbers, copied only if need be.
-
-    Raises
-    ------
-    ValueError
-        For no array, an empty one, or one that holds NaN or infinity.
-    """
-    array = np.asarray(values, dtype=np.float32, order="C")
-    if array.ndim == 0 or array.size == 0:
-        raise InvalidArgumentError(f"{name} has shape {array.shape}; expected at least one row.")
-    if not np.isfinite(array).all():
-        raise InvalidArgumentError(f"{name} holds NaN or infinity; replace them before the call.")
-    return array

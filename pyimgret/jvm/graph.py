@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pyimgret.exceptions import InvalidArgumentError
-from pyimgret.jvm import bridge
+from pyimgret.jvm.arrays import NetworkInput
+from pyimgret.jvm.bridge import bridge
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.preprocessing.inputs import NetworkInput
 
 
 class JavaGraph(JavaNetwork):

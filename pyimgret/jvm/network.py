@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import DimensionMismatchError, ModelInUseError
-from pyimgret.jvm import JavaObject, bridge
-from pyimgret.jvm.bridge import float_array
-from pyimgret.preprocessing.inputs import NetworkInput
+from pyimgret.jvm.arrays import NetworkInput, float_array
+from pyimgret.jvm.bridge import JavaObject, bridge
 
 #: Input values that are worth one batch: more costs memory and brings no speed.
 BATCH_VALUES = 2_500_000

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Activation, BatchNormalization, Dense, Layer, Output
 from pyimgret.models.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput
 from pyimgret.training import Targets
 
 #: Of the usual size, that weights before a batch normalisation start with.

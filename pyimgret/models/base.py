@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from pyimgret import __version__
 from pyimgret.base import Estimator
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, NotFittedError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.models import model_file
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput, as_input
-
-#: Images, of one of the forms that `as_input` takes.
-Images = Any
+from pyimgret.preprocessing.inputs import Images, as_input
 
 
 class Model(Estimator):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import (
     LSTM,
@@ -21,11 +22,10 @@ from pyimgret.layers import (
     Output,
     Pooling2D,
 )
-from pyimgret.models.base import Images
 from pyimgret.models.centres import centres
 from pyimgret.models.network import Network
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput
+from pyimgret.preprocessing.inputs import Images
 from pyimgret.training import Targets
 from pyimgret.training.targets import class_targets
 

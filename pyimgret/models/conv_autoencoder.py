@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 
 from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.layers import Convolution2D, ConvolutionLoss, Layer, Upsampling2D
 from pyimgret.models.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput
 from pyimgret.training import Targets
 
 

@@ -12,10 +12,10 @@ from pyimgret.base import seed_of
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Dense
-from pyimgret.models.base import Images, Model
+from pyimgret.models.base import Model
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import as_input, preprocessor_for
+from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
 
 
 class _LinearEncoder(Model):

@@ -5,28 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
 from pyimgret.base import seed_of
 from pyimgret.exceptions import InvalidArgumentError, NotFittedError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Layer
 from pyimgret.models.autoencoder import Autoencoder
-from pyimgret.models.base import Images
 from pyimgret.models.network import TrainableModel
 from pyimgret.models.pretraining import pretrain
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput, as_input, preprocessor_for
+from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
+from pyimgret.rbm import RBM, Momentum
+from pyimgret.rbm.training import Floats
 from pyimgret.training import History, Targets
 from pyimgret.training.checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
 from pyimgret.training.loop import train
-
-if TYPE_CHECKING:
-    # NB: the RBM is built on this package's input handling, so it is imported when it is used.
-    from pyimgret.rbm import RBM, Momentum
-    from pyimgret.rbm.training import Floats
 
 PRETRAININGS = ("rbm", "none")
 
@@ -249,8 +246,6 @@ class DeepAutoencoder(TrainableModel):
 
     def _machines(self, seed: int) -> list[RBM]:
         """Return the machines, not fitted: binary ones, and a last one of Gaussian hidden units."""
-        from pyimgret.rbm import RBM
-
         sizes = [*self.hidden_sizes, self.code_size]
         machines = []
         for number, size in enumerate(sizes):

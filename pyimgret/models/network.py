@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from pyimgret.base import seed_of
 from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Layer
-from pyimgret.models.base import Images, Model
+from pyimgret.models.base import Model
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput, as_input, preprocessor_for
+from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
 from pyimgret.training import History, Targets, TrainingSettings
 from pyimgret.training.checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
 from pyimgret.training.loop import train

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pyimgret.rbm import RBM
+from pyimgret.rbm.training import Floats
 from pyimgret.training.checkpoints import Checkpoints
-
-if TYPE_CHECKING:
-    from pyimgret.rbm import RBM
-    from pyimgret.rbm.training import Floats
 
 
 def pretrain(

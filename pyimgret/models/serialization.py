@@ -14,12 +14,12 @@ from typing import Any
 
 import pyimgret
 from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
+from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.models.base import Model
 from pyimgret.models.model_file import METADATA, read_metadata
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape
 
 
 def load(

@@ -1,140 +1,24 @@
-"""Pictures and vectors as a network's input: what crosses the bridge, and how it is laid out."""
+"""Images and vectors as a network's input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
-from pyimgret.jvm.bridge import float_array
+from pyimgret.jvm.arrays import InputShape, NetworkInput, float_array
 from pyimgret.preprocessing.preprocessor import Preprocessor
+
+#: Images, of one of the forms that `as_input` takes.
+Images = Any
 
 #: Of the root mean square of values that no preprocessor made.
 _LARGEST_SCALE = 10.0
 #: Widths of the range that a preprocessor's results may be left by, on either side.
 _MARGIN = 4.0
-#: Input values up to which an encode is a short call: 160 digits, but not two photographs.
-SMALL = 1 << 17
-
-
-@dataclass(frozen=True)
-class InputShape:
-    """The shape of one input.
-
-    Attributes
-    ----------
-    kind : str
-        "dense", "convolutional" or "recurrent" (a picture as a sequence of its lines).
-    height, width, channels : int
-        Of a picture; a vector is a picture of one line.
-    """
-
-    kind: str
-    height: int
-    width: int
-    channels: int = 1
-
-    @property
-    def size(self) -> int:
-        """Values in one input."""
-        return self.height * self.width * self.channels
-
-    def to_network(self) -> dict[str, Any]:
-        """Return the setting that the Java factory takes."""
-        if self.kind == "dense":
-            return {"kind": "dense", "size": self.size}
-        if self.kind == "recurrent":
-            size = self.width * self.channels
-            return {"kind": "recurrent", "size": size, "steps": self.height}
-        return {
-            "kind": "convolutional", "height": self.height,
-            "width": self.width, "channels": self.channels,
-        }  # fmt: skip
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what the model file keeps."""
-        return {
-            "kind": self.kind, "size": self.size, "height": self.height,
-            "width": self.width, "channels": self.channels,
-        }  # fmt: skip
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> InputShape:
-        """Read what `to_dict` wrote."""
-        return cls(values["kind"], values["height"], values["width"], values["channels"])
-
-    @classmethod
-    def of(cls, kind: str, X: NDArray[Any]) -> InputShape:
-        """Return the shape of the inputs in ``X``: (n, features), (n, h, w) or (n, h, w, c)."""
-        if X.ndim == 2:
-            return cls(kind, 1, X.shape[1])
-        return cls(kind, X.shape[1], X.shape[2], X.shape[3] if X.ndim == 4 else 1)
-
-
-@dataclass(frozen=True)
-class NetworkInput:
-    """Values in memory that Java can read, and how.
-
-    Attributes
-    ----------
-    values : ndarray
-        uint8 or float32, C-contiguous, (n, …).
-    table : ndarray of shape (channels, 256) or None
-        What each level of a uint8 channel means.
-    """
-
-    values: NDArray[Any]
-    table: NDArray[np.float32] | None
-    shape: InputShape
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the description that ``org.pyimgret.nn.Images`` reads."""
-        description = {
-            "address": self.values.ctypes.data, "dtype": str(self.values.dtype),
-            "count": len(self.values), "layout": self.shape.kind, "height": self.shape.height,
-            "width": self.shape.width, "channels": self.shape.channels,
-        }  # fmt: skip
-        if self.table is not None:
-            description["table"] = self.table.ctypes.data
-        return description
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """The least and the largest value that the network sees, or may see of uint8 images."""
-        values = self.values if self.table is None else self.table
-        return float(values.min()), float(values.max())
-
-    @property
-    def within_unit_interval(self) -> bool:
-        """Whether all values are in [0, 1], as probabilities are."""
-        low, high = self.range
-        return low >= 0 and high <= 1
-
-    @property
-    def is_small(self) -> bool:
-        """Whether a network is soon done with it: one image, or a few small ones."""
-        return len(self) == 1 or self.values.size <= SMALL
-
-    def slice(self, start: int, stop: int) -> NetworkInput:
-        """Return some of the rows, without a copy."""
-        return NetworkInput(self.values[start:stop], self.table, self.shape)
-
-    def scaled(self) -> NDArray[np.float32]:
-        """Return the values as the network sees them, float32 of the same shape."""
-        if self.table is None:
-            return np.asarray(self.values, dtype=np.float32)
-        if self.shape.channels == 1:
-            gray: NDArray[np.float32] = self.table[0][self.values]
-            return gray
-        channels = [self.table[c][self.values[..., c]] for c in range(self.shape.channels)]
-        return np.stack(channels, axis=-1)
 
 
 def preprocessor_for(X: object) -> Preprocessor | None:

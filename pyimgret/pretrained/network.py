@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from pyimgret.evaluation import whitening
 from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
+from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss, Output
 from pyimgret.models import Model
-from pyimgret.models.base import Images
-from pyimgret.preprocessing.inputs import InputShape
+from pyimgret.preprocessing.inputs import Images
 from pyimgret.pretrained.mobilenet import MOBILENET_V2, Architecture, Row
 from pyimgret.pretrained.torch_checkpoint import read_checkpoint
 from pyimgret.pretrained.weights import find_weights

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pyimgret.base import Estimator, seed_of
 from pyimgret.exceptions import InvalidArgumentError, NotFittedError
-from pyimgret.models.base import Images
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput, as_input, preprocessor_for
+from pyimgret.jvm.arrays import InputShape, NetworkInput
+from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
 from pyimgret.rbm.training import (
     Floats,
     Learning,

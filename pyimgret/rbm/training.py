@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pyimgret.exceptions import TrainingError
 from pyimgret.jvm import bridge
-from pyimgret.preprocessing.inputs import NetworkInput
+from pyimgret.jvm.arrays import NetworkInput
 from pyimgret.training.loop import progress_bar
 
 Floats = NDArray[np.float32]

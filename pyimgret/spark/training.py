@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyimgret.base import seed_of
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.models.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput, check_scale, preprocessor_for
+from pyimgret.preprocessing.inputs import check_scale, preprocessor_for
 from pyimgret.spark.inputs import Arrays, Pictures
 from pyimgret.spark.submission import Progress, SparkOptions, submit
 from pyimgret.training import Targets

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pyimgret.exceptions import ModelFormatError
 from pyimgret.files.atomic import write_atomically
+from pyimgret.jvm.arrays import NetworkInput
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.preprocessing.inputs import NetworkInput
 
 
 def fingerprint(settings: dict[str, Any], *data: NetworkInput | NDArray[Any] | None) -> str:

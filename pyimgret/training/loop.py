@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import TrainingError
+from pyimgret.jvm.arrays import NetworkInput
 from pyimgret.jvm.network import JavaNetwork, JavaTrainer
-from pyimgret.preprocessing.inputs import NetworkInput
 from pyimgret.training.checkpoints import Progress, TrainingCheckpoint
 from pyimgret.training.targets import Targets
 

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
-from pyimgret.jvm.bridge import float_array
+from pyimgret.jvm.arrays import NetworkInput, float_array
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Layer
-from pyimgret.preprocessing.inputs import NetworkInput
 
 #: Losses of numbers, not of classes or probabilities.
 REGRESSION_LOSSES = frozenset(

@@ -26,7 +26,7 @@ import time, types
 import numpy as np
 import pyimgret
 from pyimgret.layers import Convolution2D, Dense, Output, Pooling2D
-from pyimgret.preprocessing.inputs import InputShape
+from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.network import JavaNetwork
 
 layers = [

@@ -27,6 +27,7 @@ from pyimgret import (
     Preprocessor,
     RowNet,
 )
+from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.layers import (
     LSTM,
@@ -38,7 +39,6 @@ from pyimgret.layers import (
     Pooling2D,
 )
 from pyimgret.models import Model
-from pyimgret.preprocessing.inputs import InputShape
 from pyimgret.pretrained import PretrainedNetwork
 from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
 from pyimgret.pretrained.network import _settings

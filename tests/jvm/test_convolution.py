@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Convolution2D, Loss
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput
 
 IMAGE = [
     [35, 40, 41, 45, 50],

@@ -15,8 +15,8 @@ import pyimgret
 from pyimgret import Encoder
 from pyimgret.cli import main
 from pyimgret.exceptions import ImageDecodeError
+from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
-from pyimgret.preprocessing.inputs import InputShape, NetworkInput
 from pyimgret.pretrained import (
     FineTunedNetwork,
     cached_features,

@@ -10,9 +10,10 @@ import pytest
 import pyimgret
 from pyimgret import Encoder, Preprocessor
 from pyimgret.exceptions import ModelFormatError
+from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.layers import Convolution2D, Dense, GlobalPooling, Output
-from pyimgret.preprocessing.inputs import InputShape, as_input
+from pyimgret.preprocessing.inputs import as_input
 
 SIZE = Preprocessor("RGB", 9, 8)
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 9, 8, 3), dtype=np.uint8)

@@ -20,11 +20,11 @@ import pyimgret
 from pyimgret import RBM, Encoder, Network, Preprocessor, pretrained
 from pyimgret.exceptions import ModelFormatError
 from pyimgret.jvm import JavaObject, bridge
+from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import BatchNormalization, Convolution2D, Dense, GlobalPooling, Output
 from pyimgret.models import Model, PlainNetwork
-from pyimgret.preprocessing.inputs import InputShape
 from pyimgret.pretrained import FineTunedNetwork, PretrainedNetwork
 from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
 from tests.process.running import run

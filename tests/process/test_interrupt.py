@@ -111,7 +111,7 @@ from pyimgret import pretrained
 from pyimgret.pretrained.features import maps
 from pyimgret.pretrained import FineTunedNetwork
 from pyimgret.jvm.graph import JavaGraph
-from pyimgret.preprocessing.inputs import InputShape
+from pyimgret.jvm.arrays import InputShape
 
 table = pretrained.MOBILENET_V2
 shape = InputShape("convolutional", 224, 224, 3)

@@ -114,7 +114,8 @@ def test_threads_that_encode_with_one_model_get_right_answers() -> None:
     # Layers of Deeplearning4j's own keep state while they run, graphs as well.
     script = """
     from pyimgret.jvm.graph import JavaGraph
-    from pyimgret.preprocessing.inputs import InputShape, as_input
+    from pyimgret.jvm.arrays import InputShape
+    from pyimgret.preprocessing.inputs import as_input
     X = digits[:600].astype(np.float32) / 255
     recurrent = pyimgret.RowNet(epochs=1, verbose=False, random_state=0).fit(X, labels[:600])
     dense = pyimgret.Autoencoder((64,), 8, epochs=1, verbose=False, random_state=0).fit(X)
