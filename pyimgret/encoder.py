@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.models import Model, load
-from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing import Preprocessor, normalize
 from pyimgret.preprocessing.inputs import Images
 
 
@@ -73,19 +73,6 @@ class Encoder:
 
     def __repr__(self) -> str:
         return f"Encoder({self.model!r}, embedding_size={self.embedding_size})"
-
-
-def normalize(codes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows of length 1; a row of zeros stays.
-
-    Examples
-    --------
-    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
-    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
-    """
-    lengths = np.linalg.norm(codes, axis=1, keepdims=True)
-    units = codes / np.where(lengths > 0, lengths, 1)
-    return units.astype(np.float32)
 
 
 def checksum(model: Model) -> str:

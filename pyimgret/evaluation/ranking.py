@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
+from pyimgret.preprocessing import normalize
 
 BLOCK: Final = 1 << 21
 """Scores that are held at once: some 100 MB with everything around them."""
@@ -68,5 +69,4 @@ def normalised(vectors: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     if not np.all(np.isfinite(array)):
         row = int(np.argmin(np.isfinite(array).all(axis=1)))
         raise InvalidArgumentError(f"{name}: row {row} holds numbers that are not finite.")
-    norms = np.linalg.norm(array, axis=1, keepdims=True)
-    return array / np.where(norms > 0, norms, 1.0)
+    return normalize(array)

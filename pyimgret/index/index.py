@@ -23,7 +23,7 @@ from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.arrays import EncoderLike, Floats
 from pyimgret.index.storage.database import FILE
 from pyimgret.index.storage.items import Item, Thumbnail, as_list
-from pyimgret.index.storage.vectors import as_vectors, check_image, normalised
+from pyimgret.preprocessing import as_vectors, check_image, unit_vectors
 
 _PAGE = 10_000
 
@@ -345,7 +345,7 @@ class Index(Maintenance):
         check_image(query, self.dimension)
         prepared = prepare(query, self.encoder, thumbnails=False)
         tensors = np.asarray(prepared.tensor)[None]
-        vectors = normalised(self.encoder.encode_tensors(tensors), self.dimension)
+        vectors = unit_vectors(self.encoder.encode_tensors(tensors), self.dimension)
         return vectors.reshape(self.dimension)
 
     def _queries(self, queries: Any) -> Floats:
@@ -353,12 +353,12 @@ class Index(Maintenance):
         if vectors is not None:
             return np.atleast_2d(vectors)
         if isinstance(queries, np.ndarray) and queries.ndim > 2:
-            return normalised(self.encoder.encode(queries), self.dimension)
+            return unit_vectors(self.encoder.encode(queries), self.dimension)
         images = as_list(queries, "images")
         for image in images:
             check_image(image, self.dimension)
         found = self.encoder.encode(images) if images else np.empty((0, self.dimension))
-        return normalised(found, self.dimension)
+        return unit_vectors(found, self.dimension)
 
     def __len__(self) -> int:
         with self.context.database.read() as connection:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyimgret.base import seed_of
-from pyimgret.encoder import normalize
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.layers import Layer
 from pyimgret.models.conv import _Classifier
 from pyimgret.models.parameters import from_json, to_json
+from pyimgret.preprocessing import normalize
 from pyimgret.preprocessing.inputs import Images
 from pyimgret.pretrained.features import cached_features
 from pyimgret.pretrained.network import ARCHITECTURES, PretrainedNetwork, head_settings

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from pyimgret.index import Index, Matches
 from pyimgret.index.filters import Filter
-from pyimgret.index.storage.vectors import normalised
 from pyimgret.jvm.settings import available_cores
-from pyimgret.preprocessing import decode
+from pyimgret.preprocessing import decode, unit_vectors
 from pyimgret_server.batcher import Batcher
 from pyimgret_server.metrics import Metrics
 from pyimgret_server.problems import ProblemError, busy
@@ -262,7 +261,7 @@ def unit(vector: object, dimension: int) -> Vector:
     """Return a client's vector as float32 of length 1, or a problem that says what is wrong."""
     try:
         with np.errstate(over="ignore"):  # too large for float32: an error all the same
-            return normalised(vector, dimension).reshape(dimension)
+            return unit_vectors(vector, dimension).reshape(dimension)
     except (OverflowError, TypeError, ValueError) as error:
         if isinstance(error, ProblemError):
             raise

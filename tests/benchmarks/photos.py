@@ -34,8 +34,8 @@ from pyimgret import Encoder
 from pyimgret.cli.embed import encode_all
 from pyimgret.cli.sources import Pictures
 from pyimgret.datasets import ImageFiles, ImageFolder
-from pyimgret.encoder import normalize
 from pyimgret.evaluation import retrieval_report
+from pyimgret.preprocessing import normalize
 from pyimgret.pretrained import find_weights, mobilenet_v2
 from pyimgret.pretrained.mobilenet import MOBILENET_V2
 from pyimgret.pretrained.torch_checkpoint import read_checkpoint

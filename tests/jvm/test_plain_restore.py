@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pyimgret import PCA, SVD, Autoencoder, DeepAutoencoder, DenoisingAutoencoder, Encoder
-from pyimgret.encoder import normalize
+from pyimgret.preprocessing import normalize
 from tests.plain_dl4j import plain_codes
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 import pyimgret
 from pyimgret import Encoder
 from pyimgret.cli import main
-from pyimgret.encoder import normalize
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.explain import explain
+from pyimgret.preprocessing import normalize
 from pyimgret.pretrained import FineTunedNetwork, cached_features, find_weights, mobilenet_v2
 from pyimgret.pretrained.mobilenet import MOBILENET_V2
 from tests.pictures import made_pictures

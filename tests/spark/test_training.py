@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 import pyimgret
 from pyimgret import spark
-from pyimgret.encoder import Encoder, normalize
+from pyimgret.encoder import Encoder
 from pyimgret.exceptions import JavaCallError
 from pyimgret.layers import Convolution2D, Dense, Output
 from pyimgret.models import Autoencoder, DeepAutoencoder, Network
-from pyimgret.preprocessing import Preprocessor
+from pyimgret.preprocessing import Preprocessor, normalize
 from tests.plain_dl4j import plain_codes
 from tests.spark.cluster import Cluster
 from tests.spark.conftest import EPOCHS, digits_model, error, on

@@ -25,7 +25,7 @@ from pyimgret.index.ingest.encoding import (
 from pyimgret.index.ingest.sources import source_of
 from pyimgret.index.storage import items
 from pyimgret.index.storage.items import Record, as_list
-from pyimgret.index.storage.vectors import as_vectors
+from pyimgret.preprocessing import as_vectors
 
 VECTOR_BATCH = 8192
 """Vectors committed together."""

@@ -15,7 +15,7 @@ import numpy as np
 from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError
 from pyimgret.index.storage.arrays import Array, EncoderLike, Floats
 from pyimgret.index.storage.items import Source, Thumbnail
-from pyimgret.index.storage.vectors import normalised
+from pyimgret.preprocessing import unit_vectors
 
 T = TypeVar("T")
 
@@ -167,7 +167,7 @@ def _vectors(tensors: list[Array], encoder: EncoderLike) -> Floats:
         raise DimensionMismatchError(f"The pictures became tensors of unlike shapes: {shapes}.")
     vectors = np.asarray(encoder.encode_tensors(np.stack(tensors)), dtype=np.float32)
     sound = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
-    vectors[sound] = normalised(vectors[sound], encoder.embedding_size)
+    vectors[sound] = unit_vectors(vectors[sound], encoder.embedding_size)
     return vectors
 
 

@@ -26,7 +26,7 @@ from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Floats
 from pyimgret.index.storage.disk_errors import not_written
 from pyimgret.index.storage.items import Record, Source
-from pyimgret.index.storage.vectors import normalised
+from pyimgret.preprocessing import unit_vectors
 
 _PAGE = 8192
 
@@ -123,7 +123,7 @@ def import_pages(
     with context.database.write() as connection:
         for rows, vectors in pages:
             checked_keys([row.key for row in rows], len(rows))
-            unit = normalised(vectors, context.dimension)
+            unit = unit_vectors(vectors, context.dimension)
             records = [_record(row, vector) for row, vector in zip(rows, unit, strict=True)]
             adder.insert(connection, records)
             count += len(rows)

@@ -28,7 +28,7 @@ from pyimgret.index.search.matches import Match, Matches
 from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.arrays import EncoderLike, Floats
 from pyimgret.index.storage.items import Item, as_list
-from pyimgret.index.storage.vectors import as_vectors, check_image, normalised
+from pyimgret.preprocessing import as_vectors, check_image, unit_vectors
 
 if TYPE_CHECKING:
     from pyimgret.index.index import Index
@@ -268,7 +268,7 @@ class MilvusIndex:
             return vectors
         if self._encoder is None:
             raise IndexStoreError("To search by picture, give the model (encoder=…).")
-        return normalised(self._encoder.encode(given), self.dimension)
+        return unit_vectors(self._encoder.encode(given), self.dimension)
 
     def _present(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()

@@ -1,19 +1,35 @@
-"""Vectors from outside: recognised, checked, brought to length 1."""
+"""Vectors: recognised, checked, brought to length 1."""
 
 from __future__ import annotations
 
 import os
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
-from pyimgret.index.storage.arrays import Floats
 from pyimgret.preprocessing.decoding import URL_ADVICE, is_url
 
+Floating = TypeVar("Floating", np.float32, np.float64)
 
-def as_vectors(given: Any, dimension: int) -> Floats | None:
+
+def normalize(vectors: NDArray[Floating]) -> NDArray[Floating]:
+    """Return rows of length 1; a row of zeros stays.
+
+    Examples
+    --------
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    norms: NDArray[Any] = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    norms[norms == 0] = 1
+    units: NDArray[Floating] = vectors / norms
+    return units
+
+
+def as_vectors(given: Any, dimension: int) -> NDArray[np.float32] | None:
     """Return vectors of length 1, (d,) or (n, d); None for what can only be images.
 
     Vectors are arrays of one or two axes and lists of numbers, integers too. A uint8 array
@@ -22,7 +38,7 @@ def as_vectors(given: Any, dimension: int) -> Floats | None:
     Raises
     ------
     ValueError
-        As `normalised`.
+        As `unit_vectors`.
 
     Examples
     --------
@@ -37,7 +53,7 @@ def as_vectors(given: Any, dimension: int) -> Floats | None:
         vectors = first.ndim <= most and first.dtype.kind in "fiu"
     else:
         vectors = first is not given and isinstance(first, (Real, list, tuple))
-    return normalised(given, dimension) if vectors else None
+    return unit_vectors(given, dimension) if vectors else None
 
 
 def check_image(given: object, dimension: int) -> None:
@@ -52,8 +68,8 @@ def check_image(given: object, dimension: int) -> None:
         raise ImageDecodeError(f"{given}: {URL_ADVICE}")
 
 
-def normalised(vectors: object, dimension: int) -> Floats:
-    """Return vectors as float32 of length 1, those that already are unchanged.
+def unit_vectors(vectors: object, dimension: int) -> NDArray[np.float32]:
+    """Return vectors from outside as float32 of length 1, those that already are unchanged.
 
     Raises
     ------
@@ -78,14 +94,13 @@ def normalised(vectors: object, dimension: int) -> Floats:
         )
     if array.ndim == 1 and abs(float(array @ array) - 1.0) <= 1e-6:
         return array  # a query of length 1, the most frequent case
-    norms = np.linalg.norm(array.astype(np.float64), axis=-1, keepdims=True)
+    wide = array.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=-1, keepdims=True)
     if not np.isfinite(norms).all() or not (norms > 0).all():
         bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0]
         raise InvalidArgumentError(
             f"Vector {bad} has length {norms.ravel()[bad]}; a cosine needs finite numbers that "
             "are not all zero."
         )
-    if (np.abs(norms - 1.0) <= 1e-6).all():
-        return array
-    unit = np.where(np.abs(norms - 1.0) <= 1e-6, 1.0, norms)
-    return np.asarray(array / unit, dtype=np.float32)
+    unit = np.abs(norms - 1.0) <= 1e-6
+    return array if unit.all() else np.where(unit, array, normalize(wide).astype(np.float32))
