@@ -16,7 +16,7 @@ def doctor(as_json: bool) -> None:
 
     Ends with status 1 when something is wrong, and says how to mend it.
     """
-    from pyimgret.jvm.doctor import report
+    from pyimgret.jvm import report
 
     facts = report()
     if as_json:

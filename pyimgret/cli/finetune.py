@@ -24,7 +24,7 @@ def fine_tune(
     import numpy as np
 
     from pyimgret import pretrained
-    from pyimgret.jvm.jars import cache_folder
+    from pyimgret.files.cache import cache_folder
     from pyimgret.pretrained import cached_features
 
     layer = model.frozen_layer

@@ -9,7 +9,7 @@ from pyimgret.index.ingest.sync import SyncReport
 from pyimgret.index.maintenance.check import CheckReport
 from pyimgret.index.maintenance.duplicates import DuplicateGroup
 from pyimgret.index.search.matches import Match, Matches
-from pyimgret.index.storage.items import Item, Source, Thumbnail
+from pyimgret.index.storage.items import Item, Source, Thumbnail, to_json
 
 __all__ = [
     "CheckReport",
@@ -25,4 +25,5 @@ __all__ = [
     "Thumbnail",
     "key_from_path",
     "path_from_key",
+    "to_json",
 ]

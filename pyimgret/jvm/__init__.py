@@ -5,15 +5,18 @@ on a few threads that live in the JVM. Java objects stay in Java; Python holds n
 """
 
 from pyimgret.jvm.bridge import JavaObject, bridge
+from pyimgret.jvm.doctor import report
 from pyimgret.jvm.raw import RawJava, with_java
-from pyimgret.jvm.settings import JvmSettings, configure, current_settings
+from pyimgret.jvm.settings import JvmSettings, available_cores, configure, current_settings
 
 __all__ = [
     "JavaObject",
     "JvmSettings",
     "RawJava",
+    "available_cores",
     "bridge",
     "configure",
     "current_settings",
+    "report",
     "with_java",
 ]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pyimgret.exceptions import PyimgretError
+from pyimgret.files.cache import cache_folder
 from pyimgret.jvm.bridge import bridge
-from pyimgret.jvm.jars import cache_folder, jar_folder, native_classifier
+from pyimgret.jvm.jars import jar_folder, native_classifier
 from pyimgret.jvm.java import INSTALL, INSTALL_RUNTIME, NotInstalledError, java_home, java_program
 from pyimgret.jvm.settings import available_cores, current_settings
 

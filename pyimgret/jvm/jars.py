@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from pyimgret.exceptions import JvmStartError
+from pyimgret.files.cache import cache_folder
 from pyimgret.jvm.jar_cache import fill, hold, remove_unused
 from pyimgret.jvm.maven import files_of, run_maven
 
@@ -27,31 +27,6 @@ def project_root() -> Path:
         f"The Java part of pyimgret is neither in {here / 'bundle'} nor beside the package; "
         "install pyimgret anew."
     )
-
-
-def cache_folder() -> Path:
-    """Give the folder where jars are kept: ``PYIMGRET_CACHE``, or the user's cache.
-
-    A home that cannot be written is replaced by a folder of this user's below the system's
-    temporary one.
-    """
-    chosen = os.environ.get("PYIMGRET_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    for folder in (Path(base) if base else None, Path.home() / ".cache"):
-        if folder and _writable(folder / "pyimgret"):
-            return folder / "pyimgret"
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"pyimgret-{user}"
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
 
 
 def native_classifier() -> tuple[str, str]:

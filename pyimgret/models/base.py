@@ -50,9 +50,9 @@ class Model(Estimator):
     history_: dict[str, list[float]]
     _network: JavaNetwork
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        if not cls.__name__.startswith("_"):
+        if not abstract:
             Model.kinds[cls.__name__] = cls
 
     @property

@@ -34,7 +34,7 @@ HEADS = ("centres", "softmax")
 _SCALE = 16.0
 
 
-class _Classifier(Network):
+class Classifier(Network, abstract=True):
     """What networks that learn classes have in common: the code, the head, binary codes."""
 
     code_size: int
@@ -114,7 +114,7 @@ class _Classifier(Network):
             network.set(last, centres(classes, size).T * (_SCALE / size))
 
 
-class ConvNet(_Classifier):
+class ConvNet(Classifier):
     """A convolutional network that learns classes; its code is the embedding.
 
     Convolutions and pooling, one dense layer, a code between -1 and 1, and a head. With the
@@ -256,7 +256,7 @@ random_state, verbose
         return settings if any(settings.values()) else None
 
 
-class RowNet(_Classifier):
+class RowNet(Classifier):
     """A recurrent network that reads a picture line by line, and learns classes.
 
     An LSTM goes down the picture; what it holds at the last line becomes the code. Fixed centres

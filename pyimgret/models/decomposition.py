@@ -18,7 +18,7 @@ from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
 
 
-class _LinearEncoder(Model):
+class _LinearEncoder(Model, abstract=True):
     """A linear map to a code, as a one-layer network."""
 
     n_components: int

@@ -15,7 +15,7 @@ from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.layers import Layer
-from pyimgret.models.conv import _Classifier
+from pyimgret.models.conv import Classifier
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import normalize
 from pyimgret.preprocessing.inputs import Images
@@ -229,7 +229,7 @@ class FineTunedNetwork(PretrainedNetwork):
         self.labels_ = np.asarray(from_json(state["classes"]))
 
 
-class _Head(_Classifier):
+class _Head(Classifier, abstract=True):
     """The layers that are learned, on vectors."""
 
     def __init__(

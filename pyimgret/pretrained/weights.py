@@ -95,7 +95,7 @@ def _places(published: Published) -> Iterator[Path]:
 
 
 def _cache() -> Path:
-    from pyimgret.jvm.jars import cache_folder
+    from pyimgret.files.cache import cache_folder
 
     return cache_folder() / "weights"
 

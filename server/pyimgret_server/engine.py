@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pyimgret.index import Index, Matches
 from pyimgret.index.filters import Filter
-from pyimgret.jvm.settings import available_cores
+from pyimgret.jvm import available_cores
 from pyimgret.preprocessing import decode, unit_vectors
 from pyimgret_server.batcher import Batcher
 from pyimgret_server.metrics import Metrics

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from pyimgret.index.storage.items import to_json
+from pyimgret.index import to_json
 
 _ABSENT: Any = Field(default=None)
 """A field that may be left out, but is not null when it is there."""

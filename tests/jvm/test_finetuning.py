@@ -197,7 +197,7 @@ def test_ctrl_c_while_tuning_leaves_a_model_that_encodes(base, frozen, pictures,
 
 
 def test_the_command_tunes_and_its_file_embeds(pictures, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("pyimgret.jvm.jars.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("pyimgret.files.cache.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
     for file, label in zip(*pictures, strict=True):
         place = tmp_path / "photos" / label / file.name

@@ -222,7 +222,7 @@ def test_a_head_of_ones_own_is_learned_on_cached_features(network, tmp_path) -> 
 
 
 def test_train_takes_a_pretrained_network(folder, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("pyimgret.jvm.jars.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("pyimgret.files.cache.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
     out = tmp_path / "my.zip"
     text = run("train", "--pretrained", "mobilenet_v2", "--images", folder, "--out", out, "--json")

@@ -171,7 +171,7 @@ def test_a_home_that_cannot_be_written_does_not_matter(jars: Path) -> None:
     # Nobody can make a folder below a file: not even root, who may write wherever he likes.
     script = """
     from pyimgret.jvm import bridge
-    from pyimgret.jvm.jars import cache_folder
+    from pyimgret.files.cache import cache_folder
     print(bridge().call("openHandles"), cache_folder().is_absolute())
     """
     nowhere = {"HOME": "/dev/null", "PYIMGRET_CACHE": None, "XDG_CACHE_HOME": None}

@@ -1,0 +1,32 @@
+"""Where files are kept that can be made or fetched again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Give the folder where jars are kept: ``PYIMGRET_CACHE``, or the user's cache.
+
+    A home that cannot be written is replaced by a folder of this user's below the system's
+    temporary one.
+    """
+    chosen = os.environ.get("PYIMGRET_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    for folder in (Path(base) if base else None, Path.home() / ".cache"):
+        if folder and _writable(folder / "pyimgret"):
+            return folder / "pyimgret"
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"pyimgret-{user}"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
