@@ -46,8 +46,15 @@ def _explained(folder: Path) -> Iterator[None]:
         raise OSError(error.errno, reason, str(folder)) from error
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Call ``write(temporary)``, then put the result in the place of ``path``.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+    durable : bool
+        Wait until the contents are on disk; not needed for what can be made again.
 
     Raises
     ------
@@ -60,8 +67,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         # NB: mkstemp's file is the user's alone; a model is as readable as any new file.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
+from pyimgret.files.atomic import write_atomically
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30
@@ -107,20 +108,8 @@ def _sha(path: Path) -> str:
 
 def _download(published: Published, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}-{os.getpid()}.part")
     try:
-        with (
-            urllib.request.urlopen(published.url, timeout=_TIMEOUT) as source,
-            part.open("wb") as file,
-        ):
-            _copy(source, file, published)
-        if _sha(part) != published.sha256:
-            raise ModelFormatError(
-                f"What {published.url} sent is not the published file: {part.stat().st_size} bytes "
-                f"for {published.size}, or another SHA-256. Try again, or fetch it elsewhere "
-                "and give its path as weights=... (--weights)."
-            )
-        part.replace(target)
+        write_atomically(target, lambda part: _fetch(published, part))
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise WeightsNotFoundError(
@@ -128,9 +117,21 @@ def _download(published: Published, target: Path) -> Path:
             f"be reached ({reason}). Copy that file from a machine that is online, and give its "
             "path as weights=... (--weights), or set PYIMGRET_WEIGHTS to its folder."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return target
+
+
+def _fetch(published: Published, part: Path) -> None:
+    with (
+        urllib.request.urlopen(published.url, timeout=_TIMEOUT) as source,
+        part.open("wb") as file,
+    ):
+        _copy(source, file, published)
+    if _sha(part) != published.sha256:
+        raise ModelFormatError(
+            f"What {published.url} sent is not the published file: {part.stat().st_size} bytes "
+            f"for {published.size}, or another SHA-256. Try again, or fetch it elsewhere "
+            "and give its path as weights=... (--weights)."
+        )
 
 
 def _copy(source: Any, file: Any, published: Published) -> None:

@@ -129,7 +129,7 @@ def _is_object(text: str) -> bool:
 
 def _leftovers(context: IndexContext) -> Iterator[Path]:
     """Yield files beside the database that serve nothing."""
-    yield from sorted(context.directory.glob(f".{FILE}.*"))
+    yield from sorted(context.directory.glob(f".{FILE}*"))
     folder = context.directory / "cache"
     used = {"lock"}
     for header in sorted(folder.glob("*.json")):

@@ -18,6 +18,7 @@ from pyimgret.exceptions import (
     InvalidArgumentError,
     ModelMismatchError,
 )
+from pyimgret.files.atomic import write_atomically
 from pyimgret.index.context import IndexContext
 from pyimgret.index.ingest import parquet
 from pyimgret.index.ingest.adding import Adder, checked_keys
@@ -73,15 +74,16 @@ def _write(
     writers = {".parquet": _write_parquet, ".npy": _write_numpy}
     if path.suffix not in writers:
         raise InvalidArgumentError(f"{path.name}: the name must end in .parquet or .npy.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    written: list[int] = []
+
+    def write(temporary: Path) -> None:
+        written.append(writers[path.suffix](context, pages, count, temporary, path))
+
     try:
-        written = writers[path.suffix](context, pages, count, temporary, path)
-        temporary.replace(path)
+        write_atomically(path, write)
     except OSError as error:
         raise not_written(str(path), error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return written
+    return written[0]
 
 
 def import_from(

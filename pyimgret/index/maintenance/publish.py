@@ -14,6 +14,7 @@ import sqlite3
 from pathlib import Path
 
 from pyimgret.exceptions import IndexStoreError
+from pyimgret.files.atomic import write_atomically
 from pyimgret.index.context import IndexContext
 from pyimgret.index.maintenance.build import build
 from pyimgret.index.storage.database import FILE, translated
@@ -29,12 +30,7 @@ def publish(context: IndexContext, target: str | os.PathLike[str]) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         if (context.directory / MODEL).exists():
             _copy(context.directory / MODEL, directory / MODEL)
-        temporary = directory / f".{FILE}.{os.getpid()}"
-        try:
-            _back_up(context, temporary)
-            temporary.replace(directory / FILE)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(directory / FILE, lambda path: _back_up(context, path))
     except OSError as error:
         raise not_written(f"the copy {directory}", error) from error
     _copy_caches(context, directory)
@@ -56,7 +52,6 @@ def _is_live(path: Path) -> bool:
 
 
 def _back_up(context: IndexContext, temporary: Path) -> None:
-    temporary.unlink(missing_ok=True)
     with (
         translated(temporary),
         contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
@@ -65,8 +60,6 @@ def _back_up(context: IndexContext, temporary: Path) -> None:
             connection.backup(copy)
         copy.execute("UPDATE state SET published = 1")
         copy.execute("PRAGMA journal_mode = DELETE")
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _copy_caches(context: IndexContext, directory: Path) -> None:
@@ -85,10 +78,5 @@ def _copy_caches(context: IndexContext, directory: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file so that it appears in one step."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     target.parent.mkdir(exist_ok=True)
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(target, lambda path: shutil.copyfile(source, path))

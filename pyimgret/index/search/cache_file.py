@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pyimgret.files.atomic import write_atomically
 from pyimgret.files.keys import new_uuid
 from pyimgret.index.search.parts import Part
 from pyimgret.index.storage.arrays import Array, Numbers
@@ -170,12 +170,8 @@ class CacheFile:
 
     def _write_header(self, header: dict[str, Any]) -> None:
         """Replace the header in one step."""
-        temporary = self.header_path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            temporary.write_text(json.dumps(header))
-            temporary.replace(self.header_path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        text = json.dumps(header)
+        write_atomically(self.header_path, lambda path: path.write_text(text), durable=False)
 
     def _read_header(self) -> dict[str, Any] | None:
         try:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from pyimgret.exceptions import IndexStoreError
+from pyimgret.files.atomic import write_atomically
 from pyimgret.files.keys import new_uuid
 from pyimgret.index.search.cache_file import Layout
 from pyimgret.index.search.exact import Found, merge
@@ -169,12 +170,8 @@ class Graph:
                 _FORMAT, uuid, generation, birth, len(numbers), last, connectivity, expansion,
                 self._sum(generation),
             )  # fmt: skip
-            temporary = self.folder / f"hnsw.{os.getpid()}.tmp"
-            try:
-                temporary.write_text(json.dumps(asdict(header)))
-                temporary.replace(self.header_path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            text = json.dumps(asdict(header))
+            write_atomically(self.header_path, lambda path: path.write_text(text), durable=False)
         except (OSError, RuntimeError) as error:
             # NB: an older graph goes on serving.
             older = self.header()
