@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import pyimgret
 from pyimgret.cli import COMMANDS, Entry, LazyGroup, describe, main
-from pyimgret.cli.common import print_json, progress, table
+from pyimgret.cli.common import print_json, table
 from pyimgret.exceptions import (
     IndexStoreError,
     InvalidArgumentError,
@@ -23,6 +23,7 @@ from pyimgret.exceptions import (
     ModelFormatError,
 )
 from pyimgret.index.filters import FilterError
+from pyimgret.progress import progress_bar
 
 
 @pytest.fixture
@@ -166,13 +167,13 @@ def test_json_holds_numpy_paths_and_no_nan(capsys):
 
 
 def test_no_progress_bar_in_a_pipe(capsys):
-    assert list(progress(range(3), description="x")) == [0, 1, 2]
+    assert list(progress_bar(range(3), description="x")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
 
 
 def test_a_progress_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert list(progress(range(3), description="reading")) == [0, 1, 2]
+    assert list(progress_bar(range(3), description="reading")) == [0, 1, 2]
     assert "reading" in capsys.readouterr().err
 
 

@@ -1,16 +1,14 @@
-"""What the commands share: the ``--json`` option and its output, progress bars, tables."""
+"""What the commands share: the ``--json`` option and its output, tables."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
@@ -51,20 +49,6 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     return str(value)
-
-
-def progress(
-    items: Iterable[T], *, description: str = "", total: int | None = None, unit: str = "image"
-) -> Iterable[T]:
-    """Iterate with a bar on standard error when that is a terminal, else without."""
-    if not sys.stderr.isatty():
-        return items
-    from tqdm import tqdm
-
-    bar: Iterable[T] = tqdm(
-        items, desc=description, total=total, unit=f" {unit}", file=sys.stderr, leave=False
-    )
-    return bar
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

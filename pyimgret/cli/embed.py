@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.common import json_option, print_json, progress
+from pyimgret.cli.common import json_option, print_json
 from pyimgret.cli.options import OutputFile, examples
 from pyimgret.cli.sources import Pictures, open_pictures, source_options
+from pyimgret.progress import progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ def _streamed(encoder: Any, pictures: Pictures) -> Iterator[tuple[list[str], lis
 
     files: Any = pictures.images
     pictures.skipped = list(files.broken)
-    tasks = progress(files.files, description="encoding", total=len(files))
+    tasks = progress_bar(files.files, description="encoding", total=len(files))
     loaded = encode_stream(tasks, lambda f: Prepared(encoder.preprocessor(f.path)), encoder)
     for outcomes in loaded:
         good = [outcome for outcome in outcomes if outcome.vector is not None]

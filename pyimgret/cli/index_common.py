@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,15 +143,12 @@ def one_line(key: str) -> str:
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
     """Give a function that draws a bar with rate and time left, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
+    from pyimgret.progress import progress_bar as new_bar
 
-    with tqdm(unit=" image", file=sys.stderr, leave=False) as bar:
+    with new_bar() as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        yield show
+        yield None if bar.disable else show

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pyimgret.cli.common import progress
 from pyimgret.cli.options import Dependent
 from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.progress import progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,7 @@ class Pictures:
 
         keys, labels, pixels = [], [], []
         reading = files.read(preprocessor.pixels)
-        for file, image in progress(reading, description="reading", total=len(files)):
+        for file, image in progress_bar(reading, description="reading", total=len(files)):
             keys.append(file.key)
             labels.append(file.label)
             pixels.append(image)

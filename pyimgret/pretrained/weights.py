@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.files.atomic import write_atomically
+from pyimgret.progress import progress_bar
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30
@@ -135,12 +135,9 @@ def _fetch(published: Published, part: Path) -> None:
 
 
 def _copy(source: Any, file: Any, published: Published) -> None:
-    from tqdm import tqdm
-
-    with tqdm(
-        total=published.size, unit="B", unit_scale=True, desc=published.name,
-        disable=not sys.stderr.isatty(), leave=False,
-    ) as bar:  # fmt: skip
+    with progress_bar(
+        total=published.size, description=published.name, unit="B", unit_scale=True
+    ) as bar:
         taken = 0
         while taken <= published.size and (piece := source.read(_CHUNK)):
             file.write(piece)

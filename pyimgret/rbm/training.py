@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyimgret.exceptions import TrainingError
 from pyimgret.jvm import bridge
 from pyimgret.jvm.arrays import NetworkInput
-from pyimgret.training.loop import progress_bar
+from pyimgret.progress import progress_bar
 
 Floats = NDArray[np.float32]
 
@@ -184,7 +184,9 @@ class RbmLoop:
             After Ctrl-C; the parameters are as the last whole batch left them.
         """
         batches = -(-len(self._data) // min(self._learning.batch_size, len(self._data)))
-        with progress_bar(len(momenta) * batches, self._verbose) as bar:
+        with progress_bar(
+            total=len(momenta) * batches, unit=" batch", verbose=self._verbose
+        ) as bar:
             for number, momentum in enumerate(momenta):
                 start = time.perf_counter()
                 history.error.append(self._epoch(momentum, bar, number * batches))

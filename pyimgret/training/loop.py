@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pyimgret.exceptions import TrainingError
 from pyimgret.jvm.arrays import NetworkInput
 from pyimgret.jvm.network import JavaNetwork, JavaTrainer
+from pyimgret.progress import progress_bar
 from pyimgret.training.checkpoints import Progress, TrainingCheckpoint
 from pyimgret.training.targets import Targets
 
@@ -131,7 +131,9 @@ class _Loop:
     def run(self) -> None:
         iterations = self._trainer.iterations
         first = self._resume()
-        with progress_bar(self._settings.epochs * iterations, self._settings.verbose) as bar:
+        with progress_bar(
+            total=self._settings.epochs * iterations, unit=" batch", verbose=self._settings.verbose
+        ) as bar:
             bar.update(first * iterations)
             for epoch in range(first, self._settings.epochs):
                 self._epoch(epoch, bar, epoch * iterations)
@@ -198,15 +200,3 @@ def _divergence(epoch: int, iteration: int) -> str:
         "Try a smaller learning_rate, batch_normalization=True, or look for values outside the "
         "range that the output's activation can give."
     )
-
-
-def progress_bar(total: int, verbose: bool | None, unit: str = "batch") -> Any:
-    """Return a tqdm bar: shown on a terminal or in a notebook, silent in a pipe."""
-    from tqdm.auto import tqdm
-
-    hidden = not verbose if verbose is not None else not (sys.stderr.isatty() or _in_notebook())
-    return tqdm(total=total, disable=hidden, unit=unit, leave=False, file=sys.stderr)
-
-
-def _in_notebook() -> bool:
-    return "ipykernel" in sys.modules
