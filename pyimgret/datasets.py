@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, MissingExtraError
+from pyimgret.files.failures import ImageFailure
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -142,13 +143,6 @@ class ImageFile(NamedTuple):
     label: str
 
 
-class Broken(NamedTuple):
-    """What could not be read, and why."""
-
-    key: str
-    reason: str
-
-
 class ImageFiles:
     """Picture files, read one after the other; broken ones are reported.
 
@@ -161,7 +155,7 @@ class ImageFiles:
     Attributes
     ----------
     files : list of ImageFile
-    broken : list of Broken
+    broken : list of ImageFailure
         The files that the last `read` left out.
 
     Examples
@@ -172,9 +166,9 @@ class ImageFiles:
 
     def __init__(self, paths: Sequence[str | os.PathLike[str]], *, strict: bool = False) -> None:
         self.strict = strict
-        self._unread: list[Broken] = []
+        self._unread: list[ImageFailure] = []
         self.files = [ImageFile(_key(os.fspath(path)), Path(path), "") for path in paths]
-        self.broken: list[Broken] = []
+        self.broken: list[ImageFailure] = []
 
     def __len__(self) -> int:
         return len(self.files)
@@ -200,7 +194,7 @@ class ImageFiles:
             except ImageDecodeError as error:
                 if self.strict:
                     raise
-                self.broken.append(Broken(file.key, error.reason))
+                self.broken.append(ImageFailure(file.key, error.reason))
             else:
                 yield file, decoded
 
@@ -227,7 +221,7 @@ class ImageFolder(ImageFiles):
     files : list of ImageFile
     classes : list of str
         The names of the classes, sorted.
-    broken : list of Broken
+    broken : list of ImageFailure
         What could not be read: folders that may not be entered, and the files that the
         last `read` left out.
     hidden_skipped : int
@@ -244,7 +238,7 @@ class ImageFolder(ImageFiles):
     def __init__(
         self, path: str | os.PathLike[str], *, strict: bool = False, hidden: bool = False
     ) -> None:
-        from pyimgret.files.walking import Hidden, Problem, walk
+        from pyimgret.files.walking import Hidden, Unreadable, walk
 
         super().__init__((), strict=strict)
         self.path = Path(path)
@@ -256,13 +250,13 @@ class ImageFolder(ImageFiles):
             key = _key(found.relative)
             if isinstance(found, Hidden):
                 self.hidden_skipped += 1
-            elif isinstance(found, Problem):
-                self._unread.append(Broken(key, f"{found.reason}."))
+            elif isinstance(found, Unreadable):
+                self._unread.append(ImageFailure(key, f"{found.reason}."))
             else:
                 label = key.split("/")[0] if "/" in key else ""
                 self.files.append(ImageFile(key, Path(os.fsdecode(found.path)), label))
         if strict and self._unread:
-            raise ImageDecodeError(": ".join(self._unread[0]))
+            raise ImageDecodeError(f"{self._unread[0].key}: {self._unread[0].reason}")
         self.files.sort()
         self.classes = sorted({file.label for file in self.files} - {""})
         self.broken = list(self._unread)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from pyimgret.datasets import ImageFolder, load_digits, load_idx
 from pyimgret.exceptions import ImageDecodeError, MissingExtraError
+from pyimgret.files.failures import ImageFailure
 from pyimgret.preprocessing import Preprocessor
 
 CODES = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}
@@ -207,8 +208,8 @@ def test_links_are_followed_once_and_circles_end(tmp_path):
     folder = ImageFolder(tmp_path)
     assert [file.key for file in folder.files] == ["w/2.png", "z/1.png", "z/3.png"]
     assert sorted(folder.broken) == [
-        ("z/gone.png", "a link that leads nowhere."),
-        ("z/self", "a link that leads nowhere."),
+        ImageFailure("z/gone.png", "a link that leads nowhere."),
+        ImageFailure("z/self", "a link that leads nowhere."),
     ]
     with pytest.raises(ImageDecodeError, match="leads nowhere"):
         ImageFolder(tmp_path, strict=True)
@@ -227,7 +228,7 @@ def test_a_folder_that_may_not_be_entered_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", guarded)
     folder = ImageFolder(tmp_path)
     assert len(list(folder)) == 1
-    assert folder.broken == [("b", "Permission denied.")]
+    assert folder.broken == [ImageFailure("b", "Permission denied.")]
 
 
 def test_what_is_no_folder_is_refused(tmp_path):

@@ -48,8 +48,8 @@ def _streamed(encoder: Any, pictures: Pictures) -> Iterator[tuple[list[str], lis
     """Encode files while the next ones are decoded by threads."""
     import numpy as np
 
-    from pyimgret.datasets import Broken
     from pyimgret.exceptions import ImageDecodeError
+    from pyimgret.files.failures import ImageFailure
     from pyimgret.index.ingest.encoding import Prepared, encode_stream
 
     files: Any = pictures.images
@@ -58,7 +58,7 @@ def _streamed(encoder: Any, pictures: Pictures) -> Iterator[tuple[list[str], lis
     loaded = encode_stream(tasks, lambda f: Prepared(encoder.preprocessor(f.path)), encoder)
     for outcomes in loaded:
         good = [outcome for outcome in outcomes if outcome.vector is not None]
-        bad = [Broken(o.task.key, o.reason) for o in outcomes if o.vector is None]
+        bad = [ImageFailure(o.task.key, o.reason) for o in outcomes if o.vector is None]
         if bad and files.strict:
             raise ImageDecodeError(f"{bad[0].key}: {bad[0].reason}")
         pictures.skipped += bad
@@ -134,4 +134,4 @@ def _document(
         document["embeddings"] = [{"key": key, "vector": vector} for key, vector in pairs]
     else:
         document["out"] = str(out)
-    return document | {"skipped": [broken._asdict() for broken in pictures.skipped]}
+    return document | {"skipped": [broken.to_dict() for broken in pictures.skipped]}

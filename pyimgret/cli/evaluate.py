@@ -98,7 +98,7 @@ def evaluate(
     pictures.report_skipped()
     if as_json:
         document: dict[str, Any] = report.to_dict()
-        document["skipped"] = [broken._asdict() for broken in pictures.skipped]
+        document["skipped"] = [broken.to_dict() for broken in pictures.skipped]
         print_json(document | ({"per_class": report.per_class} if per_class else {}))
     else:
         click.echo(_text(report, per_class))
@@ -115,13 +115,13 @@ def _judge(
 ) -> RetrievalReport:
     import numpy as np
 
-    from pyimgret.datasets import Broken
     from pyimgret.evaluation import augment_database, expand_queries, retrieval_report
+    from pyimgret.files.failures import ImageFailure
 
     classed = np.array([name != "" for name in names], dtype=bool)
     reason = "it is in no class folder."
     pictures.skipped += [
-        Broken(key, reason) for key, has in zip(keys, classed, strict=True) if not has
+        ImageFailure(key, reason) for key, has in zip(keys, classed, strict=True) if not has
     ]
     labels, vectors = np.array([n for n in names if n != ""]), vectors[classed]
     if queries is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from pyimgret.datasets import Broken
+    from pyimgret.files.failures import ImageFailure
     from pyimgret.pretrained import FineTunedNetwork
 
 from pyimgret.cli.sources import open_folder
@@ -16,7 +16,7 @@ from pyimgret.cli.sources import open_folder
 
 def fine_tune(
     model: FineTunedNetwork, weights: Path | None, images: Path, *, strict: bool
-) -> tuple[dict[str, Any], list[Broken]]:
+) -> tuple[dict[str, Any], list[ImageFailure]]:
     """Train the model; return what there is to say of it, and the files that were left out.
 
     The folders below ``images`` are the classes.

@@ -61,5 +61,5 @@ def _document(names: list[str], found: list[Matches], pictures: Pictures) -> dic
     pairs = zip(names, found, strict=True)
     return {
         "queries": [{"query": name, **matches.to_dict()} for name, matches in pairs],
-        "skipped": [broken._asdict() for broken in pictures.skipped],
+        "skipped": [broken.to_dict() for broken in pictures.skipped],
     }

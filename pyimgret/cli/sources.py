@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from pyimgret.datasets import Broken, ImageFiles, ImageFolder
+    from pyimgret.datasets import ImageFiles, ImageFolder
+    from pyimgret.files.failures import ImageFailure
     from pyimgret.preprocessing import Preprocessor
 
     Pixels = npt.NDArray[np.uint8]
@@ -44,13 +45,13 @@ class Pictures:
     images : ndarray of uint8 (n, h, w[, 3]), or ImageFiles
     labels : ndarray or None
         Of arrays; those of a folder are the names of its folders.
-    skipped : list of Broken
+    skipped : list of ImageFailure
         The files that the last reading left out.
     """
 
     images: Pixels | ImageFiles
     labels: npt.NDArray[Any] | None = None
-    skipped: list[Broken] = field(default_factory=list)
+    skipped: list[ImageFailure] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -109,7 +110,7 @@ class Pictures:
         report_skipped(self.skipped)
 
 
-def report_skipped(skipped: list[Broken]) -> None:
+def report_skipped(skipped: list[ImageFailure]) -> None:
     """Say on standard error what was left out, and why."""
     for broken in skipped:
         click.echo(f"skipped {broken.key}: {broken.reason}", err=True)

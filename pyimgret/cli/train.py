@@ -166,7 +166,7 @@ def train(
     summary |= {"seconds": round(time.perf_counter() - start, 2), "out": str(out)}
     report_skipped(skipped)
     if as_json:
-        print_json(summary | {"skipped": [broken._asdict() for broken in skipped]})
+        print_json(summary | {"skipped": [broken.to_dict() for broken in skipped]})
     else:
         click.echo(_text(summary))
 

@@ -31,13 +31,12 @@ class FoundFile(NamedTuple):
     mtime_ns: int
 
 
-class Problem(NamedTuple):
+class Unreadable(NamedTuple):
     """Something that is no readable file or folder."""
 
     path: bytes
     relative: bytes
     reason: str
-    is_folder: bool
 
 
 class Hidden(NamedTuple):
@@ -47,7 +46,7 @@ class Hidden(NamedTuple):
     relative: bytes
 
 
-Entry = FoundFile | Problem | Hidden
+Entry = FoundFile | Unreadable | Hidden
 
 
 def is_hidden(name: bytes) -> bool:
@@ -107,7 +106,7 @@ class _Walk:
                     if found is not None:
                         yield found
         except OSError as error:
-            yield Problem(folder, relative.rstrip(b"/"), _reason(error), is_folder=True)
+            yield Unreadable(folder, relative.rstrip(b"/"), _reason(error))
 
     def _look_at(self, entry: os.DirEntry[bytes], relative: bytes) -> Entry | None:
         """Return what is no folder; put a folder into its queue."""
@@ -117,11 +116,11 @@ class _Walk:
             status = entry.stat()
         except OSError as error:
             reason = "a link that leads nowhere" if entry.is_symlink() else _reason(error)
-            return Problem(entry.path, relative, reason, is_folder=False)
+            return Unreadable(entry.path, relative, reason)
         if stat.S_ISREG(status.st_mode):
             return FoundFile(entry.path, relative, status.st_size, status.st_mtime_ns)
         if not stat.S_ISDIR(status.st_mode):
-            return Problem(entry.path, relative, "no regular file", is_folder=False)
+            return Unreadable(entry.path, relative, "no regular file")
         # NB: on Windows the entry itself knows neither device nor inode.
         status = os.stat(entry.path)  # noqa: PTH116
         place = (status.st_dev, status.st_ino)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pyimgret.files.failures import ImageFailure
 from pyimgret.files.keys import key_from_path, path_from_key
 from pyimgret.index.index import Index
-from pyimgret.index.ingest.encoding import Failure, Report
+from pyimgret.index.ingest.encoding import Report
 from pyimgret.index.ingest.sync import SyncReport
 from pyimgret.index.maintenance.check import CheckReport
 from pyimgret.index.maintenance.duplicates import DuplicateGroup
@@ -14,7 +15,7 @@ from pyimgret.index.storage.items import Item, Source, Thumbnail, to_json
 __all__ = [
     "CheckReport",
     "DuplicateGroup",
-    "Failure",
+    "ImageFailure",
     "Index",
     "Item",
     "Match",

@@ -12,16 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, KeyExistsError
+from pyimgret.files.failures import ImageFailure
 from pyimgret.files.keys import key_from_path, new_ids
 from pyimgret.index.context import IndexContext
-from pyimgret.index.ingest.encoding import (
-    Failure,
-    Outcome,
-    Prepared,
-    Report,
-    encode_stream,
-    prepare,
-)
+from pyimgret.index.ingest.encoding import Outcome, Prepared, Report, encode_stream, prepare
 from pyimgret.index.ingest.sources import source_of
 from pyimgret.index.storage import items
 from pyimgret.index.storage.items import Record, as_list
@@ -165,7 +159,7 @@ class Adder:
                 continue
             if self.strict:
                 raise ImageDecodeError(f"{outcome.task.key}: {outcome.reason}")
-            report.failed.append(Failure(outcome.task.key, outcome.reason))
+            report.failed.append(ImageFailure(outcome.task.key, outcome.reason))
 
     def _refuse_known(self, keys: Sequence[str]) -> None:
         """Fail before the work is done, rather than after."""

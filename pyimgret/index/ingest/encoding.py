@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError
+from pyimgret.files.failures import ImageFailure
 from pyimgret.index.storage.arrays import Array, EncoderLike, Floats
 from pyimgret.index.storage.items import Source, Thumbnail
 from pyimgret.preprocessing import unit_vectors
@@ -26,14 +27,6 @@ _THUMBNAIL_SIDE = 128
 _SMALL_SIDE = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A picture that could not be added, and why."""
-
-    key: str
-    reason: str
-
-
 @dataclass(slots=True)
 class Report:
     """What `Index.add` did.
@@ -44,13 +37,13 @@ class Report:
         Keys that are in the index now.
     ids : list of str
         Their opaque ids.
-    failed : list of Failure
+    failed : list of ImageFailure
         Pictures that could not be read.
     """
 
     added: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
+    failed: list[ImageFailure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

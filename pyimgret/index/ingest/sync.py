@@ -11,10 +11,11 @@ from typing import Any, TypedDict
 import numpy as np
 
 from pyimgret.exceptions import ImageDecodeError, IndexStoreError
+from pyimgret.files.failures import ImageFailure
 from pyimgret.files.walking import Entry, walk
 from pyimgret.index.context import IndexContext
 from pyimgret.index.ingest.adding import Adder
-from pyimgret.index.ingest.encoding import Failure, Outcome, Prepared, encode_stream, prepare
+from pyimgret.index.ingest.encoding import Outcome, Prepared, encode_stream, prepare
 from pyimgret.index.ingest.sources import checksum
 from pyimgret.index.ingest.sync_plan import Plan, Work
 from pyimgret.index.storage import items
@@ -49,7 +50,7 @@ class SyncReport:
         Hidden files and folders that were left out.
     hidden_kept : int
         Images of hidden files that the index held before; they are left as they are.
-    failed : list of Failure
+    failed : list of ImageFailure
         What could not be read, and why.
     """
 
@@ -61,7 +62,7 @@ class SyncReport:
     unchanged: int = 0
     hidden_skipped: int = 0
     hidden_kept: int = 0
-    failed: list[Failure] = field(default_factory=list)
+    failed: list[ImageFailure] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON has it."""
@@ -190,7 +191,7 @@ class Sync:
             self._count("touch", work.key)
             _execute(connection, _TOUCH, (work.size, work.mtime_ns, work.path, plan.root))
         elif plan.is_taken(connection or plan.connection, work):
-            self._fail(Failure(work.key, _TAKEN))
+            self._fail(ImageFailure(work.key, _TAKEN))
         elif work.known_checksum is None and self._move(plan, connection, work, prepared.source):
             self._count("move", work.key)
         else:
@@ -234,7 +235,7 @@ class Sync:
     ) -> None:
         """Report a picture; remember it until the file changes, and drop its old state."""
         work = outcome.task
-        self._fail(Failure(work.key, outcome.reason))
+        self._fail(ImageFailure(work.key, outcome.reason))
         if not outcome.lasting:
             return
         _execute(connection, "DELETE FROM items WHERE path = ? AND root = ?", (work.path, root))
@@ -301,7 +302,7 @@ class Sync:
             )
             return int(made.lastrowid or 0)
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: ImageFailure) -> None:
         if self._adder.strict:
             raise ImageDecodeError(f"{failure.key}: {failure.reason}")
         self.report.failed.append(failure)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from pyimgret.files.failures import ImageFailure
 from pyimgret.files.keys import key_from_path
-from pyimgret.files.walking import Entry, FoundFile, Hidden, Problem
-from pyimgret.index.ingest.encoding import Failure
+from pyimgret.files.walking import Entry, FoundFile, Hidden, Unreadable
 
 _TABLES = """
 DROP TABLE IF EXISTS temp.seen;
@@ -68,7 +68,7 @@ class Plan:
         self.connection = connection
         self.root = root
         self.prefix = prefix
-        self.problems: list[Failure] = []
+        self.problems: list[ImageFailure] = []
         self.hidden_skipped = 0
         self.hidden_kept = 0
         connection.executescript(_TABLES)
@@ -77,9 +77,9 @@ class Plan:
         """Take down what the folder holds, then what the index holds and the folder does not."""
         iterator = iter(found)
         while batch := list(islice(iterator, _PAGE)):
-            problems = [one for one in batch if isinstance(one, Problem)]
+            problems = [one for one in batch if isinstance(one, Unreadable)]
             hidden = [one for one in batch if isinstance(one, Hidden)]
-            self.problems += [Failure(self._key(one.relative), one.reason) for one in problems]
+            self.problems += [ImageFailure(self._key(one.relative), one.reason) for one in problems]
             self.hidden_skipped += len(hidden)
             # NB: what is hidden, or behind something unreadable, has not vanished.
             blind = [(one.path, 0) for one in problems if one.reason != _DANGLING]
@@ -104,10 +104,10 @@ class Plan:
             yield from map(Work._make, rows)
             after = rows[-1][0]
 
-    def still_broken(self) -> Iterator[Failure]:
+    def still_broken(self) -> Iterator[ImageFailure]:
         """Yield the pictures that could not be read before and have not changed since."""
         for key, reason in self.connection.execute(_STILL_BROKEN).fetchall():
-            yield Failure(key, reason)
+            yield ImageFailure(key, reason)
 
     def gone_checksums(self) -> set[str]:
         """Return the contents of the vanished pictures."""
