@@ -160,7 +160,7 @@ def _draw_matches(path: Path, split: Split, shown: list[int], index: Index) -> N
 def _draw_models(out: Path, images: npt.NDArray[np.uint8], models: dict[str, Any]) -> None:
     import numpy as np
 
-    from pyimgret.cli.plot import first_layer
+    from pyimgret.models.weights import first_layer
     from pyimgret.visualization import plot_reconstructions, plot_weights
 
     W, shape = first_layer(models["autoencoder"])

@@ -50,15 +50,18 @@ def weights(
 ) -> None:  # fmt: skip
     """Draw what the units of a layer look for."""
     from pyimgret import load
-    from pyimgret.cli.weights import layer_weights, machine_weights
+    from pyimgret.models.weights import first_layer, layer_weights, pretrained_weights
     from pyimgret.visualization import plot_weights
 
     model = load(_only(models))
     W, shape = first_layer(model)
-    if checkpoint is not None:
-        W = machine_weights(checkpoint, layer)
-    elif layer > 1:
-        W = layer_weights(model, layer)
+    try:
+        if checkpoint is not None:
+            W = pretrained_weights(checkpoint, layer)
+        elif layer > 1:
+            W = layer_weights(model, layer)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     _save(plot_weights(W, shape=shape, n=count, scale=scale), out, as_json)
 
 
@@ -95,7 +98,7 @@ def reconstructions(
     first = next(iter(loaded.values()))
     X = open_pictures(digits, images, idx).array(first.preprocessor)
     drawn = np.random.default_rng(seed).permutation(len(X))[:count]
-    rows = {name: unscaled(model, model.reconstruct(X[drawn])) for name, model in loaded.items()}
+    rows = {name: _unscaled(model, X[drawn]) for name, model in loaded.items()}
     _save(plot_reconstructions(X[drawn], rows), out, as_json)
 
 
@@ -171,34 +174,10 @@ def matches(directory: Path, queries: tuple[Path, ...], k: int, out: Path, as_js
     _save(plot_matches(queries, pictures, scores=[row.scores for row in found]), out, as_json)
 
 
-def first_layer(model: Any) -> tuple[Any, tuple[int, ...] | None]:
-    """Return the weights of a model's first layer, and the shape of the pictures it sees.
-
-    Raises
-    ------
-    ValueError
-        If no layer has weights that look at the picture itself.
-    """
-    network = model.java_network
-    for number, layer in enumerate(network.describe()["layers"]):
-        shape = layer["parameters"].get(f"{number}_W")
-        if shape is not None:
-            seen = model.input_
-            size = (seen.height, seen.width, *((seen.channels,) if seen.channels > 1 else ()))
-            return network.get(f"{number}_W"), size if len(shape) == 2 else None
-    raise InvalidArgumentError("the model has no layer with weights to draw.")
-
-
-def unscaled(model: Any, tensors: Any) -> Any:
-    """Bring what a model reads (or gives back) onto the scale 0..1 of pictures."""
-    import numpy as np
-
-    if model.preprocessor is None:
-        return tensors
-    mean, std = np.array(model.preprocessor.mean), np.array(model.preprocessor.std)
-    if model.preprocessor.mode == "L":
-        mean, std = mean[0], std[0]
-    return tensors * std + mean
+def _unscaled(model: Any, images: Any) -> Any:
+    """Return what a model makes of images, on the scale 0..1 of images."""
+    made = model.reconstruct(images)
+    return made if model.preprocessor is None else model.preprocessor.unscale(made)
 
 
 def thumbnail(index: Any, key: str) -> Any:

@@ -218,6 +218,14 @@ class Preprocessor:
             scaled[..., channel] = table.take(pixels[..., channel])
         return scaled
 
+    def unscale(self, tensors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Bring tensors, or what a network makes of them, onto the scale 0..1 of images."""
+        mean, std = np.array(self.mean), np.array(self.std)
+        if self.mode == "L":
+            mean, std = mean[0], std[0]
+        unscaled: npt.NDArray[np.float32] = tensors * std + mean
+        return unscaled
+
     def table(self) -> npt.NDArray[np.float32]:
         """Return what each level of a channel means, (channels, 256)."""
         return _tables(tuple(self.mean), tuple(self.std))

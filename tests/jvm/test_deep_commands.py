@@ -13,7 +13,7 @@ from PIL import Image
 
 from pyimgret import DeepAutoencoder, load
 from pyimgret.cli import main
-from pyimgret.cli.weights import layer_weights, machine_weights
+from pyimgret.models.weights import layer_weights, pretrained_weights
 
 SMALL = ("--hidden-sizes", "32,16", "--epochs", "1", "--rbm-epochs", "1", "--seed", "1")
 
@@ -73,7 +73,9 @@ def test_layers_and_machines_are_seen_through_those_below(folder):
     np.testing.assert_allclose(layer_weights(model, 2), first @ second, rtol=1e-4, atol=1e-5)
     machines = [np.load(folder / "run" / f"rbm_{n}.npz")["weights"].T for n in (1, 2)]
     expected = machines[0] @ machines[1]
-    np.testing.assert_allclose(machine_weights(folder / "run", 2), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        pretrained_weights(folder / "run", 2), expected, rtol=1e-4, atol=1e-5
+    )
     out = folder / "never.png"
     for more in (("--layer", 4), ("--layer", 4, "--checkpoint", folder / "run")):
         assert "4" in run("plot", "weights", "--model", folder / "deep.zip", *more,
