@@ -55,7 +55,7 @@ def _streamed(encoder: Any, pictures: Pictures) -> Iterator[tuple[list[str], lis
     files: Any = pictures.images
     pictures.skipped = list(files.broken)
     tasks = progress_bar(files.files, description="encoding", total=len(files))
-    loaded = encode_stream(tasks, lambda f: Prepared(encoder.preprocessor(f.path)), encoder)
+    loaded = encode_stream(tasks, lambda f: Prepared(encoder.preprocessor.pixels(f.path)), encoder)
     for outcomes in loaded:
         good = [outcome for outcome in outcomes if outcome.vector is not None]
         bad = [ImageFailure(o.task.key, o.reason) for o in outcomes if o.vector is None]

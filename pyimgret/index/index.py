@@ -344,8 +344,9 @@ class Index(Maintenance):
             raise InvalidArgumentError("search takes one query; use search_batch for several.")
         check_image(query, self.dimension)
         prepared = prepare(query, self.encoder, thumbnails=False)
-        tensors = np.asarray(prepared.tensor)[None]
-        vectors = unit_vectors(self.encoder.encode_tensors(tensors), self.dimension)
+        vectors = unit_vectors(
+            self.encoder.encode(np.asarray(prepared.pixels)[None]), self.dimension
+        )
         return vectors.reshape(self.dimension)
 
     def _queries(self, queries: Any) -> Floats:

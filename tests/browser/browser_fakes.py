@@ -25,7 +25,8 @@ class ColourEncoder:
         self.model_checksum = hashlib.sha256(b"colours").hexdigest()
 
     def encode(self, images):
-        return self.encode_tensors(self.preprocessor.batch(images))
+        scaled = getattr(images, "dtype", None) == np.float32
+        return self.encode_tensors(images if scaled else self.preprocessor.batch(images))
 
     def encode_tensors(self, X):
         codes = X.reshape(len(X), -1) - 0.5

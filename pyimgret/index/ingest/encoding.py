@@ -48,12 +48,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A decoded picture: what the network reads, and a small copy for people.
+    """A decoded picture: its pixels at the size of the network, and a small copy for people.
 
-    Without a tensor it is a file that needs no encoding, because its content is known.
+    Without pixels it is a file that needs no encoding, because its content is known.
     """
 
-    tensor: Array | None
+    pixels: Array | None
     thumbnail: Thumbnail | None = None
     source: Source | None = None
 
@@ -86,8 +86,7 @@ def prepare(image: Any, encoder: EncoderLike, *, thumbnails: bool = True) -> Pre
         return Prepared(image)
     preprocessor = encoder.preprocessor
     picture = decode(image, "RGB", max_pixels=preprocessor.max_pixels)
-    tensor = preprocessor(picture)
-    return Prepared(tensor, _thumbnail(picture) if thumbnails else None)
+    return Prepared(preprocessor.pixels(picture), _thumbnail(picture) if thumbnails else None)
 
 
 def encode_stream(
@@ -134,11 +133,11 @@ def _result(task: T, future: Future[Prepared]) -> Outcome[T]:
 
 def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
     """Encode what was decoded, as one batch."""
-    tensors = [outcome.prepared.tensor for outcome in group if outcome.prepared is not None]
-    vectors = iter(_vectors([tensor for tensor in tensors if tensor is not None], encoder))
+    images = [outcome.prepared.pixels for outcome in group if outcome.prepared is not None]
+    vectors = iter(_vectors([image for image in images if image is not None], encoder))
     return [
         outcome
-        if outcome.prepared is None or outcome.prepared.tensor is None
+        if outcome.prepared is None or outcome.prepared.pixels is None
         else _with(outcome, next(vectors))
         for outcome in group
     ]
@@ -152,13 +151,15 @@ def _with(outcome: Outcome[T], vector: Floats) -> Outcome[T]:
     return replace(outcome, prepared=None, reason=reason, lasting=True)
 
 
-def _vectors(tensors: list[Array], encoder: EncoderLike) -> Floats:
-    if not tensors:
+def _vectors(images: list[Array], encoder: EncoderLike) -> Floats:
+    if not images:
         return np.empty((0, encoder.embedding_size), dtype=np.float32)
-    shapes = {tensor.shape for tensor in tensors}
+    shapes = {image.shape for image in images}
     if len(shapes) > 1:
         raise DimensionMismatchError(f"The pictures became tensors of unlike shapes: {shapes}.")
-    vectors = np.asarray(encoder.encode_tensors(np.stack(tensors)), dtype=np.float32)
+    if len({image.dtype.kind for image in images}) > 1:  # some are scaled already
+        images = [encoder.preprocessor(i) if i.dtype == np.uint8 else i for i in images]
+    vectors = np.asarray(encoder.encode(np.stack(images)), dtype=np.float32)
     sound = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
     vectors[sound] = unit_vectors(vectors[sound], encoder.embedding_size)
     return vectors

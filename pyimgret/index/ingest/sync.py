@@ -160,7 +160,7 @@ class Sync:
 
     def _decoded(self, source: Source) -> Prepared:
         made = prepare(os.fsdecode(source.path), self.context.encoder, thumbnails=self.thumbnails)
-        return Prepared(made.tensor, made.thumbnail, source)
+        return Prepared(made.pixels, made.thumbnail, source)
 
     def _as_known(self, found: Entry) -> Entry:
         return found._replace(path=self._known_folder + found.path[len(self.folder) :])
@@ -207,7 +207,7 @@ class Sync:
         assert source is not None
         if vector is None:  # several new files, fewer vanished ones of the same content
             prepared = self._decoded(source)
-            vector = self.context.encoder.encode_tensors(np.asarray(prepared.tensor)[None])[0]
+            vector = self.context.encoder.encode(np.asarray(prepared.pixels)[None])[0]
         connection.execute("DELETE FROM failures WHERE path = ?", (work.path,))
         text = self._metadata(connection, work.key, work.key)
         return Record(work.key, vector, text, source, prepared.thumbnail)

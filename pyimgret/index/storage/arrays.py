@@ -20,13 +20,10 @@ class EncoderLike(Protocol):
 
     @property
     def preprocessor(self) -> Any:
-        """Turns a picture into a tensor."""
+        """Turns a picture into pixels of the network's size."""
 
     def encode(self, images: Any) -> Floats:
-        """Return embeddings of pictures, (n, d)."""
-
-    def encode_tensors(self, X: Any) -> Floats:
-        """Return embeddings of what the preprocessor made, (n, d)."""
+        """Return embeddings of pictures, or of tensors that are scaled already, (n, d)."""
 
     def save(self, path: Any) -> None:
         """Write the model zip."""

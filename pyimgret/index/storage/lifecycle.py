@@ -81,7 +81,7 @@ def read_meta(database: Database) -> dict[str, str]:
 
 def as_encoder(encoder: Any) -> EncoderLike:
     """Return an encoder as it is, and a fitted model wrapped into one."""
-    if hasattr(encoder, "encode_tensors") and hasattr(encoder, "model_checksum"):
+    if hasattr(encoder, "encode") and hasattr(encoder, "model_checksum"):
         return cast(EncoderLike, encoder)
     from pyimgret.encoder import Encoder
 
