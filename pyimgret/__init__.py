@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from pyimgret.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from pyimgret import datasets as datasets

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret import __version__
 from pyimgret.base import Estimator
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
@@ -19,6 +18,7 @@ from pyimgret.models import model_file
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import Images, as_input
+from pyimgret.version import __version__
 
 
 class Model(Estimator):

@@ -6,13 +6,13 @@ Plain Deeplearning4j restores the zip (``ModelSerializer``) and never looks at t
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import pyimgret
 from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
 from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
@@ -20,6 +20,12 @@ from pyimgret.jvm.network import JavaNetwork
 from pyimgret.models.base import Model
 from pyimgret.models.model_file import METADATA, read_metadata
 from pyimgret.preprocessing import Preprocessor
+
+_ELSEWHERE = {
+    "FineTunedNetwork": "pyimgret.pretrained",
+    "PretrainedNetwork": "pyimgret.pretrained",
+}
+"""Kinds of model that other packages define, and which."""
 
 
 def load(
@@ -82,8 +88,9 @@ def _restored(file: Path, metadata: dict[str, Any]) -> JavaNetwork:
 
 
 def _load_described(file: Path, metadata: dict[str, Any]) -> Model:
-    # NB: a kind is known when its module is loaded, which its public name does.
-    getattr(pyimgret, str(metadata["kind"]), None)
+    # NB: a kind is known when its module is loaded.
+    if metadata["kind"] in _ELSEWHERE:
+        importlib.import_module(_ELSEWHERE[metadata["kind"]])
     kind = Model.kinds.get(metadata["kind"])
     if kind is None:
         raise ModelFormatError(

@@ -12,13 +12,13 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
-from pyimgret import __version__
 from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, ModelMismatchError
 from pyimgret.files.keys import key_from_path, new_uuid
 from pyimgret.index.storage.arrays import EncoderLike
 from pyimgret.index.storage.database import FILE, Database, initialise, translated
 from pyimgret.index.storage.disk_errors import not_written
 from pyimgret.index.storage.schema import FORMAT
+from pyimgret.version import __version__
 
 MODEL = "model.zip"
 
