@@ -14,6 +14,7 @@ from pyimgret.base import seed_of
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
+from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Layer
 from pyimgret.models.conv import Classifier
 from pyimgret.models.parameters import from_json, to_json
@@ -22,6 +23,7 @@ from pyimgret.preprocessing.inputs import Images
 from pyimgret.pretrained.features import cached_features
 from pyimgret.pretrained.network import ARCHITECTURES, PretrainedNetwork, head_settings
 from pyimgret.training import History, Targets, TrainingSettings
+from pyimgret.training.checkpoints import Progress, TrainingCheckpoint
 from pyimgret.training.loop import train
 from pyimgret.training.schedules import table as schedule_table
 from pyimgret.training.targets import class_targets
@@ -32,6 +34,21 @@ _HEAD = ("code", "classes")
 _TUNING_BATCH = 32
 
 Weights = dict[str, NDArray[np.float32]]
+
+
+class _LastEpoch(TrainingCheckpoint):
+    """The weights of a run after its last whole epoch, in memory."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+
+    def restore(self, network: JavaNetwork) -> Progress | None:
+        """Begin anew."""
+
+    def save(self, network: JavaNetwork, progress: Progress) -> None:
+        """Keep the weights as they are now."""
+        del progress
+        self.weights = _weights(network)
 
 
 class FineTunedNetwork(PretrainedNetwork):
@@ -137,7 +154,7 @@ class FineTunedNetwork(PretrainedNetwork):
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C; once the head is learned the model is usable, as of the last iteration.
+            After Ctrl-C; once the head is learned the model is usable, as of the last epoch.
         """
         targets = class_targets(y, len(features))
         seed = seed_of(self.random_state)
@@ -189,12 +206,15 @@ class FineTunedNetwork(PretrainedNetwork):
         pooled = tail.activate(data, last=last, width=tail.width(data, last), batch_size=256)
         _fill(tail, self._learn_head(pooled, targets, seed))
         settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
+        self._assemble(base, targets, published | _weights(tail))
         history = History()
+        epoch = _LastEpoch(_weights(tail))
         try:
-            train(tail, data, targets, settings, history=history)
+            train(tail, data, targets, settings, checkpoint=epoch, history=history)
         finally:
+            # NB: not what the network holds now: Java may still be at the step that Ctrl-C ended.
             self.history_["tuning_loss"] = history.loss
-            self._assemble(base, targets, published | _weights(tail))
+            _fill(self._network, epoch.weights)
 
     def _settings(self, shape: InputShape, classes: int, *, tuned: int = 0) -> dict[str, Any]:
         """Return the whole graph's settings, or those of its end, to be trained on ``tuned``."""
@@ -269,18 +289,18 @@ class _Head(Classifier, abstract=True):
         return found
 
 
-def _parameters(network: JavaGraph) -> list[str]:
+def _parameters(network: JavaNetwork) -> list[str]:
     return [key for layer in network.describe()["layers"] for key in layer["parameters"]]
 
 
-def _fill(network: JavaGraph, weights: Weights) -> None:
+def _fill(network: JavaNetwork, weights: Weights) -> None:
     """Set the parameters that are named; others stay."""
     for key in _parameters(network):
         if key in weights:
             network.set(key, weights[key])
 
 
-def _weights(network: JavaGraph) -> Weights:
+def _weights(network: JavaNetwork) -> Weights:
     return {key: network.get(key) for key in _parameters(network)}
 
 

@@ -184,8 +184,8 @@ def test_features_of_another_layer_are_refused(base, frozen, pictures) -> None:
 
 
 def test_ctrl_c_while_tuning_leaves_a_model_that_encodes(base, frozen, pictures, monkeypatch):
-    def stopping(tail, data, targets, settings, *, history):
-        train(tail, data, targets, dataclasses.replace(settings, epochs=1), history=history)
+    def stopping(tail, data, targets, settings, **options):
+        train(tail, data, targets, dataclasses.replace(settings, epochs=1), **options)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(finetuning, "train", stopping)

@@ -108,15 +108,16 @@ assert np.isfinite(model.transform(digits[:9])).all()
 
 GRAPH = """
 from pyimgret import pretrained
-from pyimgret.pretrained import finetuning
+from pyimgret.pretrained.mobilenet import MOBILENET_V2
+from pyimgret.pretrained import finetuning, network as pretrained_network
 from pyimgret.pretrained.features import maps
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.arrays import InputShape
 
-table = pretrained.MOBILENET_V2
+table = MOBILENET_V2
 shape = InputShape("convolutional", 224, 224, 3)
-network = JavaGraph.create(pretrained._settings(table, shape, "avg"))
-base = pretrained._wrap(pretrained.PretrainedNetwork(), network, shape, "pooled")
+network = JavaGraph.create(pretrained_network._settings(table, shape, "avg"))
+base = pretrained_network._wrap(pretrained.PretrainedNetwork(), network, shape, "pooled")
 pixels = random.integers(256, size=(32, 224, 224, 3), dtype=np.uint8)
 """
 
