@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -56,6 +56,12 @@ class Index(Maintenance):
 
     def __init__(self, context: IndexContext) -> None:
         self.context = context
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "An open Index cannot be pickled or copied; hand its directory on, and call "
+            f"Index.open({str(self.directory)!r}) where it is needed."
+        )
 
     @property
     def directory(self) -> Path:

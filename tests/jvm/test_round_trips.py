@@ -26,6 +26,7 @@ from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import BatchNormalization, Convolution2D, Dense, GlobalPooling, Output
 from pyimgret.models import Model, PlainNetwork
 from pyimgret.pretrained import FineTunedNetwork, PretrainedNetwork
+from pyimgret.pretrained import network as pretrained_network
 from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
 from tests.process.running import run
 
@@ -103,8 +104,8 @@ def base_network(**settings: Any) -> PretrainedNetwork:
     """Return a network like a pretrained one, with drawn weights."""
     model = PretrainedNetwork("narrow", **settings)
     shape = InputShape("convolutional", COLOUR.height, COLOUR.width, 3)
-    graph = JavaGraph.create(pretrained._settings(NARROW, shape, model.pooling))
-    return pretrained._wrap(model, graph, shape, "pooled")
+    graph = JavaGraph.create(pretrained_network._settings(NARROW, shape, model.pooling))
+    return pretrained_network._wrap(model, graph, shape, "pooled")
 
 
 def fine_tuned(unfitted: FineTunedNetwork, X: Any, y: Any) -> FineTunedNetwork:

@@ -71,9 +71,8 @@ def test_public_modules_are_there_without_an_import_and_nothing_starts() -> None
     script = """
     import sys, threading
     import pyimgret
-    names = ["datasets", "evaluation", "exceptions", "explain", "finetuning", "improvements",
-             "index", "layers", "networks", "preprocessing", "pretrained", "rbm", "robustness",
-             "spark", "visualization"]
+    names = ["datasets", "evaluation", "exceptions", "explain", "index", "layers", "models",
+             "preprocessing", "pretrained", "rbm", "spark", "training", "visualization"]
     print(set(names) <= set(dir(pyimgret)), "numpy" in sys.modules)
     print([name for name in names if getattr(pyimgret, name).__name__ != f"pyimgret.{name}"])
     print(callable(pyimgret.pretrained.mobilenet_v2), pyimgret.Index is pyimgret.index.Index)
@@ -113,13 +112,13 @@ def test_every_network_goes_on_from_its_checkpoint(kind: str, tmp_path: Path) ->
         pass
 
     from pyimgret.training import checkpoints
-    write, done = _checkpoints.Checkpoints.write, []
+    write, done = checkpoints.Checkpoints.write, []
     def stopping(self, *arguments):
         write(self, *arguments)
         done.append(1)
         if len(done) == 2:
             raise Stop
-    _checkpoints.Checkpoints.write = stopping
+    checkpoints.Checkpoints.write = stopping
     try:
         make(**small, checkpoint=folder).fit(X, y)
     except Stop:
