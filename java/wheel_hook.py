@@ -1,4 +1,4 @@
-"""Puts the Java part into a wheel: our jar, built by Maven, and the poms that fetch the rest.
+"""Puts the Java part into a wheel: our jars, built by Maven, and the poms that fetch the rest.
 
 A clone that is installed in editable mode needs none of it: there the sources lie beside the
 package, and the first use builds them.
@@ -18,6 +18,7 @@ BUNDLE = "pyimgret/jvm/bundle"
 CARRIED = (
     "pom.xml",
     "java/core/pom.xml",
+    "java/engine/pom.xml",
     "mvnw",
     "mvnw.cmd",
     ".mvn/wrapper/maven-wrapper.properties",
@@ -31,27 +32,27 @@ def _spark(root: Path) -> list[Path]:
 
 
 class WheelHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Builds the jar before a wheel is put together."""
+    """Builds the jars before a wheel is put together."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Run Maven and list what the wheel carries; nothing for an editable install."""
         if self.target_name != "wheel" or version == "editable":
             return
         root = Path(self.root)
-        jar = self._jar(root)
         carried = {str(root / name): f"{BUNDLE}/{name}" for name in CARRIED}
         carried |= {str(path): f"{BUNDLE}/{path.relative_to(root)}" for path in _spark(root)}
-        build_data["force_include"] |= carried | {str(jar): f"{BUNDLE}/{jar.name}"}
+        carried |= {str(jar): f"{BUNDLE}/{jar.name}" for jar in self._jars(root)}
+        build_data["force_include"] |= carried
 
-    def _jar(self, root: Path) -> Path:
+    def _jars(self, root: Path) -> list[Path]:
         maven = shutil.which("mvn")
         command = [maven] if maven else ["sh", str(root / "mvnw")]
-        command += ["-B", "-q", "-pl", "java/core", "package", "-Dmaven.test.skip=true"]
+        command += ["-B", "-q", "-pl", "java/core", "-am", "package", "-Dmaven.test.skip=true"]
         self.app.display_info("building the Java part by Maven")
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-        jars = sorted((root / "java" / "core" / "target").glob("pyimgret-core-*.jar"))
+        jars = sorted(root.glob("java/[ce]*/target/pyimgret-*.jar"))
         plain = [jar for jar in jars if not jar.stem.endswith(("-sources", "-javadoc"))]
         if done.returncode or not plain:
             sys.stderr.write(done.stdout)
             raise RuntimeError("The Java part could not be built; a JDK and Maven are needed.")
-        return plain[-1]
+        return plain

@@ -13,6 +13,9 @@ from pathlib import Path
 from pyimgret.exceptions import JvmStartError
 from pyimgret.jvm.java import NotInstalledError, java_home, java_program
 
+#: The folders of java/ that Python needs, each after those that it uses.
+MODULES = ("engine", "core")
+
 
 def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
     """Put all jars that are needed into a folder.
@@ -20,8 +23,9 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
     Parameters
     ----------
     root : Path
-        Holds pom.xml and java/core; Maven runs in a copy of it, so that two processes never
-        build in one folder. Where there are no sources, ``root`` holds our jar as well.
+        Holds pom.xml, java/engine and java/core; Maven runs in a copy of it, so that two
+        processes never build in one folder. Where there are no sources, ``root`` holds our jars
+        as well.
     target, extension : str
         Platform, and which of its native builds.
     staging : Path
@@ -45,25 +49,30 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
         )
     run(
         [
-            find_maven(build), "-B", "-q", "-pl", "java/core", *([] if ours else ["package"]),
-            "dependency:copy-dependencies", "-Dmaven.test.skip=true", "-DincludeScope=runtime",
+            # NB: with our jars there is nothing to compile, but only after that phase does one
+            # module find the other.
+            find_maven(build), "-B", "-q", "-pl", "java/core", "-am",
+            *(["compile", "-Dmaven.main.skip=true"] if ours else ["package"]),
+            "dependency:copy-dependencies",
+            "-DexcludeGroupIds=org.pyimgret", "-Dmaven.test.skip=true", "-DincludeScope=runtime",
             f"-Dnd4j.platform={target}", f"-Dnd4j.extension={extension}",
             f"-DoutputDirectory={staging}",
         ],
         build,
         staging,
     )  # fmt: skip
-    for jar in ours or (build / "java" / "core" / "target").glob("pyimgret-core-*.jar"):
+    for jar in ours or build.glob("java/*/target/pyimgret-*.jar"):
         shutil.copyfile(jar, staging / jar.name)
     shutil.rmtree(build)
 
 
 def files_of(root: Path) -> list[Path]:
-    """List what Maven needs: poms, sources or our jar, and the Maven wrapper."""
-    core = root / "java" / "core"
-    sources = [root / "pom.xml", core / "pom.xml", *sorted((core / "src" / "main").rglob("*.*"))]
-    extras = [*sorted(root.glob("pyimgret-core-*.jar")), *_wrapper(root)]
-    return [*sources, *extras]
+    """List what Maven needs: poms, sources or our jars, and the Maven wrapper."""
+    files = [root / "pom.xml", *sorted(root.glob("pyimgret-*.jar")), *_wrapper(root)]
+    for module in MODULES:
+        folder = root / "java" / module
+        files += [folder / "pom.xml", *sorted((folder / "src" / "main").rglob("*.*"))]
+    return files
 
 
 def _wrapper(root: Path) -> list[Path]:

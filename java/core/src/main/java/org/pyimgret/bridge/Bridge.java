@@ -9,6 +9,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.encoder.ModelFile;
 import org.pyimgret.nn.Activations;
+import org.pyimgret.nn.CompiledNetworks;
 import org.pyimgret.nn.Images;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.NetworkFactory;
@@ -113,7 +114,12 @@ public final class Bridge {
      * @param in address of as many float32 values as the network has
      */
     public static void setParameters(long network, long in) {
-        change(network, n -> Parameters.assign(n.params(), in));
+        change(
+                network,
+                n -> {
+                    Parameters.assign(n.params(), in);
+                    CompiledNetworks.changed(n);
+                });
     }
 
     /**
@@ -135,7 +141,12 @@ public final class Bridge {
      * @param in address of as many float32 values as it has, C order of its shape
      */
     public static void setParameter(long network, String key, long in) {
-        change(network, n -> Parameters.assign(Parameters.named(n, key), in));
+        change(
+                network,
+                n -> {
+                    Parameters.assign(Parameters.named(n, key), in);
+                    CompiledNetworks.changed(n);
+                });
     }
 
     /**
@@ -358,7 +369,12 @@ public final class Bridge {
      * @return the network
      */
     public static MultiLayerNetwork javaNetwork(long network) {
-        return get(network, n -> n);
+        return get(
+                network,
+                n -> {
+                    CompiledNetworks.handedOut(n);
+                    return n;
+                });
     }
 
     private static long updaterStateLength(MultiLayerNetwork network) {

@@ -8,8 +8,10 @@ import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.util.ModelSerializer;
 import org.pyimgret.encoder.ModelFile;
+import org.pyimgret.nn.CompiledNetworks;
 import org.pyimgret.nn.GraphFactory;
 import org.pyimgret.nn.GraphNetwork;
+import org.pyimgret.nn.Images;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.Parameters;
 import org.pyimgret.nn.Trainer;
@@ -91,7 +93,12 @@ public final class GraphBridge {
      * @param in address of as many float32 values as the graph has
      */
     public static void setGraphParameters(long graph, long in) {
-        change(graph, g -> Parameters.assign(g.stored().params(), in));
+        change(
+                graph,
+                g -> {
+                    Parameters.assign(g.stored().params(), in);
+                    CompiledNetworks.changed(g.stored());
+                });
     }
 
     /**
@@ -113,7 +120,12 @@ public final class GraphBridge {
      * @param in address of as many float32 values as it has, C order of its shape
      */
     public static void setGraphParameter(long graph, String key, long in) {
-        change(graph, g -> Parameters.assign(g.parameter(key), in));
+        change(
+                graph,
+                g -> {
+                    Parameters.assign(g.parameter(key), in);
+                    CompiledNetworks.changed(g.stored());
+                });
     }
 
     /**
@@ -125,7 +137,8 @@ public final class GraphBridge {
      * @return JSON: {@code shape}, [values] or [channels, height, width]
      */
     public static String graphOutputShape(long graph, String images, String vertex) {
-        long[] shape = Handles.alone(graph, GraphNetwork.class, g -> g.outputShape(Json.parse(images), vertex));
+        Images input = new Images(Json.parse(images));
+        long[] shape = Handles.alone(graph, GraphNetwork.class, g -> g.outputShape(input, vertex));
         return Json.write(Map.of("shape", shape));
     }
 
@@ -141,7 +154,10 @@ public final class GraphBridge {
      */
     public static void activateGraph(
             long graph, String images, String vertex, int batchSize, long out, long width) {
-        change(graph, g -> g.activate(Json.parse(images), vertex, batchSize, out, width));
+        Images input = new Images(Json.parse(images));
+        if (!get(graph, g -> g.activate(input, vertex, out, width))) {
+            change(graph, g -> g.activateAlone(input, vertex, batchSize, out, width));
+        }
     }
 
     /**
@@ -162,14 +178,18 @@ public final class GraphBridge {
      * @return the network
      */
     public static ComputationGraph javaGraph(long graph) {
-        return get(graph, GraphNetwork::stored);
+        return get(
+                graph,
+                g -> {
+                    CompiledNetworks.handedOut(g.stored());
+                    return g.stored();
+                });
     }
 
     private static <R> R get(long graph, Handles.Function<GraphNetwork, R, RuntimeException> use) {
         return Handles.shared(graph, GraphNetwork.class, use);
     }
 
-    /** Runs keep state in the vertices: they, too, are alone with the graph. */
     private static void change(long graph, Handles.Action<GraphNetwork, RuntimeException> use) {
         Handles.change(graph, GraphNetwork.class, use);
     }

@@ -5,20 +5,21 @@ import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.deeplearning4j.nn.graph.ComputationGraph;
-import org.deeplearning4j.nn.layers.mkldnn.BaseMKLDNNHelper;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.nn.ChannelsLast;
-import org.pyimgret.nn.engine.Inference;
+import org.pyimgret.engine.InferenceNetwork;
+import org.pyimgret.engine.Precision;
+import org.pyimgret.engine.Rows;
+import org.pyimgret.engine.Shape;
+import org.pyimgret.engine.UnsupportedLayerException;
+import org.pyimgret.nn.CompiledNetworks;
 
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -26,8 +27,9 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 /**
  * A network up to its code layer.
  *
- * <p>Safe for use by several threads: each takes a {@link Pass}, with the state and the memory of
- * one run, and puts it back for the next one. All read the same weights.
+ * <p>Safe for use by several threads. The engine runs what it can; of other networks each thread
+ * takes a {@link ModelPass}, with the state and the memory of one run, and puts it back for the next
+ * one. All read the same weights.
  */
 final class EmbeddingNetwork {
 
@@ -37,9 +39,12 @@ final class EmbeddingNetwork {
     private final Model model;
     private final INDArray weights;
     private final String codeVertex;
-    private final boolean channelsLast;
-    private final Optional<Inference> engine;
-    private final Deque<Pass> idle = new ConcurrentLinkedDeque<>();
+    private final InferenceNetwork engine;
+
+    /** Why Deeplearning4j runs the network, where the engine does not. */
+    private final String reason;
+
+    private final Deque<ModelPass> idle = new ConcurrentLinkedDeque<>();
 
     /** Runs read the weights and share it; closing, which frees them, has it alone. */
     private final ReadWriteLock memory = new ReentrantReadWriteLock();
@@ -51,24 +56,34 @@ final class EmbeddingNetwork {
         this.description = description;
         this.weights = weights;
         this.codeVertex = codeVertex;
-        // NB: channels last is right and twice as fast with oneDNN, for inference only.
-        ComputationGraph twin =
-                codeVertex != null && BaseMKLDNNHelper.mklDnnEnabled()
-                        ? ChannelsLast.twin((ComputationGraph) model)
-                        : null;
-        this.channelsLast = twin != null;
-        this.model = channelsLast ? twin : model;
-        this.engine = codeVertex == null ? engine((MultiLayerNetwork) model) : Optional.empty();
+        this.model = model;
+        InferenceNetwork compiled = null;
+        String refused = "-Dorg.pyimgret.engine=dl4j was given";
+        if (!CompiledNetworks.stock()) {
+            try {
+                compiled = compile();
+            } catch (UnsupportedLayerException e) {
+                refused = e.getMessage();
+            }
+        }
+        engine = compiled;
+        reason = refused;
     }
 
-    /** Our own way through layers of the usual kinds; it reads their weights on the host. */
-    private Optional<Inference> engine(MultiLayerNetwork layers) {
-        boolean maps = description.layout == ModelDescription.Layout.CONVOLUTIONAL;
-        int[] picture = {description.height, description.width, description.channels};
-        return description.layout != ModelDescription.Layout.RECURRENT
-                        && Nd4j.getEnvironment().isCPU()
-                ? Inference.of(layers, 0, layers.getnLayers() - 1, maps ? picture : new int[0])
-                : Optional.empty();
+    private InferenceNetwork compile() throws UnsupportedLayerException {
+        Shape input = description.engineShape();
+        if (codeVertex != null) {
+            return InferenceNetwork.of(
+                    (ComputationGraph) model, codeVertex, input, Precision.FLOAT32);
+        }
+        MultiLayerNetwork layers = (MultiLayerNetwork) model;
+        return InferenceNetwork.of(
+                layers, 0, layers.getnLayers() - 1, input, Precision.FLOAT32);
+    }
+
+    /** Tells what runs the network: the engine, or Deeplearning4j and why. */
+    String engine() {
+        return engine != null ? "on" : "off: " + reason + "; Deeplearning4j's own: " + OneDnn.state();
     }
 
     /** Takes a restored network; what lies behind the code layer is dropped where it can be. */
@@ -148,13 +163,14 @@ final class EmbeddingNetwork {
     /**
      * Embeds prepared pictures, each (height, width, channels) in that order.
      *
+     * @param alone whether other threads embed beside this one, so that it keeps to itself
      * @throws IllegalStateException after {@link #close}
      */
-    float[][] embed(List<float[]> tensors) {
+    float[][] embed(List<float[]> tensors, boolean alone) {
         memory.readLock().lock();
         try {
             checkOpen();
-            return tensors.isEmpty() ? new float[0][] : embedOpen(tensors);
+            return tensors.isEmpty() ? new float[0][] : embedOpen(tensors, alone);
         } finally {
             memory.readLock().unlock();
         }
@@ -166,12 +182,12 @@ final class EmbeddingNetwork {
         }
     }
 
-    private float[][] embedOpen(List<float[]> tensors) {
-        float[] codes = codes(tensors);
+    private float[][] embedOpen(List<float[]> tensors, boolean alone) {
+        float[] codes = codes(tensors, alone);
         if (description.withMirrorImage) {
             List<float[]> mirrored = new ArrayList<>(tensors.size());
             tensors.forEach(tensor -> mirrored.add(mirror(tensor)));
-            float[] others = codes(mirrored);
+            float[] others = codes(mirrored, alone);
             for (int i = 0; i < codes.length; i++) {
                 codes[i] = (codes[i] + others[i]) / 2;
             }
@@ -190,9 +206,11 @@ final class EmbeddingNetwork {
         return mirrored;
     }
 
-    /** Runs on a thread's worth of memory that no other call uses at the moment. */
-    private float[] codes(List<float[]> tensors) {
-        Pass pass = idle.poll();
+    private float[] codes(List<float[]> tensors, boolean alone) {
+        if (engine != null) {
+            return engineCodes(tensors, alone);
+        }
+        ModelPass pass = idle.poll();
         pass = pass == null ? newPass() : pass;
         try {
             float[] codes = pass.codes(tensors);
@@ -206,16 +224,32 @@ final class EmbeddingNetwork {
         }
     }
 
-    private Pass newPass() {
-        if (engine.isPresent()) {
-            return new EnginePass(engine.get());
+    private float[] engineCodes(List<float[]> tensors, boolean alone) {
+        int size = engine.outputSize();
+        float[] codes = new float[Math.multiplyExact(tensors.size(), size)];
+        Rows.Source source =
+                (first, count, out) -> {
+                    int to = 0;
+                    for (float[] tensor : tensors.subList((int) first, (int) first + count)) {
+                        System.arraycopy(tensor, 0, out, to, tensor.length);
+                        to += tensor.length;
+                    }
+                };
+        if (alone) {
+            engine.runAlone(source, tensors.size(), Rows.into(codes, size));
+        } else {
+            engine.run(() -> source, tensors.size(), Rows.into(codes, size));
         }
+        return codes;
+    }
+
+    private ModelPass newPass() {
         if (codeVertex == null) {
             MultiLayerNetwork own = (MultiLayerNetwork) model;
             MultiLayerNetwork copy =
                     new MultiLayerNetwork(own.getLayerWiseConfigurations().clone());
             copy.init(weights, false);
-            return new ModelPass(description, false, input -> copy.output(input, false));
+            return new ModelPass(description, input -> copy.output(input, false));
         }
         ComputationGraph copy =
                 new ComputationGraph(((ComputationGraph) model).getConfiguration().clone());
@@ -223,7 +257,6 @@ final class EmbeddingNetwork {
         List<String> code = List.of(codeVertex);
         return new ModelPass(
                 description,
-                channelsLast,
                 input -> copy.output(code, false, new INDArray[] {input}, null)[0]);
     }
 
@@ -233,8 +266,11 @@ final class EmbeddingNetwork {
         try {
             if (!closed) {
                 closed = true;
-                idle.forEach(Pass::close);
+                idle.forEach(ModelPass::close);
                 idle.clear();
+                if (engine != null) {
+                    engine.close();
+                }
                 weights.close();
             }
         } finally {

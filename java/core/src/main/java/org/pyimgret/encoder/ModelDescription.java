@@ -4,6 +4,7 @@ import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.nd4j.shade.jackson.core.JsonProcessingException;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
+import org.pyimgret.engine.Shape;
 
 /** What pyimgret.json says of a model, as far as an encoder needs it. */
 final class ModelDescription {
@@ -119,6 +120,13 @@ final class ModelDescription {
                     "pyimgret.json says another size for the input than for the preprocessing.");
         }
         return found;
+    }
+
+    /** The shape of an input as the engine sees it; of sequences it knows nothing. */
+    Shape engineShape() {
+        return layout == Layout.CONVOLUTIONAL
+                ? Shape.maps(height, width, channels)
+                : Shape.vector(height * width * channels);
     }
 
     InputType inputType() {

@@ -9,11 +9,13 @@ import org.nd4j.linalg.indexing.NDArrayIndex;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
-/** The way of all other networks: Deeplearning4j's own, which keeps state while it runs. */
-final class ModelPass implements Pass {
+/**
+ * A way through a network by Deeplearning4j, which keeps state while it runs; for one thread at a
+ * time, in memory that is used again.
+ */
+final class ModelPass implements AutoCloseable {
 
     private final ModelDescription description;
-    private final boolean channelsLast;
     private final UnaryOperator<INDArray> network;
     private final int size;
     private float[] rows = {};
@@ -22,19 +24,16 @@ final class ModelPass implements Pass {
     /**
      * Makes a pass without memory yet.
      *
-     * @param channelsLast whether the network's maps are (height, width, channels)
      * @param network gives the codes of a batch; a replica that nobody else uses
      */
-    ModelPass(
-            ModelDescription description, boolean channelsLast, UnaryOperator<INDArray> network) {
+    ModelPass(ModelDescription description, UnaryOperator<INDArray> network) {
         this.description = description;
-        this.channelsLast = channelsLast;
         this.network = network;
         size = description.height * description.width * description.channels;
     }
 
-    @Override
-    public float[] codes(List<float[]> tensors) {
+    /** Gives the codes of prepared pictures, (height, width, channels) each, one after the other. */
+    float[] codes(List<float[]> tensors) {
         int count = tensors.size();
         makeRoom(count);
         for (int i = 0; i < count; i++) {
@@ -57,10 +56,8 @@ final class ModelPass implements Pass {
         }
     }
 
-    private float[] flat(INDArray codes) {
-        boolean map = channelsLast && codes.rank() == 4;
-        INDArray ordered = map ? codes.permute(0, 3, 1, 2) : codes;
-        try (INDArray copy = ordered.dup('c')) {
+    private static float[] flat(INDArray codes) {
+        try (INDArray copy = codes.dup('c')) {
             return copy.data().asFloat();
         }
     }
@@ -71,9 +68,7 @@ final class ModelPass implements Pass {
         long channels = description.channels;
         switch (description.layout) {
             case CONVOLUTIONAL:
-                return channelsLast
-                        ? new long[] {count, height, width, channels}
-                        : new long[] {count, channels, height, width};
+                return new long[] {count, channels, height, width};
             case RECURRENT:
                 return new long[] {count, width * channels, height};
             default:
@@ -85,7 +80,7 @@ final class ModelPass implements Pass {
     private void arrange(float[] tensor, int at) {
         boolean asItIs = description.layout == ModelDescription.Layout.DENSE;
         boolean maps = description.layout == ModelDescription.Layout.CONVOLUTIONAL;
-        if (asItIs || maps && (channelsLast || description.channels == 1)) {
+        if (asItIs || maps && description.channels == 1) {
             System.arraycopy(tensor, 0, rows, at, tensor.length);
             return;
         }

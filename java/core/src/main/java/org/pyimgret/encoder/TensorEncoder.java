@@ -70,7 +70,7 @@ public final class TensorEncoder implements AutoCloseable {
         for (int i = 0; i < checked.size(); i++) {
             check(i, checked.get(i));
         }
-        return network.embed(checked);
+        return network.embed(checked, false);
     }
 
     private void check(int index, float[] tensor) {

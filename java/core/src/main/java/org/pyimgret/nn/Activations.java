@@ -17,7 +17,8 @@ import org.nd4j.linalg.api.memory.enums.SpillPolicy;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.bridge.Memory;
-import org.pyimgret.nn.engine.Inference;
+import org.pyimgret.engine.InferenceNetwork;
+import org.pyimgret.engine.Rows;
 import org.pyimgret.nn.engine.StopFlag;
 
 /** The output of one layer for many pictures, batch by batch, into the caller's memory. */
@@ -47,15 +48,33 @@ public final class Activations {
      * @param to last layer that runs
      * @param out address of count x width float32
      * @param width values that layer {@code to} gives for a picture
+     * @throws java.util.concurrent.CancellationException when the caller's {@link StopFlag} is raised
      * @return whether it has run; if not, {@link #computeAlone} is to be used
      */
     public static boolean compute(MultiLayerNetwork network, Images images, int from, int to, long out, long width) {
-        Optional<Inference> engine = Inference.of(network, from, to, images.picture());
-        if (engine.isEmpty() || engine.get().width() != width) {
+        return run(CompiledNetworks.of(network, from, to, images.engineShape()), images, out, width);
+    }
+
+    /** Runs all images on the engine, if it knows the network; says whether it did. */
+    static boolean run(Optional<InferenceNetwork> compiled, Images images, long out, long width) {
+        if (compiled.isEmpty()) {
             return false;
         }
-        engine.get().run(() -> images.another()::readAll, images.count(), out);
+        StopFlag stop = StopFlag.current();
+        try (InferenceNetwork engine = compiled.get()) {
+            if (engine.outputSize() != width) {
+                throw new IllegalArgumentException("the layer gives " + engine.outputSize() + " values, expected " + width);
+            }
+            engine.run(() -> reader(images.another(), stop), images.count(), Rows.into(out, engine.outputSize()));
+        }
         return true;
+    }
+
+    private static Rows.Source reader(Images images, StopFlag stop) {
+        return (first, count, rows) -> {
+            stop.check();
+            images.readAll(first, count, rows);
+        };
     }
 
     /**

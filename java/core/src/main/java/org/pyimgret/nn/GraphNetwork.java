@@ -7,20 +7,17 @@ import java.util.Map;
 import org.deeplearning4j.nn.conf.graph.GraphVertex;
 import org.deeplearning4j.nn.conf.graph.LayerVertex;
 import org.deeplearning4j.nn.graph.ComputationGraph;
-import org.deeplearning4j.nn.layers.mkldnn.BaseMKLDNNHelper;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
-import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.bridge.Memory;
 import org.pyimgret.nn.engine.StopFlag;
 
-/** A graph as it is stored and trained, channels first, and as it runs, channels last on oneDNN. */
+/** A graph: its parameters, and what its vertices give for images. */
 public final class GraphNetwork {
 
     private final ComputationGraph stored;
-    private final ComputationGraph twin;
 
     /**
      * Takes a graph.
@@ -29,7 +26,6 @@ public final class GraphNetwork {
      */
     public GraphNetwork(ComputationGraph stored) {
         this.stored = stored;
-        this.twin = BaseMKLDNNHelper.mklDnnEnabled() ? ChannelsLast.twin(stored) : null;
     }
 
     /**
@@ -73,7 +69,6 @@ public final class GraphNetwork {
         Map<String, Object> description = new LinkedHashMap<>();
         description.put("layers", layers);
         description.put("count", stored.numParams());
-        description.put("channels_last", twin != null);
         return Json.write(description);
     }
 
@@ -95,30 +90,44 @@ public final class GraphNetwork {
     /**
      * Gives the shape of what a vertex answers to one picture.
      *
-     * @param settings see {@link Images}; one picture of it is run
+     * @param images one of its size is run
      * @param vertex its name
      * @return [values], or [channels, height, width]
      */
-    public long[] outputShape(JsonNode settings, String vertex) {
-        Images images = images(settings);
+    public long[] outputShape(Images images, String vertex) {
         try (INDArray input = Nd4j.zeros(DataType.FLOAT, images.shape(1));
                 INDArray out = run(input, vertex)) {
-            long[] shape = channelsFirst(out).shape();
+            long[] shape = out.shape();
             return java.util.Arrays.copyOfRange(shape, 1, shape.length);
         }
     }
 
     /**
-     * Runs the graph up to a vertex, batch by batch.
+     * Runs the graph up to a vertex by our own engine, where it knows all on the way.
      *
-     * @param settings see {@link Images}
+     * <p>Any number of threads may do so at once.
+     *
+     * @param images what goes in
+     * @param vertex its name
+     * @param out address of count x width float32; maps are written as (channel, line, column)
+     * @param width values that the vertex gives for a picture
+     * @return whether it has run; if not, {@link #activateAlone} is to be used
+     */
+    public boolean activate(Images images, String vertex, long out, long width) {
+        return Activations.run(CompiledNetworks.of(stored, vertex, images.engineShape()), images, out, width);
+    }
+
+    /**
+     * Runs the graph up to a vertex by the vertices' own methods, batch by batch, which keep state in
+     * them: nothing else may use the graph meanwhile.
+     *
+     * @param images what goes in
      * @param vertex its name
      * @param batchSize pictures at a time
      * @param out address of count x width float32; maps are written as (channel, line, column)
      * @param width values that the vertex gives for a picture
      */
-    public void activate(JsonNode settings, String vertex, int batchSize, long out, long width) {
-        Images images = images(settings);
+    public void activateAlone(Images images, String vertex, int batchSize, long out, long width) {
         int capacity = (int) Math.max(1, Math.min(batchSize, images.count()));
         float[] row = new float[images.size()];
         float[] rows = new float[capacity * images.size()];
@@ -141,8 +150,7 @@ public final class GraphNetwork {
 
     private void copy(INDArray input, String vertex, int count, long out, long width) {
         try (INDArray result = run(input, vertex);
-                // NB: a permuted array reports 'c' order and no view; only its strides tell.
-                INDArray ordered = channelsFirst(result).dup('c')) {
+                INDArray ordered = result.dup('c')) {
             if (ordered.length() != count * width) {
                 throw new IllegalArgumentException(
                         vertex + " gives " + ordered.length() + " values, expected " + count * width);
@@ -151,16 +159,7 @@ public final class GraphNetwork {
         }
     }
 
-    private Images images(JsonNode settings) {
-        return twin == null ? new Images(settings) : new Images(settings, "channels_last");
-    }
-
     private INDArray run(INDArray input, String vertex) {
-        ComputationGraph graph = twin == null ? stored : twin;
-        return graph.output(List.of(vertex), false, new INDArray[] {input}, null)[0];
-    }
-
-    private INDArray channelsFirst(INDArray values) {
-        return twin != null && values.rank() == 4 ? values.permute(0, 3, 1, 2) : values;
+        return stored.output(List.of(vertex), false, new INDArray[] {input}, null)[0];
     }
 }

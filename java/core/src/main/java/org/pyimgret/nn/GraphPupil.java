@@ -16,6 +16,7 @@ final class GraphPupil implements Pupil {
 
     @Override
     public double learn(INDArray features, INDArray labels, long chance) {
+        CompiledNetworks.changed(graph);
         Chance.seedNd4j(chance);
         graph.fit(new INDArray[] {features}, new INDArray[] {labels});
         return graph.score();

@@ -4,6 +4,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Shape;
 
 /**
  * Pictures or vectors in the caller's memory, read row by row as a network's input.
@@ -34,13 +35,8 @@ public final class Images {
      *     256 float32 values
      */
     public Images(JsonNode s) {
-        this(s, Json.required(s, "layout").asText());
-    }
-
-    /** Sees pictures for a network that wants another layout, such as channels_last. */
-    Images(JsonNode s, String layout) {
-        this.settings = s;
-        this.layout = layout;
+        settings = s;
+        layout = Json.required(s, "layout").asText();
         count = Json.required(s, "count").asLong();
         height = Json.required(s, "height").asInt();
         width = Json.required(s, "width").asInt();
@@ -72,12 +68,17 @@ public final class Images {
 
     /** Sees the same pictures, for another thread: what is kept here has room for one. */
     Images another() {
-        return new Images(settings, layout);
+        return new Images(settings);
     }
 
     /** Gives height, width and channels; nothing when a row is one vector, in the order of its pixels. */
     int[] picture() {
         return layout.equals("dense") ? new int[0] : new int[] {height, width, channels};
+    }
+
+    /** Gives the shape of a row as the engine sees it; of sequences it knows nothing. */
+    Shape engineShape() {
+        return layout.equals("convolutional") ? Shape.maps(height, width, channels) : Shape.vector(size);
     }
 
     /** Reads rows one after the other. */
@@ -124,8 +125,6 @@ public final class Images {
         switch (layout) {
             case "convolutional":
                 return new long[] {rows, channels, height, width};
-            case "channels_last":
-                return new long[] {rows, height, width, channels};
             case "recurrent":
                 return new long[] {rows, (long) width * channels, height};
             default:
@@ -154,7 +153,7 @@ public final class Images {
 
     /** Writes a row of (height, width, channels) as the network's layout has it. */
     void arrange(float[] row, float[] out, int at) {
-        if (layout.equals("dense") || layout.equals("channels_last") || (channels == 1 && layout.equals("convolutional"))) {
+        if (layout.equals("dense") || (channels == 1 && layout.equals("convolutional"))) {
             System.arraycopy(row, 0, out, at, size);
             return;
         }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.zip.CRC32C;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Updater;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
@@ -12,6 +13,9 @@ import org.pyimgret.bridge.Memory;
 
 /** A network's numbers, out and in. */
 public final class Parameters {
+
+    /** Bytes at a time: a buffer of Java's holds less than 2 GiB. */
+    private static final long BLOCK = 1 << 30;
 
     private Parameters() {}
 
@@ -66,6 +70,17 @@ public final class Parameters {
         }
     }
 
+    /** Sums numbers up so that any change of them shows. */
+    static long checksum(INDArray array) {
+        CRC32C sum = new CRC32C();
+        long bytes = array.length() * Float.BYTES;
+        for (long done = 0; done < bytes; done += BLOCK) {
+            long count = Math.min(BLOCK, bytes - done);
+            sum.update(Memory.bytes(address(array) + done, count).asBuffer());
+        }
+        return sum.getValue();
+    }
+
     private static boolean plain(INDArray array) {
         return array.ordering() == 'c' && !array.isView();
     }
@@ -106,6 +121,7 @@ public final class Parameters {
      * @param network not to be used afterwards
      */
     public static void free(MultiLayerNetwork network) {
+        CompiledNetworks.changed(network);
         // NB: MultiLayerNetwork.close() would collect garbage, and end every workspace of the thread.
         Updater updater = network.getUpdater(false);
         close(network.params());

@@ -32,6 +32,7 @@ final class StackPupil implements Pupil {
 
     @Override
     public double learn(INDArray features, INDArray labels, long chance) {
+        CompiledNetworks.changed(network);
         Optional<Learner> own = learner();
         if (own.isPresent()) {
             return own.get().fit(features, labels, chance);

@@ -37,7 +37,7 @@ public final class Trainer implements AutoCloseable {
      */
     public Trainer(MultiLayerNetwork network, JsonNode settings) {
         Images images = new Images(Json.required(settings, "images"));
-        boolean stock = settings.path("stock").asBoolean(false);
+        boolean stock = CompiledNetworks.stock() || settings.path("stock").asBoolean(false);
         this.seed = Json.required(settings, "seed").asLong();
         this.batches = batches(images, settings, seed);
         this.pupil = new StackPupil(network, batches.rows(), images.picture(), stock);

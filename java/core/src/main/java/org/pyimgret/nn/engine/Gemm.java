@@ -9,31 +9,7 @@ import org.bytedeco.openblas.global.openblas;
 /** The products of a layer, those of a dense one for a thread's share of columns. */
 final class Gemm {
 
-    /** Multiplications up to which OpenBLAS, on every processor, stays on the thread that calls it. */
-    private static final int ALONE = 1 << 18;
-
-    /** Rows up to which it is faster so, and up to which one thread has done before a crew has begun. */
-    private static final int FEW = 32;
-
     private Gemm() {}
-
-    /** Says whether rows are few enough for {@link #forwardFew}. */
-    static boolean few(long rows, int inputs) {
-        return rows <= FEW && rows * inputs <= ALONE / 4;
-    }
-
-    /**
-     * out = x W^T for few rows, some units at a time.
-     *
-     * <p>Beyond a threshold OpenBLAS calls threads of its own, and packs the weights into another
-     * order first: for 8 rows that is most of the work. Below it reads the weights where they are.
-     */
-    static void forwardFew(Matrix x, Matrix weights, long place, Matrix out, int rows, int units) {
-        int step = ALONE / (rows * x.columns) / 4 * 4;
-        for (int from = 0; from < units; from += step) {
-            forward(0, x, weights, place, out, rows, from, Math.min(from + step, units));
-        }
-    }
 
     /** out[:, from:to] = x W^T, the weights of a unit being a row of W at {@code place}. */
     static void forward(int t, Matrix x, Matrix weights, long place, Matrix out, int rows, int from, int to) {

@@ -64,11 +64,6 @@ final class Matrix implements AutoCloseable {
         return otherColumns == columns ? this : new Matrix(null, pointers, buffers, otherColumns);
     }
 
-    /** Sees some rows of its own, which begin at {@code offset}, for one thread. */
-    Matrix part(long offset, int rows, int columns) {
-        return view(pointers[0].address() + offset * Float.BYTES, (long) rows * columns, columns, 1);
-    }
-
     FloatPointer at(int thread, long offset) {
         return pointers[thread].position(offset);
     }

@@ -99,28 +99,6 @@ class ConvolutionTest {
         return before.subi(network.params()).reshape(before.length());
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {LENET, NORMALISED, PADDED})
-    void runsAsDeeplearning4jDoes(String layers) {
-        MultiLayerNetwork network = network(layers + CODE, "'adam'");
-        for (int i = 0; i < 3; i++) {
-            network.fit(images(9), classes(9));
-        }
-        for (int rows : new int[] {1, 40}) {
-            INDArray x = images(rows);
-            for (int to = 0; to < network.getnLayers(); to++) {
-                INDArray expected = network.feedForwardToLayer(to, x, false).get(to + 1);
-                INDArray got = run(network, to, x).reshape(expected.shape());
-                assertTrue(expected.sub(got).amaxNumber().doubleValue() < 1e-5, "layer " + to);
-            }
-        }
-    }
-
-    private static INDArray run(MultiLayerNetwork network, int to, INDArray x) {
-        INDArray rows = x.permute(0, 2, 3, 1).dup('c').reshape(x.size(0), HEIGHT * WIDTH * 3);
-        return InferenceTest.run(network, 0, to, rows, HEIGHT, WIDTH, 3);
-    }
-
     @Test
     void leavesWhatItDoesNotKnowToDeeplearning4j() {
         for (String layer :

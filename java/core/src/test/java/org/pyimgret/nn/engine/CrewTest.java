@@ -1,7 +1,6 @@
 package org.pyimgret.nn.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.concurrent.atomic.AtomicInteger;
@@ -9,47 +8,6 @@ import org.bytedeco.openblas.global.openblas;
 import org.junit.jupiter.api.Test;
 
 class CrewTest {
-
-    @Test
-    void noOneGoesOnBeforeAllHaveMet() {
-        AtomicInteger before = new AtomicInteger();
-        AtomicInteger wrong = new AtomicInteger();
-        try (Crew crew = new Crew(4)) {
-            crew.run(
-                    place -> {
-                        for (int round = 1; round <= 2_000; round++) {
-                            before.incrementAndGet();
-                            crew.await();
-                            wrong.addAndGet(before.get() == 4 * round ? 0 : 1);
-                            crew.await();
-                        }
-                    });
-        }
-        assertEquals(0, wrong.get());
-    }
-
-    @Test
-    void aFailureEndsTheOthersWaitAndIsToldAndTheCrewWorksOn() {
-        try (Crew crew = new Crew(3)) {
-            IllegalStateException error =
-                    assertThrows(IllegalStateException.class, () -> crew.run(place -> failAtOne(place, crew)));
-            assertTrue(error.getMessage().contains("no such number"), error.getMessage());
-            AtomicInteger ran = new AtomicInteger();
-            crew.run(
-                    place -> {
-                        crew.await();
-                        ran.incrementAndGet();
-                    });
-            assertEquals(3, ran.get());
-        }
-    }
-
-    private static void failAtOne(int place, Crew crew) {
-        if (place == 1) {
-            throw new ArithmeticException("no such number");
-        }
-        crew.await();
-    }
 
     @Test
     void blasHasOneThreadWhileATaskRunsAndItsOwnAfterwards() {
@@ -78,26 +36,6 @@ class CrewTest {
         assertEquals(1, openblas.blas_get_num_threads());
         BlasThreads.leave(1);
         assertEquals(before, openblas.blas_get_num_threads());
-    }
-
-    @Test
-    void aCrewThatIsClosedLeavesNoThread() throws InterruptedException {
-        long before = living();
-        for (int i = 0; i < 20; i++) {
-            try (Crew crew = new Crew(3)) {
-                crew.run(place -> crew.await());
-            }
-        }
-        for (int i = 0; i < 200 && living() > before; i++) {
-            Thread.sleep(10);
-        }
-        assertTrue(living() <= before, living() + " threads, before " + before);
-    }
-
-    private static long living() {
-        return Thread.getAllStackTraces().keySet().stream()
-                .filter(thread -> thread.getName().startsWith("pyimgret-crew-"))
-                .count();
     }
 
     @Test

@@ -1,0 +1,263 @@
+package org.pyimgret.engine;
+
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import org.bytedeco.javacpp.FloatPointer;
+import org.deeplearning4j.nn.graph.ComputationGraph;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * A Deeplearning4j network, or some of it, compiled to oneDNN for inference.
+ *
+ * <p>It knows the weights as they were when it was made. Safe for use by several threads, which
+ * share the weights. Nothing of it runs on OpenMP's threads: many rows go through as streams, a
+ * single-threaded network on each core, and a lone image is shared by the workers.
+ */
+public final class InferenceNetwork implements AutoCloseable {
+
+    private static final Cleaner CLEANER = Cleaner.create();
+
+    private final Graph graph;
+    private final Precision precision;
+    private final int largestBatch;
+    private final AtomicInteger holders = new AtomicInteger(1);
+    private final LoneImagePolicy policy = new LoneImagePolicy();
+    private final State state = new State();
+    private final Cleaner.Cleanable cleanable = CLEANER.register(this, state);
+
+    /** What is freed when the network is, or when nobody has it any more. */
+    private static final class State implements Runnable {
+        final ParameterStore parameters = new ParameterStore();
+        final Map<List<Integer>, Program> programs = new ConcurrentHashMap<>();
+
+        @Override
+        public void run() {
+            programs.values().forEach(Program::close);
+            programs.clear();
+            parameters.close();
+        }
+    }
+
+    private InferenceNetwork(Graph graph, Precision precision) throws UnsupportedLayerException {
+        this.graph = Fusion.apply(channelsFirst(graph));
+        this.precision = precision;
+        this.largestBatch = BatchSize.most(this.graph);
+        try {
+            program(1, 1);
+        } catch (UnsupportedOperationException e) {
+            close();
+            throw new UnsupportedLayerException(graph.output().name, e.getMessage());
+        }
+    }
+
+    /** Results that are feature maps are given as Deeplearning4j gives them. */
+    private static Graph channelsFirst(Graph graph) {
+        Node last = graph.output();
+        return last.shape.vector
+                ? graph
+                : Graph.of(graph.input(), Node.of(last.name, new Operation.Flatten(), List.of(last)));
+    }
+
+    /**
+     * Compiles some layers of a stack.
+     *
+     * @param network whose weights are copied
+     * @param from the first layer
+     * @param to the last layer
+     * @param input what the first layer gets
+     * @param precision of the numbers between layers
+     * @return the compiled network
+     * @throws UnsupportedLayerException if Deeplearning4j itself has to run it
+     */
+    public static InferenceNetwork of(
+            MultiLayerNetwork network, int from, int to, Shape input, Precision precision)
+            throws UnsupportedLayerException {
+        checkBackend();
+        return new InferenceNetwork(NetworkReader.read(network, from, to, input), precision);
+    }
+
+    /**
+     * Compiles a graph of one input up to a vertex.
+     *
+     * @param network whose weights are copied
+     * @param vertex whose result is wanted
+     * @param input what the graph gets
+     * @param precision of the numbers between layers
+     * @return the compiled network
+     * @throws UnsupportedLayerException if Deeplearning4j itself has to run it
+     */
+    public static InferenceNetwork of(
+            ComputationGraph network, String vertex, Shape input, Precision precision)
+            throws UnsupportedLayerException {
+        checkBackend();
+        return new InferenceNetwork(NetworkReader.read(network, vertex, input), precision);
+    }
+
+    private static void checkBackend() throws UnsupportedLayerException {
+        if (!Nd4j.getEnvironment().isCPU()) {
+            throw new UnsupportedLayerException("all", "arrays are not in the processor's memory");
+        }
+        try {
+            OneDnn.engine();
+        } catch (LinkageError e) {
+            throw new UnsupportedLayerException(
+                    "all",
+                    "the natives of org.bytedeco:dnnl and org.bytedeco:opencl are not there (" + e + ")");
+        }
+    }
+
+    /**
+     * Says how long an input is.
+     *
+     * @return numbers in a row that goes in
+     */
+    public int inputSize() {
+        return graph.input().shape.size();
+    }
+
+    /**
+     * Says how long a result is.
+     *
+     * @return numbers in a row that comes out; feature maps as (channel, row, column)
+     */
+    public int outputSize() {
+        return graph.output().shape.size();
+    }
+
+    /**
+     * Runs rows on the workers, or on the calling thread while others use these.
+     *
+     * @param sources called once on each thread
+     * @param rows how many rows
+     * @param sink takes the results
+     */
+    public void run(Supplier<Rows.Source> sources, long rows, Rows.Sink sink) {
+        WorkerGroup group = WorkerGroup.shared();
+        if (rows == 1) {
+            runLone(group, sources.get(), sink);
+            return;
+        }
+        AtomicLong next = new AtomicLong();
+        long share = (rows + group.size - 1) / group.size;
+        Program program = program(BatchSize.of(share, largestBatch), 1);
+        boolean ran =
+                group.size > 1
+                        && group.tryRun(part -> takeAll(program, sources.get(), rows, next, sink));
+        if (!ran) {
+            takeAll(program, sources.get(), rows, next, sink);
+        }
+    }
+
+    /**
+     * Runs rows on the calling thread alone, beside which others may run.
+     *
+     * @param source the rows
+     * @param rows how many
+     * @param sink takes the results
+     */
+    public void runAlone(Rows.Source source, long rows, Rows.Sink sink) {
+        if (rows > 0) {
+            Program program = program(BatchSize.of(rows, largestBatch), 1);
+            takeAll(program, source, rows, new AtomicLong(), sink);
+        }
+    }
+
+    /** Takes batches until there are none left. */
+    private void takeAll(
+            Program program, Rows.Source source, long rows, AtomicLong next, Rows.Sink sink) {
+        int batch = program.images();
+        float[] values = new float[batch * inputSize()];
+        Execution execution = program.acquire();
+        try {
+            OneDnn.singleThreaded(
+                    () -> {
+                        long first = next.getAndAdd(batch);
+                        for (; first < rows; first = next.getAndAdd(batch)) {
+                            int count = (int) Math.min(batch, rows - first);
+                            source.read(first, count, values);
+                            execution.input.put(values, 0, count * inputSize());
+                            execution.run(0, () -> {});
+                            sink.write(first, count * outputSize(), execution.output);
+                        }
+                    });
+        } finally {
+            program.release(execution);
+            // NB: or else the memory could be freed as soon as nothing else of this is used.
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    private void runLone(WorkerGroup group, Rows.Source source, Rows.Sink sink) {
+        long start = System.nanoTime();
+        boolean shared = group.size > 1 && policy.shares() && runShared(group, source, sink);
+        if (!shared) {
+            runAlone(source, 1, sink);
+        }
+        policy.took(shared, System.nanoTime() - start);
+    }
+
+    /** Runs one image on all workers; false if they are busy. */
+    private boolean runShared(WorkerGroup group, Rows.Source source, Rows.Sink sink) {
+        Program program = program(1, group.size);
+        Execution execution = program.acquire();
+        try {
+            float[] values = new float[inputSize()];
+            source.read(0, 1, values);
+            execution.input.put(values, 0, values.length);
+            boolean ran =
+                    group.tryRun(
+                            part ->
+                                    OneDnn.singleThreaded(
+                                            () -> execution.run(part, group::await)));
+            if (ran) {
+                sink.write(0, outputSize(), execution.output);
+            }
+            return ran;
+        } finally {
+            program.release(execution);
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    private Program program(int images, int parts) {
+        return state.programs.computeIfAbsent(
+                List.of(images, parts),
+                key -> {
+                    Program[] compiled = new Program[1];
+                    OneDnn.singleThreaded(
+                            () ->
+                                    compiled[0] =
+                                            Compiler.compile(
+                                                    graph,
+                                                    images,
+                                                    parts,
+                                                    precision,
+                                                    state.parameters));
+                    return compiled[0];
+                });
+    }
+
+    /**
+     * Gives this network to one user more, who is to close it as well.
+     *
+     * @return whether it could be: false when the last one has closed it
+     */
+    public boolean share() {
+        return holders.getAndUpdate(count -> count == 0 ? 0 : count + 1) > 0;
+    }
+
+    /** Frees the weights and the memory of all runs, when all who have this network closed it. */
+    @Override
+    public void close() {
+        if (holders.decrementAndGet() == 0) {
+            cleanable.clean();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+package org.pyimgret.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** One step of a {@link Graph}: an operation on what other nodes give. */
+final class Node {
+
+    /** The layer that it comes from. */
+    final String name;
+
+    /** Null for the input of the graph. */
+    final Operation operation;
+
+    /** What the operation reads; for each fused {@link Operation.Add}, one more at the end. */
+    final List<Node> inputs;
+
+    final Shape shape;
+
+    /** Activations and additions that follow the operation, applied to each number as it is made. */
+    final List<Operation> fused;
+
+    private Node(
+            String name, Operation operation, List<Node> inputs, Shape shape, List<Operation> fused) {
+        this.name = name;
+        this.operation = operation;
+        this.inputs = List.copyOf(inputs);
+        this.shape = shape;
+        this.fused = List.copyOf(fused);
+    }
+
+    static Node input(Shape shape) {
+        return new Node("input", null, List.of(), shape, List.of());
+    }
+
+    /**
+     * Makes a node.
+     *
+     * @throws IllegalArgumentException if the inputs' shapes do not fit the operation
+     */
+    static Node of(String name, Operation operation, List<Node> inputs) {
+        List<Shape> shapes = new ArrayList<>();
+        inputs.forEach(input -> shapes.add(input.shape));
+        return new Node(name, operation, inputs, operation.shape(shapes), List.of());
+    }
+
+    /** This node with other inputs of the same shapes. */
+    Node withInputs(List<Node> others) {
+        return new Node(name, operation, others, shape, fused);
+    }
+
+    /** This node with its operation replaced by one that gives the same shape. */
+    Node withOperation(Operation other) {
+        return new Node(name, other, inputs, shape, fused);
+    }
+
+    /** This node followed by one operation more, with the inputs which that reads as well. */
+    Node withFused(Operation next, List<Node> more) {
+        List<Operation> all = new ArrayList<>(fused);
+        all.add(next);
+        List<Node> allInputs = new ArrayList<>(inputs);
+        allInputs.addAll(more);
+        return new Node(name, operation, allInputs, shape, all);
+    }
+}

@@ -1,0 +1,114 @@
+package org.pyimgret.engine;
+
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_engine_create;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_create;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_create_with_strides;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_create_with_tag;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_destroy;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_destroy;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_create;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_default_flags;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_destroy;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_unimplemented;
+
+import org.bytedeco.dnnl.dnnl_engine;
+import org.bytedeco.dnnl.dnnl_memory;
+import org.bytedeco.dnnl.dnnl_memory_desc;
+import org.bytedeco.dnnl.dnnl_stream;
+import org.bytedeco.javacpp.Pointer;
+import org.nd4j.nativeblas.NativeOps;
+import org.nd4j.nativeblas.NativeOpsHolder;
+
+/** oneDNN's C functions with their status checked, and their number of threads held at one. */
+final class OneDnn {
+
+    private OneDnn() {}
+
+    /** The processor; made once, when the library is first needed. */
+    private static final class Cpu {
+        static final dnnl_engine ENGINE = new dnnl_engine();
+
+        static {
+            check(dnnl_engine_create(ENGINE, dnnl_cpu, 0), "the engine");
+        }
+    }
+
+    static dnnl_engine engine() {
+        return Cpu.ENGINE;
+    }
+
+    /**
+     * Throws what a function of oneDNN reports.
+     *
+     * @param what what was to be made, for the message
+     */
+    static void check(int status, String what) {
+        if (status == dnnl_unimplemented) {
+            throw new UnsupportedOperationException("oneDNN has no implementation of " + what);
+        }
+        if (status != 0) {
+            throw new IllegalStateException("oneDNN failed at " + what + " with status " + status);
+        }
+    }
+
+    /** Describes memory in one of oneDNN's named formats. */
+    static dnnl_memory_desc describe(Resources resources, int type, int tag, long... dimensions) {
+        dnnl_memory_desc description = new dnnl_memory_desc();
+        check(
+                dnnl_memory_desc_create_with_tag(
+                        description, dimensions.length, dimensions, type, tag),
+                "a memory description");
+        resources.add(() -> dnnl_memory_desc_destroy(description));
+        return description;
+    }
+
+    /** Describes memory with gaps. */
+    static dnnl_memory_desc describe(
+            Resources resources, int type, long[] dimensions, long[] strides) {
+        dnnl_memory_desc description = new dnnl_memory_desc();
+        check(
+                dnnl_memory_desc_create_with_strides(
+                        description, dimensions.length, dimensions, type, strides),
+                "a memory description");
+        resources.add(() -> dnnl_memory_desc_destroy(description));
+        return description;
+    }
+
+    /** Makes oneDNN's object for memory that somebody else owns. */
+    static dnnl_memory memory(Resources resources, dnnl_memory_desc description, Pointer data) {
+        dnnl_memory memory = new dnnl_memory();
+        check(dnnl_memory_create(memory, description, engine(), data), "a memory object");
+        resources.add(() -> dnnl_memory_destroy(memory));
+        return memory;
+    }
+
+    static dnnl_stream stream(Resources resources) {
+        dnnl_stream stream = new dnnl_stream();
+        check(dnnl_stream_create(stream, engine(), dnnl_stream_default_flags), "a stream");
+        resources.add(() -> dnnl_stream_destroy(stream));
+        return stream;
+    }
+
+    /**
+     * Makes or runs primitives on the calling thread alone.
+     *
+     * <p>NB: OpenMP keeps its number of threads for every thread that calls it, and oneDNN asks for
+     * it both when a primitive is made and when it runs. ND4J's library shares the one OpenMP of
+     * the process, and is the only one with a function to set it.
+     */
+    static void singleThreaded(Runnable work) {
+        NativeOps ops = NativeOpsHolder.getInstance().getDeviceNativeOps();
+        int before = ops.ompGetMaxThreads();
+        if (before == 1) {
+            work.run();
+            return;
+        }
+        ops.setOmpNumThreads(1);
+        try {
+            work.run();
+        } finally {
+            ops.setOmpNumThreads(before);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+/**
+ * Runs Deeplearning4j networks on oneDNN 3.
+ *
+ * <p>The way of a network: {@code NetworkReader} and {@code LayerReader} read it as a {@code Graph}
+ * of {@code Node}s with {@code Operation}s; {@code Fusion} puts normalisations, activations and
+ * additions into the convolutions before them; {@code Compiler} divides each node among workers
+ * ({@code Partition}), makes oneDNN's primitives of it ({@code Lowering}, {@code PrimitiveBuilder},
+ * {@code ParameterStore}) and places what they pass on in one block of memory ({@code MemoryPlan}).
+ * The {@code Program} that results is run by {@link org.pyimgret.engine.InferenceNetwork} as one
+ * {@code Execution} for each thread.
+ */
+package org.pyimgret.engine;
