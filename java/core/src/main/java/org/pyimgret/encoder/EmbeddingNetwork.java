@@ -225,14 +225,19 @@ final class EmbeddingNetwork {
     }
 
     private float[] engineCodes(List<float[]> tensors, boolean alone) {
+        for (float[] tensor : tensors) {
+            if (tensor.length != engine.inputSize()) {
+                throw new IllegalArgumentException(
+                        "an input of " + tensor.length + " numbers; expected " + engine.inputSize());
+            }
+        }
         int size = engine.outputSize();
         float[] codes = new float[Math.multiplyExact(tensors.size(), size)];
         Rows.Source source =
                 (first, count, out) -> {
-                    int to = 0;
-                    for (float[] tensor : tensors.subList((int) first, (int) first + count)) {
-                        System.arraycopy(tensor, 0, out, to, tensor.length);
-                        to += tensor.length;
+                    for (int i = 0; i < count; i++) {
+                        float[] tensor = tensors.get((int) first + i);
+                        out.position((long) i * tensor.length).put(tensor, 0, tensor.length);
                     }
                 };
         if (alone) {

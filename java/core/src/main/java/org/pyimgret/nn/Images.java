@@ -82,16 +82,20 @@ public final class Images {
     }
 
     /** Reads rows one after the other. */
-    void readAll(long first, int rows, float[] out) {
+    void readAll(long first, int rows, FloatPointer out) {
         if (floats != null) {
-            floats.position(first * size).get(out, 0, rows * size);
+            Memory.floats(out.address(), (long) rows * size).put(Memory.floats(address(first), (long) rows * size));
             return;
         }
         float[] row = new float[size];
         for (int i = 0; i < rows; i++) {
             read(first + i, row);
-            System.arraycopy(row, 0, out, i * size, size);
+            out.position((long) i * size).put(row, 0, size);
         }
+    }
+
+    private long address(long row) {
+        return floats.position(0).address() + row * size * Float.BYTES;
     }
 
     int height() {

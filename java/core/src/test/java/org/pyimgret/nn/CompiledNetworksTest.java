@@ -85,7 +85,7 @@ class CompiledNetworksTest {
     private static INDArray run(MultiLayerNetwork network, int from, int to, INDArray input) {
         int n = (int) input.size(1);
         float[] values = input.dup('c').data().asFloat();
-        Rows.Source source = (first, count, out) -> System.arraycopy(values, (int) first * n, out, 0, count * n);
+        Rows.Source source = (first, count, out) -> out.put(values, (int) first * n, count * n);
         try (InferenceNetwork engine = CompiledNetworks.of(network, from, to, Shape.vector(n)).orElseThrow()) {
             INDArray out = Nd4j.createUninitialized(new long[] {input.size(0), engine.outputSize()}, 'c');
             engine.run(() -> source, input.size(0), Rows.into(out.data().address(), engine.outputSize()));

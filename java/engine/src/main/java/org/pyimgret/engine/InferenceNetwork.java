@@ -173,7 +173,6 @@ public final class InferenceNetwork implements AutoCloseable {
     private void takeAll(
             Program program, Rows.Source source, long rows, AtomicLong next, Rows.Sink sink) {
         int batch = program.images();
-        float[] values = new float[batch * inputSize()];
         Execution execution = program.acquire();
         try {
             OneDnn.singleThreaded(
@@ -181,8 +180,7 @@ public final class InferenceNetwork implements AutoCloseable {
                         long first = next.getAndAdd(batch);
                         for (; first < rows; first = next.getAndAdd(batch)) {
                             int count = (int) Math.min(batch, rows - first);
-                            source.read(first, count, values);
-                            execution.input.put(values, 0, count * inputSize());
+                            source.read(first, count, execution.input.position(0));
                             execution.run(0, () -> {});
                             sink.write(first, count * outputSize(), execution.output);
                         }
@@ -195,22 +193,22 @@ public final class InferenceNetwork implements AutoCloseable {
     }
 
     private void runLone(WorkerGroup group, Rows.Source source, Rows.Sink sink) {
+        boolean shares = group.size > 1 && policy.shares();
+        Program program = program(1, shares ? group.size : 1);
         long start = System.nanoTime();
-        boolean shared = group.size > 1 && policy.shares() && runShared(group, source, sink);
-        if (!shared) {
+        boolean ran = shares && runShared(group, program, source, sink);
+        if (!ran) {
             runAlone(source, 1, sink);
         }
-        policy.took(shared, System.nanoTime() - start);
+        policy.took(ran, System.nanoTime() - start);
     }
 
     /** Runs one image on all workers; false if they are busy. */
-    private boolean runShared(WorkerGroup group, Rows.Source source, Rows.Sink sink) {
-        Program program = program(1, group.size);
+    private boolean runShared(
+            WorkerGroup group, Program program, Rows.Source source, Rows.Sink sink) {
         Execution execution = program.acquire();
         try {
-            float[] values = new float[inputSize()];
-            source.read(0, 1, values);
-            execution.input.put(values, 0, values.length);
+            source.read(0, 1, execution.input.position(0));
             boolean ran =
                     group.tryRun(
                             part ->

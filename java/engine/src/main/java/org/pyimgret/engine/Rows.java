@@ -15,9 +15,9 @@ public final class Rows {
          *
          * @param first number of the first
          * @param count how many
-         * @param out receives them, one after the other
+         * @param out receives them, one after the other, from its beginning on
          */
-        void read(long first, int count, float[] out);
+        void read(long first, int count, FloatPointer out);
     }
 
     /** Takes results. */

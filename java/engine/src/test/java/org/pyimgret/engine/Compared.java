@@ -132,7 +132,7 @@ final class Compared {
     static Rows.Source source(float[] rows, Shape shape) {
         int size = shape.size();
         return (first, count, out) ->
-                System.arraycopy(rows, (int) first * size, out, 0, count * size);
+                out.put(rows, (int) first * size, count * size);
     }
 
     static void near(float[] expected, float[] got, String what) {
