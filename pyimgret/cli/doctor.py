@@ -40,6 +40,7 @@ def _text(facts: dict[str, Any]) -> str:
         ("Deeplearning4j", jvm.get("deeplearning4j", "not started")),
         ("backend", jvm.get("backend", "not started")),
         ("BLAS", f"{jvm.get('blas', 'not started')} ({jvm.get('blas_kernel', '?')} kernels)"),
+        ("engine", jvm.get("engine", "not started")),
         ("oneDNN", {True: "on", False: "off", None: "not started"}[jvm.get("onednn")]),
         ("threads", f"{jvm.get('threads', '?')} on {facts['cores']} cores"),
         ("Java heap", _memory(jvm, "heap")),

@@ -14,7 +14,7 @@ from pyimgret.files.cache import cache_folder
 from pyimgret.jvm.bridge import bridge
 from pyimgret.jvm.jars import jar_folder, native_classifier
 from pyimgret.jvm.java import INSTALL, INSTALL_RUNTIME, NotInstalledError, java_home, java_program
-from pyimgret.jvm.settings import available_cores, current_settings
+from pyimgret.jvm.settings import ENGINES, available_cores, current_settings
 
 
 def report() -> dict[str, Any]:
@@ -93,9 +93,14 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
     jvm = facts.get("jvm")
     if jvm is None:
         return problems
+    if jvm["engine"] not in ENGINES:
+        problems.append(
+            "Deeplearning4j runs the networks, several times slower than oneDNN 3 could: "
+            f"{jvm['engine']}."
+        )
     if not jvm["onednn"] and current_settings().onednn:
         problems.append(
-            "oneDNN is off, so convolutions are several times slower than they could be: "
+            "Deeplearning4j's oneDNN is off, so what it runs is slower than it could be: "
             f"{facts['platform']} has no build with it, or another Deeplearning4j is on the path."
         )
     if jvm["threads"] > facts["cores"]:

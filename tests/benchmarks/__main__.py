@@ -100,6 +100,15 @@ def _beside_fit(result: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def _inference(result: dict[str, Any]) -> list[Row]:
+    rows = []
+    for what, speeds in result.items():
+        peers = {"ONNX Runtime": speeds["onnxruntime"], "OpenVINO": speeds["openvino"]}
+        best = max(peers, key=lambda name: peers[name])
+        rows.append(Row(what, "rows/s", speeds["ours"], best, peers[best], speeds["ratio"]))
+    return rows
+
+
 def _index(name: str, what: str) -> Part:
     def rows(result: dict[str, Any]) -> list[Row]:
         ours, theirs = result[name]["ours_ms"], result[name]["faiss_ms"]
@@ -115,6 +124,7 @@ PARTS: dict[str, Part] = {
     "autoencoder-encode": _training("autoencoder-encode", f"{_AUTOENCODER} encode"),
     "lenet-fit": _training("lenet-fit-128", "LeNet fit, batch 128"),
     "lenet-output": _training("lenet-output-128", "LeNet output, batch 128"),
+    "inference": Part(("inference", "--json"), _inference),
     "java-fit": Part(("java_fit",), _java_fit),
     "encode-beside-fit": Part(("encode_beside_fit",), _beside_fit),
     "startup": Part(("startup", "--torch", "--json"), _startup),

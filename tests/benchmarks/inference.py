@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 
 from pyimgret import Autoencoder, Network
-from pyimgret._jvm.jars import jar_folder
 from pyimgret.datasets import load_digits
+from pyimgret.jvm.jars import jar_folder
 from pyimgret.layers import Convolution2D, Dense, Output, Pooling2D
 from pyimgret.pretrained import mobilenet_v2
 

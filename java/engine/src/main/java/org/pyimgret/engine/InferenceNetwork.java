@@ -101,15 +101,29 @@ public final class InferenceNetwork implements AutoCloseable {
     }
 
     private static void checkBackend() throws UnsupportedLayerException {
+        String obstacle = obstacle();
+        if (obstacle != null) {
+            throw new UnsupportedLayerException("all", obstacle);
+        }
+    }
+
+    /**
+     * Says what keeps every network from being compiled here.
+     *
+     * @return the reason and what to do, or null where networks can be compiled
+     */
+    public static String obstacle() {
         if (!Nd4j.getEnvironment().isCPU()) {
-            throw new UnsupportedLayerException("all", "arrays are not in the processor's memory");
+            return "arrays are not in the processor's memory";
         }
         try {
             OneDnn.engine();
+            return null;
         } catch (LinkageError e) {
-            throw new UnsupportedLayerException(
-                    "all",
-                    "the natives of org.bytedeco:dnnl and org.bytedeco:opencl are not there (" + e + ")");
+            return "oneDNN cannot be loaded; add the natives of org.bytedeco:dnnl and"
+                    + " org.bytedeco:opencl for this platform ("
+                    + e
+                    + ")";
         }
     }
 
