@@ -3,9 +3,13 @@ package org.pyimgret.nn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.FloatPointer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -15,6 +19,7 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.engine.InferenceNetwork;
 import org.pyimgret.engine.Rows;
 import org.pyimgret.engine.Shape;
+import org.pyimgret.nn.engine.StopFlag;
 
 class CompiledNetworksTest {
 
@@ -64,6 +69,31 @@ class CompiledNetworksTest {
         assertSame(find(network), find(network));
         network.params().muli(0.5);
         assertClose(network.output(x, false), run(network, 0, 6, x));
+    }
+
+    @Test
+    void endsBetweenTwoBatchesWhenTheCallerStopsIt() {
+        MultiLayerNetwork network = network();
+        int rows = 100_000;
+        try (BytePointer flag = new BytePointer(new byte[] {1});
+                FloatPointer images = new FloatPointer(30L * rows);
+                FloatPointer out = new FloatPointer(9L * rows)) {
+            Images input =
+                    new Images(
+                            Json.parse(
+                                    ("{'address': " + images.address() + ", 'dtype': 'float32', 'count': " + rows
+                                                    + ", 'height': 1, 'width': 30, 'channels': 1, 'layout': 'dense'}")
+                                            .replace('\'', '"')));
+            out.put(9L * rows - 1, 7f);
+            StopFlag.watch(flag.address());
+            assertThrows(
+                    CancellationException.class, () -> Activations.compute(network, input, 0, 6, out.address(), 9));
+            assertEquals(7f, out.get(9L * rows - 1));
+            flag.put(0, (byte) 0);
+            assertTrue(Activations.compute(network, input, 0, 6, out.address(), 9));
+        } finally {
+            StopFlag.watch(0);
+        }
     }
 
     @Test

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.bytedeco.javacpp.FloatPointer;
 
 /**
  * Compiles a graph for one number of images, and one number of workers that share an image.
@@ -16,7 +17,6 @@ final class Compiler {
     private final Graph graph;
     private final int images;
     private final int parts;
-    private final Precision precision;
     private final Partition partition;
     private final Resources resources = new Resources();
     private final Lowering lowering;
@@ -28,12 +28,10 @@ final class Compiler {
     /** The nodes before which workers wait, by their order. */
     private final List<Integer> barriers = new ArrayList<>();
 
-    private Compiler(
-            Graph graph, int images, int parts, Precision precision, ParameterStore parameters) {
+    private Compiler(Graph graph, int images, int parts, ParameterStore parameters) {
         this.graph = graph;
         this.images = images;
         this.parts = parts;
-        this.precision = precision;
         this.partition = new Partition(parts);
         this.lowering = new Lowering(parameters, resources);
         for (int part = 0; part < parts; part++) {
@@ -50,58 +48,42 @@ final class Compiler {
      * @param parts how many workers share the work; more than one only for a single image
      * @param parameters where the weights are kept
      */
-    static Program compile(
-            Graph graph, int images, int parts, Precision precision, ParameterStore parameters) {
+    static Program compile(Graph graph, int images, int parts, ParameterStore parameters) {
         if (parts > 1 && images > 1) {
             throw new IllegalArgumentException("only a single image is shared by workers");
         }
-        Compiler compiler = new Compiler(graph, images, parts, precision, parameters);
+        Compiler compiler = new Compiler(graph, images, parts, parameters);
         try {
-            return compiler.run();
+            return compiler.run(false);
         } catch (RuntimeException | Error e) {
             compiler.resources.close();
             throw e;
         }
     }
 
-    private Program run() {
-        Value input = value(graph.input().shape, Precision.FLOAT32, 0);
-        values.put(graph.input(), input);
-        if (precision != Precision.FLOAT32) {
-            values.put(graph.input(), converted(input, precision, 0));
-        }
+    private Program run(boolean keepAll) {
+        value(graph.input(), 0);
         for (int order = 1; order < graph.nodes.size(); order++) {
             compile(graph.nodes.get(order), order);
         }
-        Value output = values.get(graph.output());
-        if (precision != Precision.FLOAT32) {
-            barrier(graph.nodes.size());
-            output.last = graph.nodes.size();
-            output = converted(output, Precision.FLOAT32, graph.nodes.size());
+        values.get(graph.output()).last = Integer.MAX_VALUE;
+        for (Value value : all) {
+            value.last = keepAll ? Integer.MAX_VALUE : lastUse(value);
         }
-        output.last = Integer.MAX_VALUE;
-        all.forEach(this::keepUntilAllHaveRead);
+        Value input = values.get(graph.input());
+        Value output = values.get(graph.output());
         return new Program(steps, input, output, MemoryPlan.place(all), resources);
     }
 
-    private Value value(Shape shape, Precision type, int order) {
-        Value value = Value.of(images, shape, type, order);
+    private Value value(Node node, int order) {
+        Value value = Value.of(images, node, order);
+        values.put(node, value);
         all.add(value);
         return value;
     }
 
-    /** The first worker copies a value to another type. */
-    private Value converted(Value value, Precision type, int order) {
-        Value copy = value(value.shape, type, order);
-        Range range = new Range(0, value.shape.size());
-        View from = new View(value, range);
-        steps.get(0).add(lowering.convert(from, new View(copy, range), scratch.get(0)));
-        return copy;
-    }
-
     private void compile(Node node, int order) {
-        Value result = value(node.shape, precision, order);
-        values.put(node, result);
+        Value result = value(node, order);
         if (waits(node, order)) {
             barrier(order);
         }
@@ -150,24 +132,50 @@ final class Compiler {
 
     /** What a worker can see of a node's result without waiting. */
     private Range made(Node node, int part) {
-        boolean given = node == graph.input() && precision == Precision.FLOAT32;
-        boolean first = node == graph.input() && part == 0;
-        return given || first
+        return node == graph.input()
                 ? new Range(0, node.shape.size())
-                : node == graph.input() ? new Range(0, 0) : partition.output(node, part);
+                : partition.output(node, part);
     }
 
     /** NB: a worker may still read a value that the others are done with, until they all wait. */
-    private void keepUntilAllHaveRead(Value value) {
+    private int lastUse(Value value) {
         if (parts == 1 || value.last == Integer.MAX_VALUE) {
-            return;
+            return value.last;
         }
-        int last = value.last;
-        value.last =
-                barriers.stream()
-                        .filter(barrier -> barrier > last)
-                        .findFirst()
-                        .map(barrier -> barrier - 1)
-                        .orElse(Integer.MAX_VALUE);
+        for (int barrier : barriers) {
+            if (barrier > value.last) {
+                return barrier - 1;
+            }
+        }
+        return Integer.MAX_VALUE;
+    }
+
+    /** A program for one image that keeps what every node gives. */
+    static final class Traced implements AutoCloseable {
+        final Map<Node, FloatPointer> results = new HashMap<>();
+        private final Program program;
+        private final Execution execution;
+
+        private Traced(Compiler compiler) {
+            program = compiler.run(true);
+            execution = program.acquire();
+            compiler.values.forEach((node, value) -> results.put(node, execution.floats(value)));
+        }
+
+        void run(float[] rows, int at, int size) {
+            execution.input.position(0).put(rows, at, size);
+            execution.run(0, () -> {});
+        }
+
+        @Override
+        public void close() {
+            program.release(execution);
+            program.close();
+        }
+    }
+
+    /** Compiles a graph of float32 so that every result can be looked at. */
+    static Traced traced(Graph graph, ParameterStore parameters) {
+        return new Traced(new Compiler(graph, 1, 1, parameters));
     }
 }

@@ -21,6 +21,7 @@ final class Execution implements AutoCloseable {
     final FloatPointer output;
 
     private final Resources resources = new Resources();
+    private final Pointer block;
     private final Calls[] calls;
 
     /** One worker's calls; null for a primitive stands for waiting. */
@@ -32,21 +33,22 @@ final class Execution implements AutoCloseable {
     }
 
     Execution(Program program) {
-        Pointer block = resources.allocate(program.bytes);
-        input = floats(block, program.input);
-        output = floats(block, program.output);
+        block = resources.allocate(program.bytes);
+        input = floats(program.input);
+        output = floats(program.output);
         calls = new Calls[program.parts()];
         for (int part = 0; part < calls.length; part++) {
-            calls[part] = bind(program.steps.get(part), block);
+            calls[part] = bind(program.steps.get(part));
         }
     }
 
-    private static FloatPointer floats(Pointer block, Value value) {
+    /** The numbers of a value of float32. */
+    FloatPointer floats(Value value) {
         long count = value.bytes() / Float.BYTES;
         return NativeAddress.floats(block.address() + value.offset, count);
     }
 
-    private Calls bind(List<Step> steps, Pointer block) {
+    private Calls bind(List<Step> steps) {
         Calls bound = new Calls();
         int count = steps.size();
         bound.primitives = new dnnl_primitive[count];
@@ -61,14 +63,14 @@ final class Execution implements AutoCloseable {
             resources.add(arguments::close);
             for (int a = 0; a < bound.counts[i]; a++) {
                 Step.Argument argument = step.arguments.get(a);
-                arguments.position(a).arg(argument.kind).memory(memory(argument, block));
+                arguments.position(a).arg(argument.kind).memory(memory(argument));
             }
             bound.arguments[i] = arguments.position(0);
         }
         return bound;
     }
 
-    private dnnl_memory memory(Step.Argument argument, Pointer block) {
+    private dnnl_memory memory(Step.Argument argument) {
         if (argument.constant != null) {
             return argument.constant;
         }

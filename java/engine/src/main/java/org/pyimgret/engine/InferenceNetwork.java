@@ -25,7 +25,6 @@ public final class InferenceNetwork implements AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
 
     private final Graph graph;
-    private final Precision precision;
     private final int largestBatch;
     private final AtomicInteger holders = new AtomicInteger(1);
     private final LoneImagePolicy policy = new LoneImagePolicy();
@@ -45,16 +44,31 @@ public final class InferenceNetwork implements AutoCloseable {
         }
     }
 
-    private InferenceNetwork(Graph graph, Precision precision) throws UnsupportedLayerException {
-        this.graph = Fusion.apply(channelsFirst(graph));
-        this.precision = precision;
-        this.largestBatch = BatchSize.most(this.graph);
+    private InferenceNetwork(Graph graph) throws UnsupportedLayerException {
+        this.graph = graph;
+        this.largestBatch = BatchSize.most(graph);
         try {
             program(1, 1);
         } catch (UnsupportedOperationException e) {
             close();
             throw new UnsupportedLayerException(graph.output().name, e.getMessage());
         }
+    }
+
+    private static InferenceNetwork compiled(Graph read, Precision precision, float[] sample)
+            throws UnsupportedLayerException {
+        Graph graph = Fusion.apply(channelsFirst(read));
+        if (precision == Precision.BFLOAT16) {
+            graph = Quantization.bfloat16(graph);
+        } else if (precision == Precision.INT8) {
+            if (!OneDnn.hasVnni()) {
+                // Without them sums may overflow, and nothing is won.
+                throw new UnsupportedLayerException(
+                        "all", "the processor has no instructions for eight-bit numbers (VNNI)");
+            }
+            graph = Quantization.int8(graph, sample);
+        }
+        return new InferenceNetwork(graph);
     }
 
     /** Results that are feature maps are given as Deeplearning4j gives them. */
@@ -73,14 +87,15 @@ public final class InferenceNetwork implements AutoCloseable {
      * @param to the last layer
      * @param input what the first layer gets
      * @param precision of the numbers between layers
+     * @param sample some inputs, one after the other, for {@link Precision#INT8}
      * @return the compiled network
      * @throws UnsupportedLayerException if Deeplearning4j itself has to run it
      */
     public static InferenceNetwork of(
-            MultiLayerNetwork network, int from, int to, Shape input, Precision precision)
+            MultiLayerNetwork network, int from, int to, Shape input, Precision precision, float... sample)
             throws UnsupportedLayerException {
         checkBackend();
-        return new InferenceNetwork(NetworkReader.read(network, from, to, input), precision);
+        return compiled(NetworkReader.read(network, from, to, input), precision, sample);
     }
 
     /**
@@ -90,14 +105,15 @@ public final class InferenceNetwork implements AutoCloseable {
      * @param vertex whose result is wanted
      * @param input what the graph gets
      * @param precision of the numbers between layers
+     * @param sample some inputs, one after the other, for {@link Precision#INT8}
      * @return the compiled network
      * @throws UnsupportedLayerException if Deeplearning4j itself has to run it
      */
     public static InferenceNetwork of(
-            ComputationGraph network, String vertex, Shape input, Precision precision)
+            ComputationGraph network, String vertex, Shape input, Precision precision, float... sample)
             throws UnsupportedLayerException {
         checkBackend();
-        return new InferenceNetwork(NetworkReader.read(network, vertex, input), precision);
+        return compiled(NetworkReader.read(network, vertex, input), precision, sample);
     }
 
     private static void checkBackend() throws UnsupportedLayerException {
@@ -250,7 +266,6 @@ public final class InferenceNetwork implements AutoCloseable {
                                                     graph,
                                                     images,
                                                     parts,
-                                                    precision,
                                                     state.parameters));
                     return compiled[0];
                 });

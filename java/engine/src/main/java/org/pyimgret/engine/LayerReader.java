@@ -111,7 +111,7 @@ final class LayerReader {
         int groups = depthwise ? (int) weights.size(2) : 1;
         float[] bias = convolution.hasBias() ? numbers(parameter("b")) : new float[outputs];
         Operation operation =
-                new Operation.Convolution(window, groups, outputs, plain, bias);
+                new Operation.Convolution(window, groups, outputs, plain, bias, null);
         return activation(convolution.getActivationFn(), node(operation, input));
     }
 

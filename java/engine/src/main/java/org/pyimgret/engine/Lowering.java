@@ -83,6 +83,16 @@ final class Lowering {
             } else if (operation instanceof Operation.Flatten) {
                 dnnl_memory_desc to = output.describeChannelsFirst(resources, input.value.shape);
                 reorder(builder, input, input.describe(resources), output, to);
+            } else if (operation instanceof Operation.Convert) {
+                if (output.value.encoding.isInt8()) {
+                    builder.scale(DNNL_ARG_DST, 0, parameters.scale(output.value.encoding));
+                }
+                reorder(
+                        builder,
+                        input,
+                        input.describe(resources),
+                        output,
+                        output.describe(resources));
             } else if (operation instanceof Operation.Unflatten) {
                 dnnl_memory_desc from = input.describeChannelsFirst(resources, node.shape);
                 reorder(builder, input, from, output, output.describe(resources));
@@ -90,14 +100,6 @@ final class Lowering {
                 elementwise(builder, operation, input, output);
             }
             return List.of(builder.build(scratch));
-        }
-    }
-
-    /** Copies a value to one of another type. */
-    Step convert(View from, View to, Value scratch) {
-        try (PrimitiveBuilder builder = new PrimitiveBuilder("conversion", resources)) {
-            reorder(builder, from, from.describe(resources), to, to.describe(resources));
-            return builder.build(scratch);
         }
     }
 
@@ -111,33 +113,29 @@ final class Lowering {
                         : operation.kind == Operation.Pooling.Kind.AVERAGE
                                 ? dnnl_pooling_avg_exclude_padding
                                 : dnnl_pooling_avg_include_padding;
-        dnnl_memory_desc from = input.describe(resources);
-        dnnl_memory_desc to = output.describe(resources);
         long[] kernel = {window.kernelHeight, window.kernelWidth};
         long[] stride = {window.strideHeight, window.strideWidth};
-        pool(builder, algorithm, input, from, output, to, stride, kernel, padding);
+        pool(builder, algorithm, input, output, stride, kernel, padding);
     }
 
     private void globalPooling(
             PrimitiveBuilder builder, Operation.GlobalPooling operation, View input, View output) {
         Shape shape = input.value.shape;
         long[] kernel = {shape.height, shape.width};
-        dnnl_memory_desc from = input.describe(resources);
-        dnnl_memory_desc to = output.describeAsMaps(resources);
         int algorithm = operation.max ? dnnl_pooling_max : dnnl_pooling_avg_include_padding;
-        pool(builder, algorithm, input, from, output, to, kernel, kernel, Padding.NONE);
+        pool(builder, algorithm, input, output, kernel, kernel, Padding.NONE);
     }
 
     private void pool(
             PrimitiveBuilder builder,
             int algorithm,
             View input,
-            dnnl_memory_desc from,
             View output,
-            dnnl_memory_desc to,
             long[] stride,
             long[] kernel,
             Padding padding) {
+        dnnl_memory_desc from = input.describe(resources);
+        dnnl_memory_desc to = output.describeAsMaps(resources);
         builder.described(
                 dnnl_pooling_forward_primitive_desc_create(
                         builder.description,

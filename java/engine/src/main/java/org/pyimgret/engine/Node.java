@@ -20,17 +20,26 @@ final class Node {
     /** Activations and additions that follow the operation, applied to each number as it is made. */
     final List<Operation> fused;
 
+    /** How the result is stored. */
+    final Encoding encoding;
+
     private Node(
-            String name, Operation operation, List<Node> inputs, Shape shape, List<Operation> fused) {
+            String name,
+            Operation operation,
+            List<Node> inputs,
+            Shape shape,
+            List<Operation> fused,
+            Encoding encoding) {
         this.name = name;
         this.operation = operation;
         this.inputs = List.copyOf(inputs);
         this.shape = shape;
         this.fused = List.copyOf(fused);
+        this.encoding = encoding;
     }
 
     static Node input(Shape shape) {
-        return new Node("input", null, List.of(), shape, List.of());
+        return new Node("input", null, List.of(), shape, List.of(), Encoding.FLOAT32);
     }
 
     /**
@@ -41,17 +50,23 @@ final class Node {
     static Node of(String name, Operation operation, List<Node> inputs) {
         List<Shape> shapes = new ArrayList<>();
         inputs.forEach(input -> shapes.add(input.shape));
-        return new Node(name, operation, inputs, operation.shape(shapes), List.of());
+        Shape shape = operation.shape(shapes);
+        return new Node(name, operation, inputs, shape, List.of(), Encoding.FLOAT32);
     }
 
     /** This node with other inputs of the same shapes. */
     Node withInputs(List<Node> others) {
-        return new Node(name, operation, others, shape, fused);
+        return new Node(name, operation, others, shape, fused, encoding);
     }
 
     /** This node with its operation replaced by one that gives the same shape. */
     Node withOperation(Operation other) {
-        return new Node(name, other, inputs, shape, fused);
+        return new Node(name, other, inputs, shape, fused, encoding);
+    }
+
+    /** This node with its result stored in another way. */
+    Node as(Encoding other) {
+        return new Node(name, operation, inputs, shape, fused, other);
     }
 
     /** This node followed by one operation more, with the inputs which that reads as well. */
@@ -60,6 +75,6 @@ final class Node {
         all.add(next);
         List<Node> allInputs = new ArrayList<>(inputs);
         allInputs.addAll(more);
-        return new Node(name, operation, allInputs, shape, all);
+        return new Node(name, operation, allInputs, shape, all, encoding);
     }
 }

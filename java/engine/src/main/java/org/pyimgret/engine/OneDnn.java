@@ -1,7 +1,12 @@
 package org.pyimgret.engine;
 
 import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx2;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx2_vnni;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_vnni;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_engine_create;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_get_effective_cpu_isa;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_create;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_create_with_strides;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_create_with_tag;
@@ -36,6 +41,14 @@ final class OneDnn {
 
     static dnnl_engine engine() {
         return Cpu.ENGINE;
+    }
+
+    /** Whether the processor multiplies eight-bit numbers by instructions of its own. */
+    static boolean hasVnni() {
+        int instructions = dnnl_get_effective_cpu_isa();
+        int avx2 = dnnl_cpu_isa_avx2_vnni & ~dnnl_cpu_isa_avx2;
+        int avx512 = dnnl_cpu_isa_avx512_core_vnni & ~dnnl_cpu_isa_avx512_core;
+        return (instructions & (avx2 | avx512)) != 0;
     }
 
     /**

@@ -44,10 +44,24 @@ abstract class Operation {
         final Window window;
         final int groups;
 
-        Convolution(Window window, int groups, int outputs, float[] weights, float[] bias) {
+        /** What 1 stands for in the weights of each output, which are whole numbers; or null. */
+        final float[] scales;
+
+        Convolution(
+                Window window,
+                int groups,
+                int outputs,
+                float[] weights,
+                float[] bias,
+                float[] scales) {
             super(outputs, weights, bias);
             this.window = window;
             this.groups = groups;
+            this.scales = scales;
+        }
+
+        Convolution quantized(float[] numbers, float[] numberScales) {
+            return new Convolution(window, groups, outputs, numbers, bias, numberScales);
         }
 
         @Override
@@ -63,7 +77,7 @@ abstract class Operation {
 
         @Override
         Convolution with(float[] newWeights, float[] newBias) {
-            return new Convolution(window, groups, outputs, newWeights, newBias);
+            return new Convolution(window, groups, outputs, newWeights, newBias, scales);
         }
     }
 
@@ -186,6 +200,14 @@ abstract class Operation {
             this.beta = beta;
         }
 
+        @Override
+        Shape shape(List<Shape> inputs) {
+            return inputs.get(0);
+        }
+    }
+
+    /** The same numbers, stored in another way. */
+    static final class Convert extends Operation {
         @Override
         Shape shape(List<Shape> inputs) {
             return inputs.get(0);

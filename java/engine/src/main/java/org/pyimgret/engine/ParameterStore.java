@@ -2,6 +2,8 @@ package org.pyimgret.engine;
 
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_FROM;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_TO;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_a;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_f32;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_clone;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_destroy;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_equal;
@@ -15,6 +17,8 @@ import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_wait;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.dnnl.dnnl_exec_arg_t;
 import org.bytedeco.dnnl.dnnl_memory;
 import org.bytedeco.dnnl.dnnl_memory_desc;
@@ -34,6 +38,7 @@ final class ParameterStore implements AutoCloseable {
 
     private final Resources resources = new Resources();
     private final List<Entry> entries = new ArrayList<>();
+    private final Map<Encoding, float[]> scales = new ConcurrentHashMap<>();
 
     /** Numbers in one format. */
     private static final class Entry {
@@ -41,6 +46,20 @@ final class ParameterStore implements AutoCloseable {
         int start;
         dnnl_memory_desc description;
         dnnl_memory memory;
+    }
+
+    /** Gives the one scale of a result's numbers. */
+    dnnl_memory scale(Encoding encoding) {
+        float[] one = scales.computeIfAbsent(encoding, key -> new float[] {key.scale});
+        return get(one, 0, 1);
+    }
+
+    /** Gives some numbers in a row. */
+    dnnl_memory get(float[] numbers, int start, int count) {
+        try (Resources temporary = new Resources()) {
+            dnnl_memory_desc row = OneDnn.describe(temporary, dnnl_f32, dnnl_a, count);
+            return get(numbers, start, row, row);
+        }
     }
 
     /**

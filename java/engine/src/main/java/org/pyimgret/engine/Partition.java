@@ -97,6 +97,7 @@ final class Partition {
         return operation instanceof Operation.Convolution
                 || operation instanceof Operation.Activation
                 || operation instanceof Operation.Add
+                || operation instanceof Operation.Convert
                 || operation instanceof Operation.Normalization
                 || operation instanceof Operation.Concatenation
                 || operation instanceof Operation.LocalResponseNormalization;

@@ -1,6 +1,7 @@
 package org.pyimgret.engine;
 
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE;
+import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_ATTR_SCALES;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SCRATCHPAD;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC_1;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_a;
@@ -12,6 +13,7 @@ import static org.bytedeco.dnnl.global.dnnl.dnnl_post_ops_destroy;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_create;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_destroy;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_set_post_ops;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_set_scales_mask;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_set_scratchpad_mode;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_create;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_desc_destroy;
@@ -23,6 +25,7 @@ import static org.bytedeco.dnnl.global.dnnl.dnnl_u8;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.dnnl.dnnl_memory;
 import org.bytedeco.dnnl.dnnl_memory_desc;
 import org.bytedeco.dnnl.dnnl_post_ops;
 import org.bytedeco.dnnl.dnnl_primitive;
@@ -77,6 +80,12 @@ final class PrimitiveBuilder implements AutoCloseable {
         check(dnnl_post_ops_append_binary(fused, algorithm, other));
         fusedCount++;
         return POST_OPERATION * fusedCount | DNNL_ARG_SRC_1;
+    }
+
+    /** Multiplies an argument, of whole numbers, by scales: one, or one for each index of some axes. */
+    void scale(int kind, int axes, dnnl_memory scales) {
+        check(dnnl_primitive_attr_set_scales_mask(attributes, kind, axes));
+        argument(Step.Argument.constant(DNNL_ARG_ATTR_SCALES | kind, scales));
     }
 
     /** The attributes, complete with what was fused. */

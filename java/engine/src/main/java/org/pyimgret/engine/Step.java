@@ -44,7 +44,7 @@ final class Step {
 
         /** Some of a value, from its number {@code start} on. */
         static Argument of(int kind, dnnl_memory_desc description, Value value, long start) {
-            return new Argument(kind, null, description, value, start * value.bytesEach);
+            return new Argument(kind, null, description, value, start * value.encoding.bytes);
         }
     }
 }

@@ -1,17 +1,12 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.dnnl_u8;
-
 /** What a node gives, as memory: its size, how long it is needed, and where it lies. */
 final class Value {
 
     final int images;
     final Shape shape;
 
-    /** oneDNN's type of the numbers. */
-    final int type;
-
-    final int bytesEach;
+    final Encoding encoding;
 
     /** The first and the last step, counted from the beginning of the program, that use it. */
     final int first;
@@ -23,24 +18,23 @@ final class Value {
 
     private long bytes;
 
-    private Value(int images, Shape shape, int type, int bytesEach, int first, int last) {
+    private Value(int images, Shape shape, Encoding encoding, int first, int last) {
         this.images = images;
         this.shape = shape;
-        this.type = type;
-        this.bytesEach = bytesEach;
+        this.encoding = encoding;
         this.first = first;
         this.last = last;
     }
 
     /** What the step {@code first} gives. */
-    static Value of(int images, Shape shape, Precision precision, int first) {
-        Value value = new Value(images, shape, precision.type, precision.bytes, first, first);
-        return value.grown((long) images * shape.size() * precision.bytes);
+    static Value of(int images, Node node, int first) {
+        Value value = new Value(images, node.shape, node.encoding, first, first);
+        return value.grown((long) images * node.shape.size() * node.encoding.bytes);
     }
 
     /** Memory that is in use all the time, and that {@link #grown} makes room in. */
     static Value scratch() {
-        return new Value(1, null, dnnl_u8, 1, 0, Integer.MAX_VALUE);
+        return new Value(1, null, Encoding.int8(0, 1), 0, Integer.MAX_VALUE);
     }
 
     /** This value with at least so many bytes. */

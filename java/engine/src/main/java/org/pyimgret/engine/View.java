@@ -37,7 +37,7 @@ final class View {
     /** Describes it to oneDNN: a matrix of vectors, or feature maps with the channels innermost. */
     dnnl_memory_desc describe(Resources resources) {
         if (value.shape.vector) {
-            return OneDnn.describe(resources, value.type, dnnl_ab, value.images, range.length());
+            return OneDnn.describe(resources, value.encoding.type, dnnl_ab, value.images, range.length());
         }
         return asMaps(resources, dnnl_nhwc, rows(), columns(), value.shape.channels);
     }
@@ -57,7 +57,7 @@ final class View {
     private dnnl_memory_desc asMaps(
             Resources resources, int format, int height, int width, int channels) {
         return OneDnn.describe(
-                resources, value.type, format, value.images, channels, height, width);
+                resources, value.encoding.type, format, value.images, channels, height, width);
     }
 
     /** Describes the channels {@code first} to {@code first + channels} of it, without the others. */
@@ -68,7 +68,7 @@ final class View {
         long row = (long) columns * all;
         return OneDnn.describe(
                 resources,
-                value.type,
+                value.encoding.type,
                 new long[] {value.images, channels, rows, columns},
                 new long[] {rows * row, 1, row, all});
     }

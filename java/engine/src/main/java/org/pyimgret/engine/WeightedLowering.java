@@ -11,11 +11,13 @@ import static org.bytedeco.dnnl.global.dnnl.dnnl_abcde;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_binary_add;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_convolution_direct;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_convolution_forward_primitive_desc_create;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_linear;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_f32;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_format_tag_any;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_forward_inference;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_inner_product_forward_primitive_desc_create;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_query_weights_md;
+import static org.bytedeco.dnnl.global.dnnl.dnnl_s8;
 
 import java.util.List;
 import org.bytedeco.dnnl.dnnl_engine;
@@ -23,6 +25,11 @@ import org.bytedeco.dnnl.dnnl_memory_desc;
 
 /** Turns convolutions and inner products, with what is fused into them, into primitives. */
 final class WeightedLowering {
+
+    /** Axes of the weights that have scales: the first, and the first two where there are groups. */
+    private static final int EACH_OUTPUT = 1;
+
+    private static final int EACH_OUTPUT_OF_EACH_GROUP = 3;
 
     private final ParameterStore parameters;
     private final Resources resources;
@@ -50,6 +57,18 @@ final class WeightedLowering {
         dnnl_memory_desc from = input.describe(resources);
         dnnl_memory_desc to = output.describe(resources);
         fuse(builder, node, inputs);
+        boolean narrow = operation.scales != null;
+        if (narrow) {
+            int axes = operation.groups == 1 ? EACH_OUTPUT : EACH_OUTPUT_OF_EACH_GROUP;
+            builder.scale(DNNL_ARG_SRC, 0, parameters.scale(input.value.encoding));
+            builder.scale(
+                    DNNL_ARG_WEIGHTS,
+                    axes,
+                    parameters.get(operation.scales, 0, operation.outputs));
+        }
+        if (output.value.encoding.isInt8()) {
+            builder.scale(DNNL_ARG_DST, 0, parameters.scale(output.value.encoding));
+        }
         builder.described(
                 dnnl_convolution_forward_primitive_desc_create(
                         builder.description,
@@ -57,7 +76,7 @@ final class WeightedLowering {
                         dnnl_forward_inference,
                         dnnl_convolution_direct,
                         from,
-                        describe(input.value.type, dnnl_format_tag_any, kernel),
+                        describe(narrow ? dnnl_s8 : input.value.encoding.type, dnnl_format_tag_any, kernel),
                         describe(dnnl_f32, dnnl_a, operation.outputs),
                         to,
                         new long[] {window.strideHeight, window.strideWidth},
@@ -88,7 +107,7 @@ final class WeightedLowering {
                         engine,
                         dnnl_forward_inference,
                         from,
-                        describe(input.value.type, dnnl_format_tag_any, dimensions),
+                        describe(input.value.encoding.type, dnnl_format_tag_any, dimensions),
                         describe(dnnl_f32, dnnl_a, outputs),
                         to,
                         builder.attributes()));
@@ -123,17 +142,28 @@ final class WeightedLowering {
     }
 
     private void fuse(PrimitiveBuilder builder, Node node, List<View> inputs) {
-        int next = inputs.size() - 1;
         for (Operation operation : node.fused) {
             if (operation instanceof Operation.Activation) {
                 builder.fuse((Operation.Activation) operation);
             } else {
-                View other = inputs.get(next);
-                dnnl_memory_desc description = other.describe(resources);
-                int kind = builder.fuseBinary(dnnl_binary_add, description);
-                builder.argument(other.argument(kind, description));
+                add(builder, inputs.get(inputs.size() - 1));
             }
         }
+    }
+
+    private void add(PrimitiveBuilder builder, View other) {
+        dnnl_memory_desc description = other.describe(resources);
+        float scale = other.value.encoding.scale;
+        if (scale == 1) {
+            int kind = builder.fuseBinary(dnnl_binary_add, description);
+            builder.argument(other.argument(kind, description));
+            return;
+        }
+        // NB: what is added cannot have a scale: the other summand is divided by it meanwhile.
+        builder.fuse(new Operation.Activation(dnnl_eltwise_linear, 1 / scale, 0));
+        int kind = builder.fuseBinary(dnnl_binary_add, description);
+        builder.argument(other.argument(kind, description));
+        builder.fuse(new Operation.Activation(dnnl_eltwise_linear, scale, 0));
     }
 
     private dnnl_memory_desc describe(int type, int tag, long... dimensions) {

@@ -87,7 +87,7 @@ final class Compared {
                     () ->
                             program[0] =
                                     Compiler.compile(
-                                            graph, 1, parts, Precision.FLOAT32, parameters));
+                                            graph, 1, parts, parameters));
             Execution execution = program[0].acquire();
             for (int row = 0; row < rows.length / in; row++) {
                 execution.input.put(rows, row * in, in);

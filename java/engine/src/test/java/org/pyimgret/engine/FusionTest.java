@@ -22,7 +22,7 @@ class FusionTest {
     private static Node convolution(String name, Node before) {
         Window window = new Window(ONES, ONES, new int[2], ONES, false);
         float[] weights = {1, 2, 3, 4};
-        return node(name, new Operation.Convolution(window, 1, 2, weights, new float[] {5, 6}), before);
+        return node(name, new Operation.Convolution(window, 1, 2, weights, new float[] {5, 6}, null), before);
     }
 
     private static Node node(String name, Operation operation, Node... inputs) {

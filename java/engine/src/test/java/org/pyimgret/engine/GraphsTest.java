@@ -1,5 +1,6 @@
 package org.pyimgret.engine;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -25,6 +26,8 @@ import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.conf.layers.PoolingType;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -143,25 +146,61 @@ class GraphsTest {
         assertTrue(thrown.getMessage().contains("'halves'"), thrown.getMessage());
     }
 
-    @Test
-    void bfloat16IsNear() throws Exception {
-        ComputationGraph graph = network();
-        float[] rows = Compared.rows(3, INPUT);
-        float[] expected = stock(graph, rows, "pooled");
-        try (InferenceNetwork engine =
-                InferenceNetwork.of(graph, "pooled", INPUT, Precision.BFLOAT16)) {
-            float[] got = new float[expected.length];
-            engine.runAlone(Compared.source(rows, INPUT), 3, Rows.into(got, engine.outputSize()));
-            double product = 0;
-            double left = 0;
-            double right = 0;
-            for (int i = 0; i < got.length; i++) {
-                product += expected[i] * got[i];
-                left += expected[i] * expected[i];
-                right += got[i] * got[i];
-            }
-            assertEquals(1, product / Math.sqrt(left * right), 1e-3);
+    private static double cosine(float[] a, float[] b) {
+        double product = 0;
+        double left = 0;
+        double right = 0;
+        for (int i = 0; i < a.length; i++) {
+            product += (double) a[i] * b[i];
+            left += (double) a[i] * a[i];
+            right += (double) b[i] * b[i];
         }
+        return product / Math.sqrt(left * right);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Precision.class)
+    void lessPrecisionIsNear(Precision precision) throws Exception {
+        ComputationGraph graph = network();
+        float[] rows = Compared.rows(5, INPUT);
+        float[] expected = stock(graph, rows, "pooled");
+        float[] sample = Compared.rows(8, INPUT);
+        try (InferenceNetwork engine =
+                InferenceNetwork.of(graph, "pooled", INPUT, precision, sample)) {
+            float[] got = new float[expected.length];
+            engine.runAlone(Compared.source(rows, INPUT), 5, Rows.into(got, engine.outputSize()));
+            assertEquals(1, cosine(expected, got), precision == Precision.INT8 ? 5e-3 : 1e-3);
+            assertEquals(precision == Precision.FLOAT32, cosine(expected, got) > 1 - 1e-9);
+        }
+    }
+
+    @Test
+    void sharedImagesGiveTheSameInLessPrecision() throws Exception {
+        float[] rows = Compared.rows(3, INPUT);
+        Graph fused = Fusion.apply(NetworkReader.read(network(), "pooled", INPUT));
+        for (Graph graph : List.of(Quantization.bfloat16(fused), Quantization.int8(fused, rows))) {
+            float[] expected = Compared.shared(graph, rows, 1);
+            for (int parts = 2; parts <= 4; parts++) {
+                assertEquals(1, cosine(expected, Compared.shared(graph, rows, parts)), 1e-4);
+            }
+        }
+    }
+
+    @Test
+    void anImageHasTheSameBitsHoweverManyWorkersShareIt() throws Exception {
+        float[] rows = Compared.rows(3, INPUT);
+        Graph graph = Fusion.apply(NetworkReader.read(network(), "classes", INPUT));
+        float[] alone = Compared.shared(graph, rows, 1);
+        for (int parts = 2; parts <= 4; parts++) {
+            assertArrayEquals(alone, Compared.shared(graph, rows, parts), parts + " workers");
+        }
+    }
+
+    @Test
+    void aSampleThatDoesNotFitIsRefused() {
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> InferenceNetwork.of(network(), "pooled", INPUT, Precision.INT8, new float[7]));
     }
 
     @Test

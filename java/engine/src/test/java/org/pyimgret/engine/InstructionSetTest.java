@@ -1,6 +1,7 @@
 package org.pyimgret.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
@@ -27,6 +28,7 @@ class InstructionSetTest {
         DataOutputStream out = new DataOutputStream(System.out);
         float[] results = results();
         out.writeInt(dnnl.dnnl_get_effective_cpu_isa());
+        out.writeUTF(refusal());
         for (float value : results) {
             out.writeFloat(value);
         }
@@ -41,6 +43,16 @@ class InstructionSetTest {
             float[] results = new float[4 * engine.outputSize()];
             engine.runAlone(Compared.source(rows, INPUT), 4, Rows.into(results, 32));
             return results;
+        }
+    }
+
+    private static String refusal() {
+        try {
+            float[] sample = Compared.rows(2, INPUT);
+            InferenceNetwork.of(network(), 0, 5, INPUT, Precision.INT8, sample).close();
+            return "";
+        } catch (UnsupportedLayerException e) {
+            return e.getMessage();
         }
     }
 
@@ -75,6 +87,8 @@ class InstructionSetTest {
             if (System.getProperty("os.arch").equals("amd64")) {
                 assertEquals(dnnl.dnnl_cpu_isa_avx2, instructions);
             }
+            String refusal = in.readUTF();
+            assertTrue(refusal.contains("VNNI"), refusal);
             for (int i = 0; i < there.length; i++) {
                 there[i] = in.readFloat();
             }
