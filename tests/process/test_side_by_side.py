@@ -228,7 +228,7 @@ def test_what_polling_raises_stops_the_epoch_and_comes_out_of_fit() -> None:
             if self.n > 3: raise ZeroDivisionError("from the bar")
         def set_postfix(self, values): pass
     usual = loop.progress_bar
-    loop.progress_bar = lambda *arguments: Bar()
+    loop.progress_bar = lambda *arguments, **options: Bar()
     many = np.concatenate([digits] * 100)
     model = pyimgret.Autoencoder(epochs=1, random_state=0)
     try:
