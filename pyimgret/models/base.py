@@ -57,7 +57,7 @@ class Model(Estimator):
 
     @property
     def java_network(self) -> JavaNetwork:
-        """The network in Java; see "Raw access" in the README."""
+        """The network in Java; see "Script Deeplearning4j" in pyimgret/README.md."""
         self._check_fitted()
         return self._network
 

@@ -1,4 +1,4 @@
-"""A JVM system that knows the installed artefact only answers as Python does."""
+"""JVM systems that know the installed artefact only answer as Python does."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pyimgret import Encoder, Index
+from tests.pages import Block, blocks
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -26,19 +27,38 @@ def pictures() -> list[Path]:
     return sorted((GOLDEN / "pictures").glob("*.[pbj]*"))
 
 
-def maven(*arguments: str) -> None:
-    command = [shutil.which("mvn") or "mvn", "-B", "-q", *arguments]
+def jdk_environment() -> dict[str, str]:
     environment = dict(os.environ)
     # NB: once our JVM has started, JAVA_HOME is its own, and a bare runtime builds nothing.
     if not (Path(environment.get("JAVA_HOME", "")) / "bin" / "javac").exists():
         environment.pop("JAVA_HOME", None)
-    subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment)
+    return environment
+
+
+def maven(*arguments: str) -> None:
+    command = [shutil.which("mvn") or "mvn", "-B", "-q", *arguments]
+    subprocess.run(command, check=True, cwd=ROOT, stdin=subprocess.DEVNULL, env=jdk_environment())
+
+
+def shell(block: Block, folder: Path) -> str:
+    """Run a shell block of the page about Java and return what it printed."""
+    done = subprocess.run(
+        ["bash", "-euc", block.text], cwd=folder, env=jdk_environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{block.place}: {done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def classpath(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Install the artefact, build the consumer, and return its class path."""
-    maven("-pl", "java/core", "-am", "install", "-DskipTests")
+def installed() -> None:
+    """Install the artefact by the command that the page about Java names."""
+    shell(blocks("java/README.md")[0], ROOT)
+
+
+@pytest.fixture(scope="module")
+def classpath(installed: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the consumer, and return its class path."""
     target = tmp_path_factory.mktemp("consumer") / "target"
     listing = target / "classpath"
     maven(
@@ -124,3 +144,23 @@ def test_the_service_says_what_is_no_picture(service):
     with caught.value as answer:
         assert answer.code == 422
         assert "not a picture" in json.load(answer)["detail"]
+
+
+def test_the_programs_of_the_pages_find_what_python_finds(installed, index, tmp_path):
+    _, pom, program, run = blocks("java/README.md")
+    (first,) = [block for block in blocks("README.md") if block.language == "java"]
+    sources = tmp_path / "src" / "main" / "java"
+    sources.mkdir(parents=True)
+    (tmp_path / "pom.xml").write_text(pom.text)
+    (sources / "Cats.java").write_text(program.text)
+    (sources / "Search.java").write_text(first.text)
+    (tmp_path / "idx").symlink_to(index.directory)
+    query = GOLDEN / "pictures" / "jpeg-444.jpg"
+    shutil.copy(query, tmp_path / "query.jpg")
+    expected = [match.score for match in index.search(str(query), k=5)]
+    cats = shell(run, tmp_path).splitlines()
+    again = Block(run.page, run.line, "sh", run.text.splitlines()[-1].replace("Cats", "Search"))
+    found = shell(again, tmp_path).splitlines()
+    assert [float(line.split()[1]) for line in cats[:5]] == pytest.approx(expected, abs=1e-5)
+    assert cats[5] == "0 cats"
+    assert [float(line.split()[-1]) for line in found] == pytest.approx(expected, abs=1e-5)
