@@ -41,14 +41,14 @@ def layer_weights(model: Any, layer: int) -> Any:
         if shape is None or number > model.code_layer_:
             continue
         if len(shape) != 2:
-            raise ValueError(
+            raise InvalidArgumentError(
                 "the weights of a layer are seen through dense layers; this model has others."
             )
         W = network.get(f"{number}_W")
         seen, found = W if seen is None else seen @ W, found + 1
         if found == layer:
             return seen
-    raise ValueError(f"the model has {found} dense layers up to its code, not {layer}.")
+    raise InvalidArgumentError(f"the model has {found} dense layers up to its code, not {layer}.")
 
 
 def pretrained_weights(folder: Path, layer: int) -> Any:
@@ -57,7 +57,9 @@ def pretrained_weights(folder: Path, layer: int) -> Any:
     for number in range(1, layer + 1):
         path = folder / f"rbm_{number}.npz"
         if not path.exists():
-            raise ValueError(f"{path} does not exist; was a machine {number} trained here?")
+            raise InvalidArgumentError(
+                f"{path} does not exist; was a machine {number} trained here?"
+            )
         with np.load(path, allow_pickle=False) as file:
             W = file["weights"].T
         seen = W if seen is None else seen @ W
