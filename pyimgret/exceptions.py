@@ -1,22 +1,22 @@
-"""The errors of pyimgret: one tree, so that ``except PyimgretError`` catches them all.
+"""The exceptions of pyimgret, all derived from `PyimgretError`.
 
-A message says what was got, what was expected, and what to do. Where a built-in
-exception fits, the class is one of those as well.
+Messages state the actual and the expected value, and what to do. Where a built-in
+exception fits, the class is derived from that too.
 """
 
 from __future__ import annotations
 
 
 class PyimgretError(Exception):
-    """The base of all errors that pyimgret raises on purpose."""
+    """The base class of all errors that pyimgret raises intentionally."""
 
 
 class InvalidArgumentError(PyimgretError, ValueError):
-    """An argument, setting or input of a kind, range or size that makes no sense."""
+    """An argument, setting or input of an invalid type, range or size."""
 
 
 class ModelInUseError(PyimgretError, RuntimeError):
-    """A model that another thread is training."""
+    """A model that is being trained by another thread."""
 
 
 class ImageDecodeError(PyimgretError, ValueError):
@@ -42,19 +42,19 @@ class NotFittedError(PyimgretError, ValueError):
 
 
 class DimensionMismatchError(PyimgretError, ValueError):
-    """An array has another shape than the model or the index expects."""
+    """An array does not have the shape that the model or the index expects."""
 
 
 class ModelFormatError(PyimgretError, ValueError):
-    """A model file that is broken, too new, or could run code."""
+    """A model file that is damaged, too new, or unsafe to load."""
 
 
 class IndexStoreError(PyimgretError, RuntimeError):
-    """The directory of an index cannot be read, written or trusted."""
+    """The directory of an index cannot be read or written, or is damaged."""
 
 
 class KeyNotFoundError(IndexStoreError, KeyError):
-    """A key that the index does not hold."""
+    """A key that the index does not contain."""
 
     def __str__(self) -> str:
         # NB: KeyError would print the repr of its argument.
@@ -62,11 +62,11 @@ class KeyNotFoundError(IndexStoreError, KeyError):
 
 
 class KeyExistsError(IndexStoreError, ValueError):
-    """A key that the index holds already, where a new one was expected."""
+    """A key that the index already contains, where a new one was expected."""
 
 
 class ModelMismatchError(IndexStoreError, ValueError):
-    """Vectors of another model or preprocessing than the one the index was built with."""
+    """A model or preprocessing other than the one the index was built with."""
 
 
 class JvmStartError(PyimgretError, RuntimeError):
@@ -95,4 +95,4 @@ class JavaCallError(PyimgretError, RuntimeError):
 
 
 class WeightsNotFoundError(PyimgretError, FileNotFoundError):
-    """The published weights of a network are nowhere to be had; the message says what to do."""
+    """The published weights of a network were not found; the message says what to do."""

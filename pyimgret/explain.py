@@ -1,9 +1,9 @@
-"""Why do two pictures match? Which regions of each carry their similarity.
+"""Explanations of matches: which regions of two images make them similar.
 
-An embedding that is the mean of a map's places makes the cosine a sum over places: each
-place's share is its own vector times the other picture's unit embedding. These parts are exact.
-For other embeddings a grey square goes over the picture, and what the cosine loses is the part
-of what it hides.
+If an embedding is the mean over the positions of a feature map, the cosine is a sum over
+positions: the dot products of its vectors with the other unit embedding. This is exact.
+For other embeddings a square is moved over the image (occlusion); the decrease of the cosine
+is the contribution of the occluded region.
 
 References
 ----------
@@ -34,16 +34,16 @@ _GRID = 7
 
 @dataclass(frozen=True)
 class Explanation:
-    """What made two pictures similar.
+    """The contributions of regions to the similarity of two images.
 
     Attributes
     ----------
     score : float
-        Their cosine.
+        Their cosine similarity.
     query, match : ndarray of float32, shape (rows, columns)
-        What each region adds to it. When ``exact``, each of the two sums to the score.
+        Contribution of each region. If ``exact``, each of the two sums to the score.
     exact : bool
-        Whether the parts are the cosine's own terms, or estimated by hiding regions.
+        Whether the contributions are exact, or estimated by occlusion.
     """
 
     score: float
@@ -53,17 +53,17 @@ class Explanation:
 
     @property
     def heat(self) -> tuple[Parts, Parts]:
-        """What stands out in query and match: parts above their mean, from 0 to 1."""
+        """The heat maps of query and match: contributions above their mean, from 0 to 1."""
         return heat(self.query), heat(self.match)
 
 
 def explain(encoder: Encoder, query: Any, match: Any) -> Explanation:
-    """Say which regions of two pictures carry their similarity.
+    """Explain which regions make two images similar.
 
     Parameters
     ----------
     encoder : Encoder
-        Of pictures.
+        Of images.
     query, match : path, bytes, array or PIL image
 
     Returns
@@ -73,12 +73,12 @@ def explain(encoder: Encoder, query: Any, match: Any) -> Explanation:
     Raises
     ------
     ImageDecodeError
-        When one cannot be read.
+        If an image cannot be read.
     DimensionMismatchError
-        For a model of vectors.
+        If the model takes vectors.
     """
     if encoder.preprocessor is None:
-        raise DimensionMismatchError("A model of vectors has no regions to show.")
+        raise DimensionMismatchError("A model that takes vectors has no image regions to explain.")
     pixels = np.stack([encoder.preprocessor.pixels(image) for image in (query, match)])
     pooled = getattr(encoder.model, "pooled_maps", None)
     maps = None if pooled is None else pooled(pixels)
@@ -88,12 +88,12 @@ def explain(encoder: Encoder, query: Any, match: Any) -> Explanation:
 
 
 def decompose(query: NDArray[np.float32], match: NDArray[np.float32]) -> Explanation:
-    """Split the cosine of two mean-pooled maps, (channels, rows, columns) each, by places.
+    """Decompose the cosine of two mean-pooled feature maps (channels, rows, columns).
 
     Examples
     --------
     >>> maps = np.zeros((2, 2, 1, 2), np.float32)
-    >>> maps[:, 0, 0, 0] = 1  # both show the same, on the left
+    >>> maps[:, 0, 0, 0] = 1  # equal on the left
     >>> decompose(*maps).query.tolist()
     [[1.0, 0.0]]
     """
@@ -108,7 +108,7 @@ def decompose(query: NDArray[np.float32], match: NDArray[np.float32]) -> Explana
 
 
 def heat(parts: Parts) -> Parts:
-    """Return what of the parts is above their mean, scaled to 0..1.
+    """Return the contributions above their mean, scaled to 0..1.
 
     Examples
     --------
@@ -122,13 +122,13 @@ def heat(parts: Parts) -> Parts:
 
 
 def heat_maps(encoder: Encoder, query: bytes, match: bytes) -> tuple[float, Parts, Parts]:
-    """Return the score and both heat maps, as the server's ``/v1/explain`` takes them."""
+    """Return the score and both heat maps, for the server's ``/v1/explain``."""
     found = explain(encoder, query, match)
     return (found.score, *found.heat)
 
 
 def plot_explanation(explanation: Explanation, query: Any, match: Any) -> Figure:
-    """Draw both pictures with their heat over them; returns a matplotlib figure."""
+    """Plot both images with their heat maps; returns a matplotlib figure."""
     from pyimgret.visualization.style import new_figure, show
 
     figure = new_figure(7.0, 3.8)
@@ -143,7 +143,7 @@ def plot_explanation(explanation: Explanation, query: Any, match: Any) -> Figure
             extent=(left, right, bottom, top), vmin=0, vmax=1,
         )  # fmt: skip
         axes.set_title(name, fontsize=10)
-    kind = "sum of the parts" if explanation.exact else "parts by hiding regions"
+    kind = "exact decomposition" if explanation.exact else "estimated by occlusion"
     figure.suptitle(f"cosine {explanation.score:.3f} ({kind})", fontsize=11)
     return figure
 
@@ -152,19 +152,19 @@ def _occluded(encoder: Encoder, pixels: NDArray[np.uint8]) -> Explanation:
     vectors = encoder.encode(pixels)
     score = float(vectors[0] @ vectors[1])
     parts = [
-        score - encoder.encode(_hidden(picture)) @ other
-        for picture, other in ((pixels[0], vectors[1]), (pixels[1], vectors[0]))
+        score - encoder.encode(_hidden(image)) @ other
+        for image, other in ((pixels[0], vectors[1]), (pixels[1], vectors[0]))
     ]
     query, match = (p.reshape(_GRID, _GRID).astype(np.float32) for p in parts)
     return Explanation(score, query, match, False)
 
 
-def _hidden(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture again and again, each time with another region filled by its mean."""
-    fill = np.rint(picture.mean(axis=(0, 1))).astype(np.uint8)
-    copies = np.repeat(picture[None], _GRID * _GRID, axis=0)
-    rows = np.linspace(0, picture.shape[0], _GRID + 1).astype(int)
-    columns = np.linspace(0, picture.shape[1], _GRID + 1).astype(int)
+def _hidden(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return copies of an image, each with another region filled with the mean colour."""
+    fill = np.rint(image.mean(axis=(0, 1))).astype(np.uint8)
+    copies = np.repeat(image[None], _GRID * _GRID, axis=0)
+    rows = np.linspace(0, image.shape[0], _GRID + 1).astype(int)
+    columns = np.linspace(0, image.shape[1], _GRID + 1).astype(int)
     for place, copy in enumerate(copies):
         y, x = divmod(place, _GRID)
         copy[rows[y] : rows[y + 1], columns[x] : columns[x + 1]] = fill

@@ -206,7 +206,7 @@ def sources() -> Sources:
     return Sources.read(ROOT / "pyimgret", ROOT / "server" / "pyimgret_server")
 
 
-def test_no_modules_import_each_other_in_a_circle(sources: Sources) -> None:
+def test_no_modules_import_each_other_in_circle(sources: Sources) -> None:
     assert circle(sources.arrows()) == []
 
 
@@ -215,15 +215,15 @@ def test_imports_run_from_upper_layers_to_lower_ones(sources: Sources) -> None:
     assert {package(module) for module in sources} == set().union(*LAYERS)
 
 
-def test_no_package_reaches_into_the_private_parts_of_another(sources: Sources) -> None:
+def test_no_package_reaches_into_private_parts_of_another(sources: Sources) -> None:
     assert private_of_others(sources) == []
 
 
-def test_a_module_imports_from_its_siblings_and_not_from_its_own_package(sources: Sources) -> None:
+def test_module_imports_from_its_siblings_and_not_from_its_own_package(sources: Sources) -> None:
     assert own_faces(sources) == []
 
 
-def test_the_server_imports_public_names_only(sources: Sources) -> None:
+def test_server_imports_public_names_only(sources: Sources) -> None:
     wrong = [
         f"{module} imports {one.name} of {one.module}"
         for module in sources
@@ -240,7 +240,7 @@ def _is_public(sources: Sources, one: Import) -> bool:
     return one.module.count(".") == 1  # a module of the root: pyimgret.explain
 
 
-def test_only_the_models_and_what_they_stand_on_use_the_jvm(sources: Sources) -> None:
+def test_only_models_and_what_they_stand_on_use_jvm(sources: Sources) -> None:
     wrong = [
         f"{module} imports {one.name} of {one.module}"
         for module in sources
@@ -264,7 +264,7 @@ def bridge_names(tree: ast.AST) -> set[str]:
     return names & BRIDGE
 
 
-def test_only_the_package_of_the_jvm_imports_the_bridge(sources: Sources) -> None:
+def test_only_package_of_jvm_imports_bridge(sources: Sources) -> None:
     users = {module for module in sources if bridge_names(sources[module])}
     assert users
     assert {module for module in users if not module.startswith("pyimgret.jvm.")} == set()
@@ -294,7 +294,7 @@ CIRCLES = {
 
 
 @pytest.mark.parametrize("text", CIRCLES.values(), ids=CIRCLES)
-def test_a_planted_circle_is_seen(text: str) -> None:
+def test_planted_circle_is_seen(text: str) -> None:
     sources = planted(
         index="from pyimgret.index.search import find",
         index__search="from pyimgret.index.storage import open",
@@ -304,7 +304,7 @@ def test_a_planted_circle_is_seen(text: str) -> None:
     assert found == {"pyimgret.index.search", "pyimgret.index.storage"}
 
 
-def test_a_chain_is_no_circle() -> None:
+def test_chain_is_not_circle() -> None:
     sources = planted(a="import pyimgret.b", b="import pyimgret.c", c="import os")
     assert circle(sources.arrows()) == []
 
@@ -320,7 +320,7 @@ def test_a_chain_is_no_circle() -> None:
         ("pretrained__network", "from pyimgret.index.search.exact import top_k"),
     ],
 )
-def test_a_planted_arrow_upwards_is_seen(module: str, text: str) -> None:
+def test_planted_arrow_upwards_is_seen(module: str, text: str) -> None:
     sources = planted(
         **{module: text, "index__search__exact": "", "spark__training": "", "encoder": ""}
     )
@@ -343,6 +343,6 @@ def test_planted_private_imports_are_seen() -> None:
     ]
 
 
-def test_a_planted_bridge_is_seen() -> None:
+def test_planted_bridge_is_seen() -> None:
     assert bridge_names(ast.parse("from jnius import autoclass"))
     assert bridge_names(ast.parse("import_module('pydl4j')"))

@@ -86,7 +86,7 @@ def test_tensors_come_back(save) -> None:
     assert tensors["turned"].flags.c_contiguous
 
 
-def test_a_number_keeps_its_empty_shape(tmp_path) -> None:
+def test_number_keeps_its_empty_shape(tmp_path) -> None:
     count = tensor(kind="LongStorage", count=1, shape=(), strides=())
     path = new_file(tmp_path / "n.pth", state(count=count), {"0": struct.pack("<q", 7)})
     assert read_checkpoint(path)["count"] == np.array(7)
@@ -102,7 +102,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_a_pickle_that_calls_something_is_refused_and_nothing_runs(tmp_path, protocol) -> None:
+def test_pickle_that_calls_something_is_rejected_and_nothing_runs(tmp_path, protocol) -> None:
     trace = tmp_path / "trace"
     content = pickle.dumps({"a": Bomb(os.system, f"touch {trace}")}, protocol)
     for path in (
@@ -113,7 +113,7 @@ def test_a_pickle_that_calls_something_is_refused_and_nothing_runs(tmp_path, pro
     assert not trace.exists()
 
 
-def test_the_first_pickle_of_an_old_file_is_read_with_the_same_suspicion(tmp_path) -> None:
+def test_first_pickle_of_old_file_is_read_with_same_suspicion(tmp_path) -> None:
     path = tmp_path / "model.pth"
     path.write_bytes(pickle.dumps(Bomb(sys.exit, 1), 2))
     with pytest.raises(ModelFormatError, match=r"sys\.exit|builtins|uses"):
@@ -142,13 +142,13 @@ def test_the_first_pickle_of_an_old_file_is_read_with_the_same_suspicion(tmp_pat
         (b"", "exhausted|end"),
     ],
 )  # fmt: skip
-def test_garbled_and_hostile_dictionaries_are_refused(tmp_path, content, message) -> None:
+def test_garbled_and_hostile_dictionaries_are_rejected(tmp_path, content, message) -> None:
     path = new_file(tmp_path / "m.pth", content, {"0": W.tobytes()})
     with pytest.raises(ModelFormatError, match=message):
         read_checkpoint(path)
 
 
-def test_a_compressed_entry_is_refused_before_it_grows(tmp_path) -> None:
+def test_compressed_entry_is_rejected_before_it_grows(tmp_path) -> None:
     path = new_file(
         tmp_path / "m.pth", state(a=tensor()), {"0": W.tobytes()}, method=zipfile.ZIP_DEFLATED
     )
@@ -157,14 +157,14 @@ def test_a_compressed_entry_is_refused_before_it_grows(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 3, 40, 150, -1, -24])
-def test_a_cut_file_is_refused(save, kept) -> None:
+def test_cut_file_is_rejected(save, kept) -> None:
     path = save(state(a=tensor()), {"0": W.tobytes()})
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ModelFormatError):
         read_checkpoint(path)
 
 
-def test_any_changed_byte_gives_tensors_or_a_clear_error(tmp_path) -> None:
+def test_any_changed_byte_gives_tensors_or_clear_error(tmp_path) -> None:
     whole = old_file(tmp_path / "m.pth", state(a=tensor(view=b"N")), {"0": W.tobytes()})
     content = whole.read_bytes()
     random = np.random.default_rng(0)
@@ -179,6 +179,6 @@ def test_any_changed_byte_gives_tensors_or_a_clear_error(tmp_path) -> None:
         assert all(isinstance(value, np.ndarray) for value in tensors.values())
 
 
-def test_what_is_no_file_at_all_is_the_systems_own_error(tmp_path) -> None:
+def test_what_is_not_file_at_all_is_systems_own_error(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         read_checkpoint(tmp_path / "missing.pth")

@@ -59,7 +59,7 @@ def test_help_lists_every_command_and_imports_none():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_every_command_of_the_table_exists_and_has_help():
+def test_every_command_of_table_exists_and_has_help():
     for name in COMMANDS:
         result = CliRunner().invoke(main, [name, "--help"])
         assert result.exit_code == 0, result.output
@@ -75,19 +75,19 @@ def test_every_command_of_the_table_exists_and_has_help():
         KeyNotFoundError("no model"),
     ],
 )
-def test_an_error_on_purpose_is_one_line_on_stderr_and_status_1(failing, error):
+def test_error_on_purpose_is_one_line_on_stderr_and_status_1(failing, error):
     result = failing(error)
     assert result.exit_code == 1
     assert result.stderr == "pyimgret: no model\n"
     assert result.stdout == ""
 
 
-def test_a_missing_file_is_named(failing):
+def test_missing_file_is_named(failing):
     result = failing(FileNotFoundError(2, "No such file or directory", "/nowhere/x.png"))
     assert result.stderr == "pyimgret: /nowhere/x.png: No such file or directory\n"
 
 
-def test_a_file_name_that_is_no_utf8_can_be_printed(failing):
+def test_file_name_that_is_not_utf8_can_be_printed(failing):
     name = b"caf\xe9.png".decode(errors="surrogateescape")
     assert failing(FileNotFoundError(2, "No such file", name)).exit_code == 1
     describe(FileNotFoundError(2, "No such file", name)).encode()
@@ -95,12 +95,12 @@ def test_a_file_name_that_is_no_utf8_can_be_printed(failing):
 
 @pytest.mark.parametrize("error", [ModelFormatError("no model"), ZeroDivisionError()])
 @pytest.mark.parametrize(("before", "after"), [(("--debug",), ()), ((), ("--debug",))])
-def test_debug_lets_the_traceback_through_on_either_side(failing, error, before, after):
+def test_debug_lets_traceback_through_on_either_side(failing, error, before, after):
     result = failing(error, *before, after=after)
     assert result.exception is error
 
 
-def test_debug_is_accepted_below_a_group():
+def test_debug_is_accepted_below_group():
     result = CliRunner().invoke(main, ["index", "info", "--index", "gone", "--debug"])
     assert isinstance(result.exception, IndexStoreError)
 
@@ -115,7 +115,7 @@ def test_debug_is_accepted_below_a_group():
         OSError("cannot write mode F as PNG"),
     ],
 )
-def test_a_bug_says_that_it_is_unexpected_and_how_to_see_the_traceback(failing, error):
+def test_bug_says_that_it_is_unexpected_and_how_to_see_traceback(failing, error):
     result = failing(error)
     assert (result.exit_code, result.stdout) == (1, "")
     first, second = result.stderr.splitlines()
@@ -123,13 +123,13 @@ def test_a_bug_says_that_it_is_unexpected_and_how_to_see_the_traceback(failing, 
     assert "--debug" in second
 
 
-def test_a_full_disk_is_no_bug_though_it_names_no_file(failing):
+def test_full_disk_is_not_bug_though_it_names_no_file(failing):
     assert failing(OSError(28, "No space left on device")).stderr == (
         "pyimgret: No space left on device\n"
     )
 
 
-def test_every_error_on_purpose_is_one_of_the_projects_own():
+def test_every_error_on_purpose_is_one_of_projects_own():
     """A bare ValueError would be shown as a fault of pyimgret."""
     package = Path(pyimgret.__file__).parent
     bare = [
@@ -144,7 +144,7 @@ def test_every_error_on_purpose_is_one_of_the_projects_own():
 
 
 @pytest.mark.parametrize(("words", "line"), [((), ""), (("all is kept",), ": all is kept")])
-def test_ctrl_c_ends_with_130_and_says_what_is_left(failing, words, line):
+def test_ctrl_c_ends_with_130_and_reports_what_is_left(failing, words, line):
     result = failing(KeyboardInterrupt(*words))
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr == f"pyimgret: interrupted{line}\n"
@@ -155,7 +155,7 @@ def test_wrong_usage_ends_with_2(arguments):
     assert CliRunner().invoke(main, arguments).exit_code == 2
 
 
-def test_a_lazy_group_holds_ordinary_commands_too():
+def test_lazy_group_holds_ordinary_commands_too():
     group = LazyGroup("g", table={}, commands=[click.Command("plain", help="Plain one.")])
     assert "Plain one." in CliRunner().invoke(group, ["--help"]).output
     assert CliRunner().invoke(group, ["plain"]).exit_code == 0
@@ -166,16 +166,16 @@ def test_json_holds_numpy_paths_and_no_nan(capsys):
     assert json.loads(capsys.readouterr().out) == {"a": 0.5, "b": [0, 1], "c": "x", "d": [None]}
 
 
-def test_no_progress_bar_in_a_pipe(capsys):
+def test_no_progress_bar_in_pipe(capsys):
     assert list(progress_bar(range(3), description="x")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
 
 
-def test_a_progress_bar_on_a_terminal(monkeypatch, capsys):
+def test_progress_bar_on_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert list(progress_bar(range(3), description="reading")) == [0, 1, 2]
     assert "reading" in capsys.readouterr().err
 
 
-def test_table_aligns_numbers_to_the_right():
+def test_table_aligns_numbers_to_right():
     assert table(["a", "bb"], [["x", "1"]]) == "a  bb\nx   1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +99,7 @@ def seen(tmp_path, monkeypatch):
     return call
 
 
-def test_the_table_of_train_names_every_option_that_is_no_source_and_no_destination():
+def test_table_of_train_names_every_option_that_is_not_source_and_no_destination():
     others = {"kind", "pretrained", "digits", "images", "idx", "strict", "out", "as_json", "hidden"}
     names = {parameter.name for parameter in train.params if parameter.name != "debug"}
     assert names - others == set(SETTINGS) == set(VALUES)
@@ -106,7 +107,7 @@ def test_the_table_of_train_names_every_option_that_is_no_source_and_no_destinat
 
 @pytest.mark.parametrize("option", SETTINGS)
 @pytest.mark.parametrize("model", KINDS, ids=lambda model: model[1])
-def test_train_uses_every_option_or_refuses_it(seen, model, option):
+def test_train_uses_every_option_or_rejects_it(seen, model, option):
     value, *needed = VALUES[option]
     if "--pretrained" in needed:
         if model[0] == "--model":  # another refusal comes first: both may not be given
@@ -125,14 +126,14 @@ def test_train_uses_every_option_or_refuses_it(seen, model, option):
 
 
 @pytest.mark.parametrize("source", [("--digits",), ("--idx", "x"), ()])
-def test_a_pretrained_network_learns_from_folders_only(source):
+def test_pretrained_network_learns_from_folders_only(source):
     images = ("--images", ".") if source else ("--digits",)
     result = invoke("train", "--pretrained", "mobilenet_v2", *images, *source, "--out", "x.zip")
     assert result.exit_code == 2
-    assert "learns the class folders of --images DIR, and them only" in result.stderr
+    assert "can only be trained on the class folders of --images DIR" in result.stderr
 
 
-def test_a_refusal_names_the_models_that_take_the_option(seen):
+def test_refusal_names_models_that_take_option(seen):
     _, result = seen("--model", "pca", "--patience", "2", "--validation", "0.5")
     assert "--validation cannot be used with --model pca (only with autoencoder, " in result.stderr
     assert "--patience cannot be used with --model pca (only with autoencoder, denoising)." in (
@@ -170,7 +171,7 @@ def spelled(command: click.Command, condition: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "option"), DEPENDENT, ids=lambda part: getattr(part, "name", part)
 )
-def test_an_option_is_refused_where_it_does_nothing(name, option):
+def test_option_is_rejected_where_it_does_nothing(name, option):
     command = ALL[name]
     given = spelled(command, option.name)
     if option.needs:
@@ -219,12 +220,12 @@ def test_an_option_is_refused_where_it_does_nothing(name, option):
         "serve --index i --api-key-file keys --new-api-key me",
     ],
 )
-def test_no_command_swallows_an_option(line, tmp_path, monkeypatch):
+def test_no_command_swallows_option(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     result = invoke(*line.format(file="file").split())
     assert result.exit_code == 2, result.output
-    assert " does nothing with" in result.stderr  # or without
+    assert re.search("does nothing with|cannot be used with", result.stderr)
 
 
 # -- where a command writes ----------------------------------------------------------
@@ -250,7 +251,7 @@ DESTINATIONS = [
 
 
 @pytest.mark.parametrize("line", DESTINATIONS)
-def test_a_destination_below_a_file_is_refused_at_once(line, tmp_path, monkeypatch):
+def test_destination_below_file_is_rejected_at_once(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     result = invoke(*line.format("file").split())
@@ -261,7 +262,7 @@ def test_a_destination_below_a_file_is_refused_at_once(line, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("model", ["--model gone.zip", "--pretrained mobilenet_v2 --weights gone"])
-def test_a_new_index_that_cannot_be_made_is_refused_before_the_model_is_read(model, tmp_path):
+def test_new_index_that_cannot_be_made_is_rejected_before_model_is_read(model, tmp_path):
     (tmp_path / "file").touch()
     result = invoke("index", "add", "--index", tmp_path / "file/idx", *model.split(), tmp_path)
     assert result.exit_code == 1
@@ -269,14 +270,14 @@ def test_a_new_index_that_cannot_be_made_is_refused_before_the_model_is_read(mod
 
 
 @pytest.mark.parametrize("line", [one for one in DESTINATIONS if "{}/x" in one])
-def test_a_folder_that_is_missing_is_named(line, tmp_path, monkeypatch):
+def test_folder_that_is_missing_is_named(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = invoke(*line.format("no/such").split())
     assert result.exit_code == 2
-    assert "no/such: does not exist; make it first" in result.stderr
+    assert "no/such: does not exist; create it first" in result.stderr
 
 
-def test_a_folder_that_is_to_be_made_may_be_missing(tmp_path):
+def test_folder_that_is_to_be_made_may_be_missing(tmp_path):
     check_folder(tmp_path / "no" / "such")
     assert not list(tmp_path.iterdir())
 
@@ -292,13 +293,13 @@ def test_a_folder_that_is_to_be_made_may_be_missing(tmp_path):
         ("index export --index i x.csv", (".parquet or .npy",)),
     ],
 )
-def test_a_format_that_cannot_be_written_is_refused_with_those_that_can(line, endings):
+def test_format_that_cannot_be_written_is_rejected_with_those_that_can(line, endings):
     result = invoke(*line.split())
     assert result.exit_code == 2
     assert all(ending in result.stderr for ending in endings)
 
 
-def test_a_folder_without_permission_is_refused_at_once(tmp_path):
+def test_folder_without_permission_is_rejected_at_once(tmp_path):
     # NB: root may write wherever he likes, so the command runs as a user who may not.
     script = """
     import os, sys, tempfile
@@ -326,7 +327,7 @@ def test_a_folder_without_permission_is_refused_at_once(tmp_path):
     assert run_script(script).splitlines() == ["2 True"] * 3
 
 
-def test_a_read_only_copy_of_what_is_there_stays(tmp_path, monkeypatch):
+def test_read_only_copy_of_what_is_there_stays(tmp_path, monkeypatch):
     """Checking a destination leaves nothing behind, nor touches the file that is there."""
     monkeypatch.chdir(tmp_path)
     Path("x.npz").write_bytes(b"old")
@@ -342,7 +343,7 @@ main(["serve", "--index", sys.argv[1], "--port", sys.argv[2]])
 """
 
 
-def test_a_port_in_use_is_named(tmp_path):
+def test_port_in_use_is_named(tmp_path):
     Index.create(tmp_path / "idx", dimension=2).close()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -358,7 +359,7 @@ def test_a_port_in_use_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_help_shows_each_example_on_a_line_of_its_own(name):
+def test_help_shows_each_example_on_line_of_its_own(name):
     command = ALL[name]
     text = invoke(*name.split(), "--help").output
     assert "\\b" not in text
@@ -370,7 +371,7 @@ def test_help_shows_each_example_on_a_line_of_its_own(name):
     assert all(line.count("pyimgret ") <= 1 for line in lines if line.startswith("pyimgret"))
 
 
-def test_the_commands_with_examples_show_them():
+def test_commands_with_examples_show_them():
     for name in ("train", "evaluate", "embed", "spark train", "spark embed"):
         assert "Examples:\n    pyimgret " in invoke(*name.split(), "--help").output
     assert set(COMMANDS) <= set(ALL)

@@ -51,12 +51,12 @@ def test_mean_average_precision_by_hand(relevance, expected):
     assert mean_average_precision(relevance) == pytest.approx(expected)
 
 
-def test_relevant_items_that_the_ranking_does_not_reach_count():
+def test_relevant_items_that_ranking_does_not_reach_count():
     assert mean_average_precision([[1, 0]], n_relevant=[4]) == pytest.approx(1 / 4)
     assert recall_at_k([[1, 0]], 2, n_relevant=[4]) == pytest.approx(1 / 4)
 
 
-def test_a_query_with_nothing_to_find_is_left_out_of_recall_and_map():
+def test_query_with_nothing_to_find_is_left_out_of_recall_and_map():
     assert recall_at_k([[1, 0], [0, 0]], 1) == 1
     assert mean_average_precision([[0, 1], [0, 0]]) == pytest.approx(1 / 2)
 
@@ -102,7 +102,7 @@ def plain(database, labels, queries, query_labels, k, *, leave_out=False):
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("block", [1, 50, 1 << 21])
-def test_the_report_agrees_with_the_definitions(seed, block, monkeypatch):
+def test_report_agrees_with_definitions(seed, block, monkeypatch):
     monkeypatch.setattr(ranking, "BLOCK", block)
     rng = np.random.default_rng(seed)
     n, m, d, k = rng.integers(5, 40), rng.integers(1, 20), rng.integers(1, 5), rng.integers(1, 12)
@@ -126,7 +126,7 @@ def test_the_report_agrees_with_the_definitions(seed, block, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_functions_and_the_report_agree(seed):
+def test_functions_and_report_agree(seed):
     rng = np.random.default_rng(seed)
     database, queries = rng.normal(size=(60, 6)), rng.normal(size=(9, 6))
     labels, asked = rng.integers(0, 3, 60), rng.integers(0, 3, 9)
@@ -154,7 +154,7 @@ def test_it_agrees_with_scikit_learns_average_precision():
 # -- ties, lengths, lonely classes ---------------------------------------------------
 
 
-def test_equal_scores_keep_the_order_of_the_database():
+def test_equal_scores_keep_order_of_database():
     vectors = np.tile(np.random.default_rng(0).normal(size=(3, 300)), (40, 1))
     positions, scores = nearest_neighbours(vectors, vectors[:3], k=120)
     for query in range(3):
@@ -162,7 +162,7 @@ def test_equal_scores_keep_the_order_of_the_database():
         np.testing.assert_array_equal(same, np.arange(query, 120, 3))
 
 
-def test_both_zeros_are_the_same_score():
+def test_both_zeros_are_same_score():
     positions, scores = nearest_neighbours([[0, -1], [0, 1], [0, 0]], [[1.0, 0]], k=3)
     assert positions.tolist() == [[0, 1, 2]]
     assert scores.tolist() == [[0, 0, 0]]
@@ -175,25 +175,25 @@ def test_length_does_not_matter():
     assert retrieval_report(longer, labels) == retrieval_report(vectors, labels)
 
 
-def test_a_class_with_no_other_member_is_left_out_and_said():
+def test_class_with_no_other_member_is_left_out_and_said():
     report = retrieval_report([[1, 0], [1, 1], [0, 1]], ["a", "a", "lonely"], ks=(1,))
     assert (report.n_queries, report.n_skipped) == (2, 1)
     assert report.skipped_labels == ("lonely",)
     assert "lonely" not in report.per_class
-    assert "1 left out: no other image has their label" in str(report)
+    assert "1 excluded: no other image has their label" in str(report)
 
 
-def test_a_query_of_a_class_that_the_database_lacks_is_left_out_and_said():
+def test_query_of_class_that_database_lacks_is_left_out_and_said():
     report = retrieval_report([[1, 0]], [3], queries=[[1, 0], [0, 1]], query_labels=[3, 4])
     assert (report.n_queries, report.skipped_labels) == (1, (4,))
 
 
-def test_when_nothing_can_be_found_it_says_so():
+def test_when_nothing_can_be_found_it_reports_it():
     with pytest.raises(ValueError, match="no two images share a label"):
         retrieval_report([[1, 0], [0, 1]], ["a", "b"])
 
 
-def test_the_document_for_machines_has_the_promised_keys():
+def test_document_for_machines_has_promised_keys():
     report = retrieval_report(np.eye(4)[[0, 0, 1, 1]], [0, 0, 1, 1])
     document = json.loads(json.dumps(report.to_dict()))
     promised = {"precision_at_1", "precision_at_10", "recall_at_10", "map"}
@@ -213,19 +213,19 @@ def test_the_document_for_machines_has_the_promised_keys():
         (([[1, 2]], [1], [[1, 2]], [1, 1]), "query"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(arguments, message):
+def test_arrays_that_do_not_fit_are_rejected(arguments, message):
     names = ("embeddings", "labels", "queries", "query_labels")
     with pytest.raises(DimensionMismatchError, match=message):
         retrieval_report(**dict(zip(names, arguments, strict=False)))
 
 
-def test_queries_without_labels_are_refused():
+def test_queries_without_labels_are_rejected():
     with pytest.raises(ValueError, match="belong together"):
         retrieval_report([[1.0]], [1], queries=[[1.0]])
 
 
-def test_a_vector_that_is_not_finite_is_named():
-    with pytest.raises(ValueError, match="embeddings: row 1 holds"):
+def test_vector_that_is_not_finite_is_named():
+    with pytest.raises(ValueError, match="embeddings: row 1 contains"):
         retrieval_report([[1, 0], [np.nan, 0]], [1, 1])
 
 
@@ -237,7 +237,7 @@ def test_k_must_be_positive(k):
         retrieval_report([[1.0], [1.0]], [1, 1], ks=(k,))
 
 
-def test_relevance_must_be_a_table():
+def test_relevance_must_be_table():
     with pytest.raises(DimensionMismatchError):
         precision_at_k([1, 0], 1)
     with pytest.raises(DimensionMismatchError):

@@ -10,7 +10,7 @@ from pyimgret.explain import decompose, explain, heat
 from pyimgret.preprocessing import Preprocessor
 
 
-def test_the_parts_sum_to_the_cosine() -> None:
+def test_parts_sum_to_cosine() -> None:
     random = np.random.default_rng(0)
     for _ in range(20):
         a, b = random.standard_normal((2, 30, 7, 5)).astype(np.float32)
@@ -37,7 +37,7 @@ def test_heat_lies_between_0_and_1() -> None:
 
 
 class Pixels:
-    """An encoder whose embedding is the picture itself."""
+    """An encoder whose embedding is the image itself."""
 
     preprocessor = Preprocessor("L", 14, 14)
     model = object()
@@ -47,7 +47,7 @@ class Pixels:
         return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
 
-def test_hiding_finds_what_two_pictures_share() -> None:
+def test_hiding_finds_what_two_images_share() -> None:
     query, match = np.zeros((14, 14), np.uint8), np.zeros((14, 14), np.uint8)
     query[4:10, 0:6] = match[4:10, 0:6] = 200
     query[0:4, 10:14] = 200
@@ -58,8 +58,8 @@ def test_hiding_finds_what_two_pictures_share() -> None:
     assert positive[2:5, :3].sum() >= 0.8 * positive.sum()
 
 
-def test_a_model_of_vectors_has_no_regions() -> None:
+def test_model_of_vectors_has_no_regions() -> None:
     vectors = Pixels()
     vectors.preprocessor = None
-    with pytest.raises(DimensionMismatchError, match="no regions"):
+    with pytest.raises(DimensionMismatchError, match="no image regions"):
         explain(vectors, np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))

@@ -18,7 +18,7 @@ TENSORS = json.loads((GOLDEN / "tensors.json").read_text())
 
 
 @pytest.mark.parametrize("name", TENSORS["preprocessing"])
-def test_the_tensors_are_those_of_the_golden_file(name):
+def test_tensors_are_those_of_golden_file(name):
     preprocessor = Preprocessor.from_dict(TENSORS["preprocessing"][name])
     found = {
         file: checksum(preprocessor, GOLDEN / "pictures" / file) for file in TENSORS["tensors"]
@@ -26,5 +26,5 @@ def test_the_tensors_are_those_of_the_golden_file(name):
     assert found == {file: sums[name] for file, sums in TENSORS["tensors"].items()}
 
 
-def test_every_golden_picture_is_in_the_golden_file():
+def test_every_golden_image_is_in_golden_file():
     assert {path.name for path in (GOLDEN / "pictures").iterdir()} == set(TENSORS["tensors"])

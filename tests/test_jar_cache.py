@@ -24,13 +24,13 @@ def complete(folder: Path, *, used: float = 0) -> Path:
     return folder
 
 
-def test_a_folder_that_nobody_used_for_long_is_removed(tmp_path: Path) -> None:
+def test_folder_that_nobody_used_for_long_is_removed(tmp_path: Path) -> None:
     folder = complete(tmp_path / OLD)
     assert jar_cache.remove_unused(tmp_path, "jars") == [folder]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_was_used_lately_stays(tmp_path: Path) -> None:
+def test_folder_that_was_used_lately_stays(tmp_path: Path) -> None:
     folder = complete(tmp_path / OLD)
     (tmp_path / "weights").mkdir()
     other = complete(tmp_path / OLD.replace("jars", "spark"))
@@ -39,7 +39,7 @@ def test_a_folder_that_was_used_lately_stays(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [folder, other, tmp_path / "weights"]
 
 
-def test_a_start_counts_as_use(tmp_path: Path) -> None:
+def test_start_counts_as_use(tmp_path: Path) -> None:
     folder = complete(tmp_path / OLD)
     # As a process does that starts its JVM and ends.
     script = "import sys, pathlib; from pyimgret.jvm.jar_cache import hold; "
@@ -62,7 +62,7 @@ sys.stdin.read()
 """
 
 
-def test_a_process_that_has_run_for_long_keeps_its_folder(tmp_path: Path) -> None:
+def test_process_that_has_run_for_long_keeps_its_folder(tmp_path: Path) -> None:
     folder = complete(tmp_path / OLD)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, folder],
@@ -75,7 +75,7 @@ def test_a_process_that_has_run_for_long_keeps_its_folder(tmp_path: Path) -> Non
     assert jar_cache.remove_unused(tmp_path, "jars") == [folder]
 
 
-def test_a_folder_without_its_mark_is_not_taken_into_use(tmp_path: Path) -> None:
+def test_folder_without_its_mark_is_not_taken_into_use(tmp_path: Path) -> None:
     (complete(tmp_path / OLD) / jar_cache.MARK).unlink()
     assert not jar_cache.hold(tmp_path / OLD)
     assert not jar_cache.hold(tmp_path / "none")
@@ -117,7 +117,7 @@ print(lost, filled)
 """
 
 
-def test_nobody_loses_a_folder_to_others_who_remove_it(tmp_path: Path) -> None:
+def test_nobody_loses_folder_to_others_who_remove_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", USERS, tmp_path / OLD]
     users = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     outputs = [user.communicate(timeout=120)[0].split() for user in users]
@@ -127,7 +127,7 @@ def test_nobody_loses_a_folder_to_others_who_remove_it(tmp_path: Path) -> None:
     assert sum(int(filled) for _, filled in outputs) > 10
 
 
-def test_a_new_folder_of_jars_takes_the_place_of_old_ones(
+def test_new_folder_of_jars_takes_place_of_old_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jars, "cache_folder", lambda: tmp_path)

@@ -50,7 +50,7 @@ RGB, GREY, ALPHA = noise(7, 5, 3), noise(7, 5, seed=1), noise(7, 5, seed=2)
 
 
 @pytest.mark.parametrize("kind", ["array", "str", "path", "bytes", "bytearray", "view", "pil"])
-def test_every_kind_of_input_gives_the_same_pixels(kind, tmp_path):
+def test_every_kind_of_input_gives_same_pixels(kind, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(saved(Image.fromarray(RGB)))
     given = {
@@ -66,11 +66,11 @@ def test_every_kind_of_input_gives_the_same_pixels(kind, tmp_path):
     np.testing.assert_array_equal(pixels(given, "L"), grey(RGB))
 
 
-def test_a_grey_array_becomes_three_equal_channels():
+def test_grey_array_becomes_three_equal_channels():
     np.testing.assert_array_equal(pixels(GREY), np.repeat(GREY[..., None], 3, axis=2))
 
 
-def test_an_array_that_is_not_contiguous_is_read_as_it_looks():
+def test_array_that_is_not_contiguous_is_read_as_it_looks():
     np.testing.assert_array_equal(pixels(RGB[::-1, ::2]), RGB[::-1, ::2])
 
 
@@ -88,12 +88,12 @@ def test_an_array_that_is_not_contiguous_is_read_as_it_looks():
     ],
     ids=lambda value: str(getattr(value, "dtype", value)),
 )
-def test_what_is_no_picture_is_refused(wrong):
+def test_what_is_not_image_is_rejected(wrong):
     with pytest.raises(ImageDecodeError):
         decode(wrong)
 
 
-def test_the_given_pil_image_is_not_changed():
+def test_given_pil_image_is_not_changed():
     image = Image.fromarray(np.dstack([RGB, ALPHA]))
     decode(image, "L")
     assert image.mode == "RGBA"
@@ -112,7 +112,7 @@ def test_grey_formula_on_every_level_of_every_channel():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bit_grey_keeps_the_high_byte(kind):
+def test_16_bit_grey_keeps_high_byte(kind):
     deep = np.random.default_rng(3).integers(0, 65536, (6, 9)).astype(np.uint16)
     data = saved(Image.fromarray(deep), kind)
     np.testing.assert_array_equal(pixels(data, "L"), (deep >> 8).astype(np.uint8))
@@ -198,7 +198,7 @@ def test_alpha_formula_ends_and_halves():
     np.testing.assert_array_equal(pixels(la, "L"), exact.astype(np.uint8))
 
 
-def test_alpha_of_a_large_picture_is_composited_in_strips(monkeypatch):
+def test_alpha_of_large_image_is_composited_in_strips(monkeypatch):
     rgba = np.dstack([noise(50, 31, 3), noise(50, 31, seed=3)])
     monkeypatch.setattr("pyimgret.preprocessing.decoding._STRIP", 7 * 31)
     expected = over_white(rgba[..., :3], rgba[..., 3:])
@@ -251,7 +251,7 @@ def test_rare_modes_of_pil_images_are_read(mode):
 # -- orientation ---------------------------------------------------------------------
 
 UPRIGHT = noise(6, 4, 3, seed=11)
-STORED = {  # how the picture lies in the file, so that the tag brings it upright
+STORED = {  # how the image lies in the file, so that the tag brings it upright
     1: UPRIGHT,
     2: UPRIGHT[:, ::-1],
     3: UPRIGHT[::-1, ::-1],
@@ -293,7 +293,7 @@ def test_orientation_of_jpeg(value):
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
-def test_an_orientation_that_does_not_exist_means_upright(value):
+def test_orientation_that_does_not_exist_means_upright(value):
     np.testing.assert_array_equal(pixels(oriented(value, "PNG", UPRIGHT)), UPRIGHT)
 
 
@@ -305,7 +305,7 @@ def test_broken_exif_data_costs_nothing():
 # -- files ---------------------------------------------------------------------------
 
 
-def test_the_first_frame_of_an_animation():
+def test_first_frame_of_animation():
     frames = [Image.fromarray(noise(6, 6, 3, seed=s)).quantize(16) for s in range(3)]
     expected = np.asarray(frames[0].convert("RGB"))
     for kind in ("GIF", "PNG", "TIFF"):
@@ -314,7 +314,7 @@ def test_the_first_frame_of_an_animation():
         np.testing.assert_array_equal(pixels(data), expected)
 
 
-def test_jpeg_is_decoded_at_full_size_whatever_the_target():
+def test_jpeg_is_decoded_at_full_size_whatever_target():
     smooth = np.linspace(0, 255, 512 * 512).reshape(512, 512).astype(np.uint8)
     data = saved(Image.fromarray(smooth), "JPEG")
     full = Image.open(io.BytesIO(data))
@@ -323,7 +323,7 @@ def test_jpeg_is_decoded_at_full_size_whatever_the_target():
     np.testing.assert_array_equal(Preprocessor().pixels(data), expected)
 
 
-def test_a_truncated_file_is_refused():
+def test_truncated_file_is_rejected():
     whole = saved(Image.fromarray(noise(64, 64, 3)), "JPEG")
     for data in (whole[: len(whole) // 2], saved(Image.fromarray(noise(64, 64, 3)))[:5000]):
         with pytest.raises(ImageDecodeError, match="runcated"):
@@ -356,7 +356,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-def test_a_bomb_is_refused_before_decoding():
+def test_bomb_is_rejected_before_decoding():
     with pytest.raises(ImageDecodeError, match="pixels"):
         decode(png_header(50_000, 50_000))
     with pytest.raises(ImageDecodeError, match="3 x 4 pixels; between 1 and 11"):
@@ -365,15 +365,15 @@ def test_a_bomb_is_refused_before_decoding():
         Preprocessor(max_pixels=11)(Image.new("L", (3, 4)))
 
 
-def test_pillows_bomb_warning_is_an_error_of_ours_when_warnings_are_errors():
+def test_pillows_bomb_warning_is_error_of_ours_when_warnings_are_errors():
     with pytest.raises(ImageDecodeError):
         decode(png_header(9_500, 9_500))
 
 
-def test_text_folders_and_missing_files_are_refused_by_name(tmp_path):
+def test_text_folders_and_missing_files_are_rejected_by_name(tmp_path):
     text = tmp_path / "notes.png"
-    text.write_text("no picture")
-    with pytest.raises(ImageDecodeError, match=r"notes\.png: not a picture of a known format"):
+    text.write_text("no image")
+    with pytest.raises(ImageDecodeError, match=r"notes\.png: not an image in a known format"):
         decode(text)
     with pytest.raises(ImageDecodeError, match="it is a folder"):
         decode(tmp_path)
@@ -382,13 +382,13 @@ def test_text_folders_and_missing_files_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_does_not_block(tmp_path):
+def test_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ImageDecodeError, match="not a regular file"):
         decode(tmp_path / "pipe.png")
 
 
-def test_a_format_that_runs_other_programs_is_not_tried():
+def test_format_that_runs_other_programs_is_not_tried():
     assert "EPS" not in FORMATS
     with pytest.raises(ImageDecodeError):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
@@ -418,7 +418,7 @@ def test_stretch_is_pillows_resize(size, name):
     np.testing.assert_array_equal(result, np.asarray(expected))
 
 
-def test_the_order_of_the_passes_is_ours_whatever_pillow_does():
+def test_order_of_passes_is_ours_whatever_pillow_does():
     image = Image.fromarray(noise(40, 20, 3))
 
     def by_hand(*sizes):
@@ -433,14 +433,14 @@ def test_the_order_of_the_passes_is_ours_whatever_pillow_does():
     assert not np.array_equal(by_hand((20, 15), (30, 15)), by_hand((30, 40), (30, 15)))
 
 
-def test_a_decoded_picture_is_decoded_again_as_it_is():
+def test_decoded_image_is_decoded_again_as_it_is():
     for path in (Path(__file__).parent / "golden" / "pictures").glob("*orientation*"):
         once = decode(path)
         np.testing.assert_array_equal(np.asarray(decode(once)), np.asarray(once))
 
 
 @pytest.mark.parametrize("name", ["nearest", "lanczos"])
-def test_a_picture_of_the_right_size_is_not_resampled(name):
+def test_image_of_right_size_is_not_resampled(name):
     np.testing.assert_array_equal(Preprocessor("RGB", 7, 5, filter=name).pixels(RGB), RGB)
 
 
@@ -466,7 +466,7 @@ def test_crop_follows_torchvision(size, resized, box):
     np.testing.assert_array_equal(result, expected)
 
 
-def test_crop_of_a_hair_is_refused_instead_of_filling_the_memory():
+def test_crop_of_hair_is_rejected_instead_of_filling_memory():
     crop = Preprocessor("RGB", 224, 224, resize="crop", short_side=256)
     with pytest.raises(ImageDecodeError, match="too long"):
         crop(noise(1, 50_000))
@@ -497,7 +497,7 @@ def test_one_mean_serves_three_channels():
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("shape", [(4, 7, 5), (4, 7, 5, 3), (4, 9, 9)])
-def test_a_batch_is_its_pictures(mode, shape):
+def test_batch_is_its_images(mode, shape):
     preprocessor, images = Preprocessor(mode, 7, 5, mean=0.1, std=0.3), noise(*shape)
     expected = np.stack([preprocessor(image) for image in images])
     for given in (images, list(images), iter(images)):
@@ -506,25 +506,25 @@ def test_a_batch_is_its_pictures(mode, shape):
         assert (result.dtype, result.flags.c_contiguous) == (np.float32, True)
 
 
-def test_an_empty_batch_keeps_the_shape():
+def test_empty_batch_keeps_shape():
     assert Preprocessor("RGB", 7, 5).batch([]).shape == (0, 7, 5, 3)
     assert Preprocessor().batch(np.empty((0, 28, 28), np.uint8)).shape == (0, 28, 28)
 
 
-def test_the_broken_picture_of_a_batch_is_named(tmp_path):
-    (tmp_path / "b.png").write_text("no picture")
+def test_broken_image_of_batch_is_named(tmp_path):
+    (tmp_path / "b.png").write_text("no image")
     with pytest.raises(ImageDecodeError, match=r"image 1: .*b\.png"):
         Preprocessor().batch([RGB, tmp_path / "b.png"])
 
 
 @pytest.mark.parametrize("wrong", [RGB, GREY, noise(2, 4, 4).astype(float), noise(2, 2, 2, 2, 2)])
-def test_an_array_that_is_no_batch_is_refused(wrong):
+def test_array_that_is_not_batch_is_rejected(wrong):
     with pytest.raises(ImageDecodeError, match="is not a batch"):
         Preprocessor().batch(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["picture.png", b"content"])
-def test_a_single_picture_is_no_batch(wrong):
+@pytest.mark.parametrize("wrong", ["image.png", b"content"])
+def test_single_image_is_not_batch(wrong):
     with pytest.raises(TypeError, match="into a list"):
         Preprocessor().batch(wrong)
 
@@ -545,7 +545,7 @@ def test_definition_survives_json(preprocessor):
     assert len({preprocessor, Preprocessor.from_dict(stored)}) == 1
 
 
-def test_definition_holds_exactly_the_documented_fields():
+def test_definition_holds_exactly_documented_fields():
     fields = {"mode", "height", "width", "resize", "short_side", "filter", "mean", "std"}
     assert set(Preprocessor(max_pixels=5).to_dict()) == fields
 
@@ -553,7 +553,7 @@ def test_definition_holds_exactly_the_documented_fields():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"invert": True}, "does not know: \\['invert'\\]"),
+        ({"invert": True}, "unknown fields: \\['invert'\\]"),
         ({"mode": "CMYK"}, "mode='CMYK' is unknown"),
         ({"filter": "mitchell"}, "filter='mitchell' is unknown"),
         ({"resize": "pad"}, "resize='pad' is unknown"),
@@ -564,23 +564,23 @@ def test_definition_holds_exactly_the_documented_fields():
         ({"mean": [0, 0, 0]}, "1 finite"),
         ({"mean": ["0"]}, "1 finite"),
         ({"mean": None}, "not usable"),
-        ({"std": [0.0]}, "std=\\(0.0,\\) must be above zero"),
+        ({"std": [0.0]}, "std=\\(0.0,\\) must be positive"),
         ({"std": [float("nan")]}, "1 finite"),
-        ({"short_side": 40}, "belongs to resize='crop'"),
+        ({"short_side": 40}, "is only valid with resize='crop'"),
         ({"resize": "crop"}, "short_side=None"),
         ({"resize": "crop", "short_side": 27}, "choose at least 28"),
         ({"mode": []}, "is unknown"),
     ],
 )
-def test_a_definition_of_another_version_is_refused(change, message):
+def test_definition_of_another_version_is_rejected(change, message):
     with pytest.raises(ModelFormatError, match=message):
         Preprocessor.from_dict(Preprocessor().to_dict() | change)
 
 
-def test_a_definition_with_a_missing_field_or_of_another_type_is_refused():
+def test_definition_with_missing_field_or_of_another_type_is_rejected():
     stored = Preprocessor().to_dict()
     del stored["filter"]
-    with pytest.raises(ModelFormatError, match="lacks \\['filter'\\]"):
+    with pytest.raises(ModelFormatError, match="lacks the fields \\['filter'\\]"):
         Preprocessor.from_dict(stored)
     with pytest.raises(ModelFormatError, match="not an object"):
         Preprocessor.from_dict([1])

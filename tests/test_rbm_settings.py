@@ -6,12 +6,12 @@ from pyimgret import RBM, DeepAutoencoder
 from pyimgret.rbm.training import momentum_of
 
 
-def test_momentum_follows_the_schedule():
+def test_momentum_follows_schedule():
     assert [momentum_of(((0, 0.5), (2, 0.9)), epoch) for epoch in range(4)] == [0.5, 0.5, 0.9, 0.9]
     assert momentum_of(0.3, 7) == 0.3
 
 
-def test_the_repr_tells_what_differs():
+def test_repr_tells_what_differs():
     assert repr(RBM(5, hidden="relu")) == "RBM(n_components=5, hidden='relu')"
     assert repr(DeepAutoencoder(code_size=2)) == "DeepAutoencoder(code_size=2)"
 

@@ -1,4 +1,4 @@
-"""Damage to pictures, and what a report makes of it."""
+"""Damage to images, and what a report makes of it."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ def test_each_damage_is_what_it_says():
     np.testing.assert_array_equal(damage(bar, "rotation", 90)[0], bar[0].T)
 
 
-def test_unknown_kinds_and_levels_are_refused(digits):
+def test_unknown_kinds_and_levels_are_rejected(digits):
     with pytest.raises(ValueError, match="known: gaussian"):
         damage(digits, "fog", 1)
     with pytest.raises(ValueError, match="negative"):
         damage(digits, "shift", -1)
-    with pytest.raises(ValueError, match="leaves one part empty"):
+    with pytest.raises(ValueError, match="leaves no queries or no database"):
         noise_report({}, digits, np.zeros(len(digits)), queries=600)
 
 
-def test_what_a_model_saw_is_read_from_its_settings():
+def test_what_model_saw_is_read_from_its_settings():
     assert was_trained_against(Model(), "gaussian", 0.1)
     assert not was_trained_against(Model(), "gaussian", 0.2)
     assert not was_trained_against(Model(), "gaussian", 0)
@@ -120,7 +120,7 @@ def test_what_no_model_saw_is_marked(report):
     assert json.dumps(report.to_dict()["rows"][0])
 
 
-def test_the_curves_are_drawn(report, tmp_path):
+def test_curves_are_drawn(report, tmp_path):
     figure = plot_noise(report, title="noise")
     figure.savefig(tmp_path / "noise.png")
     panels = [axes for axes in figure.axes if axes.get_title(loc="left")]

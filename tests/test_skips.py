@@ -39,7 +39,7 @@ CASES = pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (
-            ("tests/browser", "-k", "first_sight or a_picture_can_be"),
+            ("tests/browser", "-k", "first_sight or image_can_be"),
             "no browser; install one with: ",
         ),
         (

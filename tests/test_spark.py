@@ -28,7 +28,7 @@ from pyimgret.models import Autoencoder, Network
 from pyimgret.spark import submission, training
 
 
-def test_arrays_show_their_first_rows_without_reading_the_rest(tmp_path: Path) -> None:
+def test_arrays_show_their_first_rows_without_reading_rest(tmp_path: Path) -> None:
     digits = np.arange(1000 * 12, dtype=np.uint8).reshape(1000, 3, 4)
     np.save(tmp_path / "digits.npy", digits)
     idx = b"\0\0\x08\x03" + np.array(digits.shape, ">u4").tobytes() + digits.tobytes()
@@ -43,7 +43,7 @@ def test_arrays_show_their_first_rows_without_reading_the_rest(tmp_path: Path) -
     ("content", "message"),
     [(gzip.compress(b"1"), "gunzip"), (b"text", "neither"), (b"\0\0\x0b\1", "neither"), (b"", "n")],
 )
-def test_files_that_cannot_be_read_in_parts_are_refused(
+def test_files_that_cannot_be_read_in_parts_are_rejected(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "file").write_bytes(content)
@@ -51,12 +51,12 @@ def test_files_that_cannot_be_read_in_parts_are_refused(
         spark.Arrays(tmp_path / "file").sample()
 
 
-def test_a_vector_model_takes_no_pictures() -> None:
+def test_vector_model_takes_no_images() -> None:
     with pytest.raises(DimensionMismatchError, match=r"Arrays\(path\)"):
-        spark.Pictures("/photos").to_dict(None)
+        spark.Images("/photos").to_dict(None)
 
 
-def test_settings_of_the_user_win() -> None:
+def test_settings_of_user_win() -> None:
     options = spark.SparkOptions("local[1]", conf={"spark.ui.enabled": "true"}, max_cores=3)
     settings = options.settings()
     assert settings["spark.ui.enabled"] == "true"
@@ -67,7 +67,7 @@ def test_settings_of_the_user_win() -> None:
         spark.SparkOptions("local[1]", off_heap=0)
 
 
-def test_an_executor_sees_no_more_processors_than_its_cores() -> None:
+def test_executor_sees_no_more_processors_than_its_cores() -> None:
     settings = spark.SparkOptions("local[1]", executor_cores=3).settings()
     assert "-XX:ActiveProcessorCount=3" in settings["spark.executor.extraJavaOptions"].split()
     assert "ActiveProcessorCount" not in settings["spark.driver.extraJavaOptions"]
@@ -81,17 +81,17 @@ def fake_java(folder: Path, version: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["25.0.1", "23", "1.8.0_402"])
-def test_a_java_that_spark_does_not_run_on_is_refused(tmp_path: Path, version: str) -> None:
-    with pytest.raises(JvmStartError, match="best on 17"):
+def test_java_that_spark_does_not_run_on_is_rejected(tmp_path: Path, version: str) -> None:
+    with pytest.raises(JvmStartError, match="preferably 17"):
         submission.check_java(fake_java(tmp_path, version))
 
 
 @pytest.mark.parametrize("version", ["11.0.2", "17.0.15", "21"])
-def test_a_java_that_spark_runs_on_is_taken(tmp_path: Path, version: str) -> None:
+def test_java_that_spark_runs_on_is_taken(tmp_path: Path, version: str) -> None:
     submission.check_java(fake_java(tmp_path, version))
 
 
-def test_a_failure_names_its_innermost_cause() -> None:
+def test_failure_names_its_innermost_cause() -> None:
     log = (
         '24/01/01 INFO x\nException in thread "main" org.apache.spark.SparkException: Job aborted\n'
         "\tat a.b\nCaused by: java.io.IOException: /data/x.npy is 10 bytes long.\n\tat c.d\n"
@@ -103,18 +103,18 @@ def test_a_failure_names_its_innermost_cause() -> None:
     assert error.java_stack.startswith("Exception in thread")
 
 
-def test_a_failure_without_an_exception_shows_the_end_of_the_log() -> None:
+def test_failure_without_exception_shows_end_of_log() -> None:
     assert "no route to host" in str(submission._failure("SparkTrainer", "a\nno route to host\n"))
 
 
-def test_a_job_describes_network_examples_and_schedule(tmp_path: Path) -> None:
+def test_job_describes_network_examples_and_schedule(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((9, 4, 4), np.uint8))
     data = spark.Arrays(tmp_path / "x.npy")
     model = Autoencoder(hidden_sizes=(8,), code_size=2, schedule="one_cycle", random_state=3)
-    preprocessor, shape, sample = training._look(model, data)
+    preprocessor, shape, sample = training._inspect_input(model, data)
     targets, _ = training._targets(model, None, data)
     network = model._settings(sample, targets, 3)
-    training._stretchable(model, network)
+    training._add_schedule(model, network)
     job = training._job(model, data, preprocessor, shape, 3, network)
     assert job["examples"]["layout"] == "dense"
     assert job["input"]["preprocessing"]["mean"] == [0.0]
@@ -123,20 +123,20 @@ def test_a_job_describes_network_examples_and_schedule(tmp_path: Path) -> None:
     json.dumps(job)
 
 
-def test_rows_of_another_size_than_the_preprocessing_are_refused(tmp_path: Path) -> None:
+def test_rows_of_another_size_than_preprocessing_are_rejected(tmp_path: Path) -> None:
     from pyimgret.preprocessing import Preprocessor
 
     np.save(tmp_path / "x.npy", np.zeros((9, 4, 4), np.uint8))
     model = Autoencoder(preprocessing=Preprocessor("L", 5, 5))
-    with pytest.raises(DimensionMismatchError, match="bring the array to that size"):
-        training._look(model, spark.Arrays(tmp_path / "x.npy"))
+    with pytest.raises(DimensionMismatchError, match="resize the array first"):
+        training._inspect_input(model, spark.Arrays(tmp_path / "x.npy"))
 
 
-def test_vectors_as_targets_are_refused_before_anything_starts() -> None:
+def test_vectors_as_targets_are_rejected_before_anything_starts() -> None:
     from pyimgret.layers import Dense, Output
 
     network = Network([Dense(4), Output(2)])
-    with pytest.raises(ValueError, match="learns its input or classes"):
+    with pytest.raises(ValueError, match="can be trained on its input or on classes"):
         training._targets(network, np.zeros((9, 2), np.float32), spark.Arrays("x.npy"))
 
 
@@ -151,7 +151,7 @@ def write_embeddings(folder: Path, count: int, told: int) -> None:
     (folder / SUMMARY).write_text(json.dumps({"embeddings": told, "model_checksum": None}))
 
 
-def test_embeddings_go_into_an_index(tmp_path: Path) -> None:
+def test_embeddings_go_into_index(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=9)
     with Index.create(tmp_path / "index", dimension=4) as index:
         assert spark.import_embeddings(index, tmp_path / "e", prefix="p/", batch_size=2) == 9
@@ -168,7 +168,7 @@ def test_embeddings_go_into_milvus(tmp_path: Path) -> None:
         assert next(iter(index.search([0.1, 1.1, 0.1, 0.1], k=1))).key == "1"
 
 
-def test_the_import_command_takes_the_folder(tmp_path: Path) -> None:
+def test_import_command_takes_folder(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=9)
     Index.create(tmp_path / "index", dimension=4).close()
     arguments = ["index", "import", "--index", str(tmp_path / "index"), str(tmp_path / "e")]
@@ -177,7 +177,7 @@ def test_the_import_command_takes_the_folder(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == {"imported": 9, "count": 9}
 
 
-def test_the_import_command_fills_milvus_and_goes_on_there(tmp_path: Path) -> None:
+def test_import_command_fills_milvus_and_resumes_there(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=9)
     uri = str(tmp_path / "lite.db")
     arguments = ["index", "import", "--milvus", uri, "--collection", "c", str(tmp_path / "e")]
@@ -189,7 +189,7 @@ def test_the_import_command_fills_milvus_and_goes_on_there(tmp_path: Path) -> No
 
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code != 0
-    assert "already holds" in again.output + str(again.exception)
+    assert "already contains" in again.output + str(again.exception)
     replaced = CliRunner().invoke(main, [*arguments, "--replace", "--json"])
     assert json.loads(replaced.stdout) == {"imported": 9, "count": 9}
 
@@ -214,13 +214,13 @@ def test_milvus_is_not_filled_with_embeddings_of_another_model(tmp_path: Path) -
         ("--milvus m.db --model m.zip", "--model does nothing with --milvus"),
     ],
 )
-def test_an_import_goes_to_one_place(arguments: str, message: str, tmp_path: Path) -> None:
+def test_import_goes_to_one_place(arguments: str, message: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["index", "import", *arguments.split(), str(tmp_path)])
     assert result.exit_code == 2
     assert message in result.output
 
 
-def test_pictures_keep_their_folder_as_metadata(tmp_path: Path) -> None:
+def test_images_keep_their_folder_as_metadata(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=9)
     told = {"embeddings": 9, "kind": "pictures"}
     (tmp_path / "e" / SUMMARY).write_text(json.dumps(told))
@@ -229,7 +229,7 @@ def test_pictures_keep_their_folder_as_metadata(tmp_path: Path) -> None:
         assert index.get("3").metadata == {"folder": ""}
 
 
-def test_a_missing_file_is_noticed(tmp_path: Path) -> None:
+def test_missing_file_is_noticed(tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=10)
     with (
         Index.create(tmp_path / "index", dimension=4) as index,
@@ -238,10 +238,10 @@ def test_a_missing_file_is_noticed(tmp_path: Path) -> None:
         spark.import_embeddings(index, tmp_path / "e")
 
 
-def test_a_folder_that_is_no_output_is_refused(tmp_path: Path) -> None:
+def test_folder_that_is_not_output_is_rejected(tmp_path: Path) -> None:
     with (
         Index.create(tmp_path / "index", dimension=4) as index,
-        pytest.raises(IndexStoreError, match="not have come to its end"),
+        pytest.raises(IndexStoreError, match="may not have finished"),
     ):
         spark.import_embeddings(index, tmp_path)
 
@@ -255,12 +255,12 @@ def test_a_folder_that_is_no_output_is_refused(tmp_path: Path) -> None:
             "--size does nothing without --images",
         ),
         ("train --master local --array a.npy --out no/m.zip", "does not exist"),
-        ("train --master local --array a.npy --conf x --out m.zip", "no setting"),
+        ("train --master local --array a.npy --conf x --out m.zip", "not a setting"),
         ("train --array a.npy --out m.zip", "--master"),
         ("embed --master local --array a.npy --model no.zip --out e", "no.zip"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_is_reported(
     arguments: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The pictures: what is drawn, where, and in which colour."""
+"""The images: what is drawn, where, and in which colour."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pyimgret.visualization import (
     plot_matches,
     plot_reconstructions,
     plot_weights,
+    style,
 )
-from pyimgret.visualization import style as look
 
 RNG = np.random.default_rng(0)
 DIGITS = RNG.integers(0, 256, (12, 28, 28)).astype(np.uint8)
@@ -71,7 +71,7 @@ def test_matches_stand_beside_their_query_with_scores_and_frames():
         np.testing.assert_array_equal(axes[place].images[0].get_array(), DIGITS[image])
     assert [a.get_xlabel() for a in axes] == ["", "0.900", "0.800", "0.700", "", "0.600", "0.500",
                                               "0.400"]  # fmt: skip
-    right, wrong = look.RIGHT, look.WRONG
+    right, wrong = style.CORRECT, style.INCORRECT
     assert [frame(a) for a in axes[1:4]] == [right, wrong, right]
     assert [frame(a) for a in axes[5:]] == [right, right, wrong]
     assert axes[0].get_title() == "query"
@@ -88,7 +88,7 @@ def test_matches_of_many_kinds_and_shapes(tmp_path):
     )
     sizes = [axes.images[0].get_array().shape[:2] for axes in figure.axes]
     assert sizes == [(60, 60), (60, 60), (28, 28), (9, 9), (60, 60)]
-    assert {frame(axes) for axes in figure.axes[1:]} == {look.GRID}
+    assert {frame(axes) for axes in figure.axes[1:]} == {style.GRID}
     drawn(figure)
 
 
@@ -98,7 +98,7 @@ def test_queries_with_different_numbers_of_matches():
     drawn(figure)
 
 
-def test_matches_that_do_not_fit_are_refused():
+def test_matches_that_do_not_fit_are_rejected():
     with pytest.raises(DimensionMismatchError, match="2 queries with 1 lists"):
         plot_matches(DIGITS[:2], [DIGITS[2:4]])
 
@@ -129,7 +129,7 @@ def test_one_scale_for_all_tiles_keeps_weak_ones_grey():
     np.testing.assert_allclose(tiles[:, 0, 0], [1.0, 0.375])
 
 
-def test_the_strongest_units_are_drawn_in_their_own_order():
+def test_strongest_units_are_drawn_in_their_own_order():
     W = np.ones((16, 6)) * [1, 9, 2, 8, 3, 7]
     tiles = tiles_of(plot_weights(W, n=3, scale="global"), 4, 1, 3)
     np.testing.assert_allclose(tiles[:, 0, 0], 0.5 + np.array([9, 8, 7]) / 18)
@@ -160,18 +160,18 @@ def test_colour_filters_keep_their_channels():
 @pytest.mark.parametrize(
     ("weights", "shape", "message"),
     [
-        (np.zeros((10, 4)), None, "10 inputs are no picture"),
+        (np.zeros((10, 4)), None, "10 inputs do not form an image"),
         (np.zeros((16, 4)), (5, 5), "give shape"),
-        (np.zeros((4, 7, 5, 5)), None, "cannot be drawn"),
-        (np.zeros(5), None, "cannot be drawn"),
+        (np.zeros((4, 7, 5, 5)), None, "cannot be plotted"),
+        (np.zeros(5), None, "cannot be plotted"),
     ],
 )
-def test_weights_that_are_no_pictures_are_refused(weights, shape, message):
+def test_weights_that_are_not_images_are_rejected(weights, shape, message):
     with pytest.raises(DimensionMismatchError, match=message):
         plot_weights(weights, shape=shape)
 
 
-def test_an_unknown_scale_lists_the_known_ones():
+def test_unknown_scale_lists_known_ones():
     with pytest.raises(ValueError, match="choose 'tile' or 'global'"):
         plot_weights(np.ones((4, 4)), scale="row")
 
@@ -179,7 +179,7 @@ def test_an_unknown_scale_lists_the_known_ones():
 # -- reconstructions -----------------------------------------------------------------
 
 
-def test_reconstructions_are_rows_beneath_the_originals():
+def test_reconstructions_are_rows_beneath_originals():
     figure = plot_reconstructions(
         DIGITS[:4],
         {"PCA": DIGITS[4:8] / 255 * 2 - 0.5, "autoencoder": DIGITS[8:]},
@@ -196,15 +196,15 @@ def test_reconstructions_are_rows_beneath_the_originals():
     drawn(figure)
 
 
-def test_a_row_of_another_length_is_named():
-    with pytest.raises(DimensionMismatchError, match="4 images, but not so many of 'PCA'"):
+def test_row_of_another_length_is_named():
+    with pytest.raises(DimensionMismatchError, match="4 images, but a different number of 'PCA'"):
         plot_reconstructions(DIGITS[:4], {"PCA": DIGITS[:3]})
 
 
 # -- charts --------------------------------------------------------------------------
 
 
-def test_history_draws_each_loss_and_marks_the_best_epoch():
+def test_history_draws_each_loss_and_marks_best_epoch():
     figure = plot_history({"loss": [3, 2, 1], "val_loss": [3, 1, 2], "seconds": [9]}, log=True)
     lines = figure.axes[0].lines
     assert [tuple(line.get_xdata()) for line in lines] == [(1, 2, 3), (3,), (1, 2, 3), (2,)]
@@ -216,12 +216,12 @@ def test_history_draws_each_loss_and_marks_the_best_epoch():
 
 
 @pytest.mark.parametrize("history", [{}, {"loss": []}, {"seconds": [1.0]}])
-def test_a_history_without_a_loss_is_refused(history):
+def test_history_without_loss_is_rejected(history):
     with pytest.raises(ValueError, match="fit the model first"):
         plot_history(history)
 
 
-def test_a_map_in_two_dimensions_is_drawn_as_it_is():
+def test_map_in_two_dimensions_is_drawn_as_it_is():
     points = RNG.normal(size=(30, 2))
     labels = np.repeat(["a", "b", "c"], 10)
     axes = plot_embedding(points, labels, title="map").axes[0]
@@ -231,7 +231,7 @@ def test_a_map_in_two_dimensions_is_drawn_as_it_is():
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
-def test_a_map_keeps_far_groups_apart(method):
+def test_map_keeps_far_groups_apart(method):
     centres = np.eye(5)[:3] * 10
     points = np.repeat(centres, 15, axis=0) + RNG.normal(size=(45, 5)) * 0.1
     axes = plot_embedding(points, np.repeat([0, 1, 2], 15), method=method).axes[0]
@@ -242,13 +242,13 @@ def test_a_map_keeps_far_groups_apart(method):
     assert distances.min() > 3 * spread
 
 
-def test_a_map_without_labels_and_of_few_points():
+def test_map_without_labels_and_of_few_points():
     axes = plot_embedding(RNG.normal(size=(3, 8))).axes[0]
     assert texts(axes) == []
     assert len(axes.collections[0].get_offsets()) == 3
 
 
-def test_maps_that_cannot_be_drawn_are_refused():
+def test_maps_that_cannot_be_drawn_are_rejected():
     with pytest.raises(DimensionMismatchError, match="3 points, but 2 labels"):
         plot_embedding(np.eye(3), [1, 2])
     with pytest.raises(DimensionMismatchError, match="expected"):
@@ -277,7 +277,7 @@ def test_labels_and_predictions_must_pair():
         plot_confusion_matrix([1, 2], [1])
 
 
-def test_without_matplotlib_the_extra_is_named():
+def test_without_matplotlib_extra_is_named():
     code = (
         "import sys; sys.modules['matplotlib.figure'] = None\n"
         "import pyimgret.visualization as v\n"

@@ -1,7 +1,7 @@
-"""The commands of ``pyimgret``, one module an area; `pyimgret.cli` lists and imports them.
+"""The commands of ``pyimgret``, one module per area.
 
 A module here may import click and `pyimgret.cli.common` at the top; whatever is
-heavy (NumPy, the networks, matplotlib) is imported inside the command that needs it.
+slow to import (NumPy, the networks, matplotlib) is imported inside the command that needs it.
 """
 
 from pyimgret.cli.group import COMMANDS, Entry, LazyGroup, describe, main

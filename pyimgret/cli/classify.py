@@ -1,4 +1,4 @@
-"""``pyimgret classify``: names for what is on a photo."""
+"""``pyimgret classify``: classify photos by the classes of ImageNet."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from pathlib import Path
 import click
 
 from pyimgret.cli.common import json_option, print_json, table
+from pyimgret.cli.options import PATH
 from pyimgret.cli.pretrained import NAMES
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("-k", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many.")
-@click.option("--pretrained", type=click.Choice(NAMES), default=NAMES[0], show_default=True)
+@click.option("-k", default=5, type=click.IntRange(1, 1000), help="Number of classes.")
+@click.option("--pretrained", type=click.Choice(NAMES), default=NAMES[0])
 @click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="FILE",
-    help="Its checkpoint; else it is looked for, then downloaded.",
-)  # fmt: skip
+    "--weights",
+    type=PATH,
+    metavar="FILE",
+    help="Checkpoint of the network; by default searched for, then downloaded.",
+)
 @json_option
 def classify(
     files: tuple[str, ...], k: int, pretrained: str, weights: Path | None, as_json: bool
 ) -> None:
-    """Name what is on photos, by the 1,000 classes of ImageNet.
+    """Classify photos by the 1,000 classes of ImageNet.
 
-    A probability says how sure the network is among those classes; it knows no others.
+    The probabilities are over those classes; the network knows no others.
     """
     from pyimgret import pretrained as networks
 

@@ -1,4 +1,4 @@
-"""What the commands share: the ``--json`` option and its output, tables."""
+"""Shared by the commands: the ``--json`` option, its output, and tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def json_option(command: Command) -> Command:
-    """Add ``--json``, which arrives as the parameter ``as_json``."""
+    """Add ``--json``, passed as the parameter ``as_json``."""
     return click.option(
         "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
     )(command)
@@ -37,7 +37,7 @@ def print_json(document: object) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value made of what JSON knows."""
+    """Convert a value to JSON types."""
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
         value = value.tolist()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""``pyimgret demo``: the whole story on 5,000 handwritten digits."""
+"""``pyimgret demo``: an end-to-end example on 5,000 handwritten digits."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ RECIPE: Final[dict[str, Any]] = {
     "code_size": CODE_SIZE,
     "random_state": SEED,
 }
-"""Settings of the autoencoder; all others are its defaults."""
+"""Settings of the autoencoder; the others have their defaults."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The digits, divided by chance: those to learn from and to search in, and the queries."""
+    """A random split of the digits: the training images, which form the index, and the queries."""
 
     database: npt.NDArray[np.uint8]
     database_labels: npt.NDArray[np.int64]
     queries: npt.NDArray[np.uint8]
     query_labels: npt.NDArray[np.int64]
 
-    def judge(self, database: Any, queries: Any) -> RetrievalReport:
-        """Return how well embeddings of the two parts match."""
+    def evaluate(self, database: Any, queries: Any) -> RetrievalReport:
+        """Return the retrieval metrics of embeddings of the two parts."""
         from pyimgret.evaluation import retrieval_report
 
         return retrieval_report(
@@ -55,28 +55,27 @@ class Split:
     "--out",
     type=OutputFolder(),
     default=Path("demo"),
-    show_default=True,
     metavar="DIR",
-    help="Where the results go.",
+    help="Folder for the results.",
 )
 @json_option
 def demo(out: Path, as_json: bool) -> None:
     """Train on handwritten digits, search them, and compare with pixels, PCA and SVD.
 
-    4,000 digits train an autoencoder, without their labels, and form the index; 1,000
-    others are the queries. Takes a minute or two.
+    An autoencoder is trained on 4,000 digits without labels, which form the index; 1,000
+    others are the queries. This takes a minute or two.
     """
     from pyimgret.visualization.style import new_figure
 
     start = time.perf_counter()
-    new_figure(1, 1)  # a missing matplotlib should not show after the training
+    new_figure(1, 1)  # report a missing matplotlib before the training
     _make_folder(out)
     split = load_split()
     models = train_models(split)
-    reports = {"raw pixels": split.judge(_flat(split.database), _flat(split.queries))}
+    reports = {"raw pixels": split.evaluate(_flat(split.database), _flat(split.queries))}
     for name, model in models.items():
-        reports[name] = split.judge(model.encode(split.database), model.encode(split.queries))
-    _say("Indexing and drawing")
+        reports[name] = split.evaluate(model.encode(split.database), model.encode(split.queries))
+    _log_step("Indexing and drawing")
     write_results(out, split, models)
     seconds = time.perf_counter() - start
     if as_json:
@@ -86,19 +85,21 @@ def demo(out: Path, as_json: bool) -> None:
 
 
 def load_split() -> Split:
-    """Return the digits, divided at random, but always in the same way."""
+    """Return a random split of the digits with a fixed seed."""
     import numpy as np
 
     from pyimgret.datasets import load_digits
 
     images, labels = load_digits()
     order = np.random.default_rng(SEED).permutation(len(images))
-    asked, kept = order[:QUERIES], order[QUERIES:]
-    return Split(images[kept], labels[kept], images[asked], labels[asked])
+    query_rows, database_rows = order[:QUERIES], order[QUERIES:]
+    return Split(
+        images[database_rows], labels[database_rows], images[query_rows], labels[query_rows]
+    )
 
 
 def train_models(split: Split) -> dict[str, Any]:
-    """Return PCA, SVD and an autoencoder that learned from the database, without labels."""
+    """Return PCA, SVD and an autoencoder fitted on the database, without labels."""
     from pyimgret.models import PCA, SVD, DenoisingAutoencoder
 
     models: dict[str, Any] = {
@@ -107,13 +108,13 @@ def train_models(split: Split) -> dict[str, Any]:
         "autoencoder": DenoisingAutoencoder(**RECIPE),
     }
     for name, model in models.items():
-        _say(f"Training {name} on {len(split.database):,} digits")
+        _log_step(f"Training {name} on {len(split.database):,} digits")
         model.fit(split.database)
     return models
 
 
 def write_results(out: Path, split: Split, models: dict[str, Any]) -> None:
-    """Write the model, the index, the pictures, and some queries to play with."""
+    """Write the model, the index, the figures, and some queries to try."""
     from PIL import Image
 
     model = models["autoencoder"]
@@ -129,7 +130,7 @@ def write_results(out: Path, split: Split, models: dict[str, Any]) -> None:
 
 
 def build_index(directory: Path, split: Split, model: Any) -> Index:
-    """Return a fresh index of the database; an older one of ours is replaced."""
+    """Create an index of the database; an older one of the demo is replaced."""
     from pyimgret.index import Index
 
     if directory.exists():
@@ -152,7 +153,7 @@ def _draw_matches(path: Path, split: Split, shown: list[int], index: Index) -> N
         scores=[row.scores for row in found],
         query_labels=split.query_labels[shown],
         match_labels=[split.database_labels[row] for row in places],
-        title=f"The nearest of {len(split.database):,} digits, by {CODE_SIZE} numbers",
+        title=f"Nearest of {len(split.database):,} digits, by codes of size {CODE_SIZE}",
     )
     figure.savefig(path)
 
@@ -164,29 +165,30 @@ def _draw_models(out: Path, images: npt.NDArray[np.uint8], models: dict[str, Any
     from pyimgret.visualization import plot_reconstructions, plot_weights
 
     W, shape = first_layer(models["autoencoder"])
-    figure = plot_weights(W, shape=shape, title="What the first layer looks for")
+    figure = plot_weights(W, shape=shape, title="Weights of the first layer")
     figure.savefig(out / "weights.png")
     rows = {name: model.reconstruct(images) for name, model in models.items()}
     errors = {name: float(np.mean((row - images / 255) ** 2)) for name, row in rows.items()}
-    title = f"What {CODE_SIZE} numbers keep (beneath the name: mean squared error)"
+    title = f"Reconstructions from codes of size {CODE_SIZE} (with mean squared errors)"
     figure = plot_reconstructions(images, rows, errors=errors, title=title)
     figure.savefig(out / "reconstructions.png")
 
 
 def _one_of_each_class(labels: npt.NDArray[np.int64]) -> list[int]:
-    """Return where each class comes first: the pictures show them all."""
+    """Return the position of the first image of each class."""
     import numpy as np
 
     return [int(row) for row in np.unique(labels, return_index=True)[1]]
 
 
 def _make_folder(out: Path) -> None:
-    """Make the folder; refuse to replace an index that is not a demo's."""
+    """Create the folder; refuse to replace an index that the demo did not create."""
     out.mkdir(parents=True, exist_ok=True)
     index = out / "index"
     if index.exists() and not _is_ours(index):
         raise InvalidArgumentError(
-            f"{index} exists and is not the index of a demo; choose another --out, or move it away."
+            f"{index} exists and was not created by the demo; choose another --out, or move "
+            "it away."
         )
 
 
@@ -205,7 +207,7 @@ def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
 
 
-def _say(text: str) -> None:
+def _log_step(text: str) -> None:
     click.echo(f"{text} …", err=True)
 
 
@@ -213,24 +215,35 @@ def _document(reports: dict[str, RetrievalReport], out: Path, seconds: float) ->
     methods = {name: {"dimension": _dimension(name)} | r.to_dict() for name, r in reports.items()}
     names = ["ae.zip", "index", "matches.png", "weights.png", "reconstructions.png", "queries"]
     return {
-        "methods": methods, "seconds": round(seconds, 1), "files": [str(out / n) for n in names]
-    }  # fmt: skip
+        "methods": methods,
+        "seconds": round(seconds, 1),
+        "files": [str(out / n) for n in names],
+    }
 
 
 def _text(reports: dict[str, RetrievalReport], out: Path, seconds: float) -> str:
     rows = [
-        [name, str(_dimension(name)), f"{r.precision[1]:.3f}", f"{r.precision[10]:.3f}",
-         f"{r.mean_average_precision:.3f}"]
+        [
+            name,
+            str(_dimension(name)),
+            f"{r.precision[1]:.3f}",
+            f"{r.precision[10]:.3f}",
+            f"{r.mean_average_precision:.3f}",
+        ]
         for name, r in reports.items()
-    ]  # fmt: skip
+    ]
     n_database = reports["raw pixels"].n_database
-    return "\n".join([
-        "", table(["", "numbers", "P@1", "P@10", "mAP"], rows), "",
-        f"{QUERIES:,} queries against {n_database:,} digits, by cosine; "
-        "no label was seen in training.",
-        f"Look at {out / 'matches.png'}, weights.png and reconstructions.png ({seconds:.0f} s).",
-        f"Go on:  pyimgret search --index {out / 'index'} {out / 'queries' / '7.png'}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "",
+            table(["", "numbers", "P@1", "P@10", "mAP"], rows),
+            "",
+            f"{QUERIES:,} queries against {n_database:,} digits, by cosine; "
+            "labels were not used in training.",
+            f"See {out / 'matches.png'}, weights.png and reconstructions.png ({seconds:.0f} s).",
+            f"Next:  pyimgret search --index {out / 'index'} {out / 'queries' / '7.png'}",
+        ]
+    )
 
 
 def _dimension(name: str) -> int:

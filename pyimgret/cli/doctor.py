@@ -1,4 +1,4 @@
-"""``pyimgret doctor``: what runs here, and what is wrong with it."""
+"""``pyimgret doctor``: check the installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyimgret.cli.common import json_option, print_json
 def doctor(as_json: bool) -> None:
     """Show JDK, jars, backend, BLAS, oneDNN, threads, memory and the self-check.
 
-    Ends with status 1 when something is wrong, and says how to mend it.
+    Exits with status 1 if something is wrong, and tells you how to fix it.
     """
     from pyimgret.jvm import report
 
@@ -32,11 +32,11 @@ def _text(facts: dict[str, Any]) -> str:
     jars = facts.get("jars", {"folder": "none", "files": []})
     rows = [
         ("Java", jvm.get("java") or facts["java"] or "not found"),
-        ("Java home", jvm.get("java_home", "not known")),
-        ("Maven", facts["maven"] or "not found (needed once, to fetch the jars)"),
+        ("Java home", jvm.get("java_home", "unknown")),
+        ("Maven", facts["maven"] or "not found (needed once, to download the jars)"),
         ("jars", f"{len(jars['files'])} in {jars['folder']}"),
         *((" ", name) for name in jars["files"] if _worth_showing(name)),
-        ("platform", facts.get("platform", "not known")),
+        ("platform", facts.get("platform", "unknown")),
         ("Deeplearning4j", jvm.get("deeplearning4j", "not started")),
         ("backend", jvm.get("backend", "not started")),
         ("BLAS", f"{jvm.get('blas', 'not started')} ({jvm.get('blas_kernel', '?')} kernels)"),
@@ -63,7 +63,7 @@ def _limit(jvm: dict[str, Any]) -> str:
     if "off_heap_max_bytes" not in jvm:
         return "not started"
     most, resident = jvm["off_heap_max_bytes"] >> 20, jvm["resident_bytes"] >> 20
-    return f"at most {most} MiB for arrays; this process takes {resident} MiB in all"
+    return f"at most {most} MiB for arrays; this process uses {resident} MiB in total"
 
 
 def _memory(jvm: dict[str, Any], which: str) -> str:

@@ -10,9 +10,15 @@ import click
 from pyimgret.cli.common import json_option, print_json, table
 from pyimgret.cli.embed import encode_all
 from pyimgret.cli.noise import evaluate_noise
-from pyimgret.cli.options import Dependent, FigureFile, examples
+from pyimgret.cli.options import NATURAL, PATH, POSITIVE, FigureFile, dependent_option, examples
 from pyimgret.cli.pretrained import Choice, pretrained_options
-from pyimgret.cli.sources import Pictures, labels_option, open_pictures, source_options
+from pyimgret.cli.sources import (
+    ImageSource,
+    labels_option,
+    open_images,
+    source_options,
+    strict_option,
+)
 from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -30,82 +36,100 @@ if TYPE_CHECKING:
         "pyimgret evaluate --noise --model pca.zip --model ae.zip --digits --out noise.png",
     )
 )
-@click.option("--model", "models", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
-              help="With --noise again and again.")  # fmt: skip
-@pretrained_options
 @click.option(
+    "--model",
+    "models",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="A saved model; may be repeated with --noise.",
+)
+@pretrained_options
+@dependent_option(
     "--augment-database",
     "augment",
-    cls=Dependent,
     without="noise",
-    type=click.IntRange(0),
+    type=NATURAL,
     default=0,
     metavar="K",
-    help="Replace each vector by the mean of itself and its K nearest, and each query likewise.",
+    help="Replace each vector, and each query, by the mean of itself and its K nearest.",
 )
 @source_options
 @labels_option
 @click.option(
     "--queries",
-    type=click.IntRange(1),
+    type=POSITIVE,
     metavar="N",
-    help="N pictures, drawn at random, are the queries, and the others the database. "
-    "[default: every picture against all others]",
+    help="Use N random images as queries and the others as the database. "
+    "[default: each image against all others]",
 )
-@click.option(
+@dependent_option(
     "--seed",
-    cls=Dependent,
     needs="queries|noise",
-    type=click.IntRange(0),
+    type=NATURAL,
     default=0,
-    show_default=True,
-    help="Of the drawing of queries.",
+    help="Seed of the random choice of queries.",
 )
 @click.option("--noise", is_flag=True, help="Compare models and raw pixels as noise grows.")
-@click.option("--out", cls=Dependent, needs="noise", type=FigureFile(), metavar="FILE",
-              help="With --noise: the curves, .png, .svg, .pdf, ….")  # fmt: skip
-@click.option("--per-class", cls=Dependent, without="noise", is_flag=True,
-              help="Also the figures of each class.")  # fmt: skip
-@click.option("--strict", is_flag=True, help="A picture that cannot be read ends the run.")
+@dependent_option(
+    "--out",
+    needs="noise",
+    type=FigureFile(),
+    metavar="FILE",
+    help="With --noise: file for the curves (.png, .svg, .pdf, …).",
+)
+@dependent_option(
+    "--per-class", without="noise", is_flag=True, help="Also show the metrics of each class."
+)
+@strict_option
 @json_option
 def evaluate(
-    models: tuple[Path, ...], augment: int, digits: bool, images: Path | None, idx: Path | None,
-    labels: Path | None, queries: int | None, seed: int, noise: bool, out: Path | None,
-    per_class: bool, strict: bool, as_json: bool, **options: Any,
-) -> None:  # fmt: skip
-    """Judge a model by images whose classes are known.
+    models: tuple[Path, ...],
+    augment: int,
+    queries: int | None,
+    seed: int,
+    noise: bool,
+    out: Path | None,
+    per_class: bool,
+    strict: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Evaluate a model on images of known classes.
 
-    A match is right when it has the query's class. For --images the class is the name of
+    A match is correct if it has the query's class. With --images the class is the name of
     the folder.
     """
-    choice = Choice.take(options)
+    choice = Choice.from_options(options)
     if not models and (noise or choice.pretrained is None):
-        raise click.UsageError("which network? Give --model FILE, or --pretrained mobilenet_v2.")
-    if idx is not None and labels is None:
-        raise click.UsageError("--idx needs --labels FILE: which class is each image?")
+        raise click.UsageError(
+            "no model was chosen; give --model FILE, or --pretrained mobilenet_v2."
+        )
+    if options["idx"] is not None and options["labels"] is None:
+        raise click.UsageError("--idx needs --labels FILE for the classes of the images.")
     if noise and choice.pretrained is not None:
-        raise click.UsageError("--pretrained does nothing with --noise.")
+        raise click.UsageError("--pretrained cannot be used with --noise.")
     if len(models) > 1 and not noise:
-        raise click.UsageError("several --model belong to --noise.")
-    pictures = open_pictures(digits, images, idx, labels=labels, strict=strict)
+        raise click.UsageError("several --model can only be given with --noise.")
+    source = open_images(**options, strict=strict)
     if noise:
-        evaluate_noise(models, pictures, queries or 1000, seed, out, as_json)
+        evaluate_noise(models, source, queries or 1000, seed, out, as_json)
         return
-    keys, names, vectors = encode_all(choice.encoder(models[0] if models else None), pictures)
+    keys, names, vectors = encode_all(choice.encoder(models[0] if models else None), source)
     if choice.whiten:
         vectors = _whitened(vectors, choice.whiten)
-    report = _judge(pictures, keys, names, vectors, queries, seed, augment)
-    pictures.report_skipped()
+    report = _evaluate(source, keys, names, vectors, queries, seed, augment)
+    source.report_failures()
     if as_json:
         document: dict[str, Any] = report.to_dict()
-        document["skipped"] = [broken.to_dict() for broken in pictures.skipped]
+        document["failed"] = [failure.to_dict() for failure in source.failed]
         print_json(document | ({"per_class": report.per_class} if per_class else {}))
     else:
         click.echo(_text(report, per_class))
 
 
-def _judge(
-    pictures: Pictures,
+def _evaluate(
+    source: ImageSource,
     keys: list[str],
     names: list[Any],
     vectors: npt.NDArray[np.float32],
@@ -119,8 +143,8 @@ def _judge(
     from pyimgret.files.failures import ImageFailure
 
     classed = np.array([name != "" for name in names], dtype=bool)
-    reason = "it is in no class folder."
-    pictures.skipped += [
+    reason = "it is not in a class folder."
+    source.failed += [
         ImageFailure(key, reason) for key, has in zip(keys, classed, strict=True) if not has
     ]
     labels, vectors = np.array([n for n in names if n != ""]), vectors[classed]
@@ -128,19 +152,19 @@ def _judge(
         return retrieval_report(augment_database(vectors, augment), labels)
     if queries >= len(vectors):
         raise InvalidArgumentError(
-            f"--queries {queries} of {len(vectors)} pictures leaves no database."
+            f"--queries {queries} of {len(vectors)} images leaves no images for the database."
         )
     order = np.random.default_rng(seed).permutation(len(vectors))
-    asked, kept = np.sort(order[:queries]), np.sort(order[queries:])
-    database = augment_database(vectors[kept], augment)
-    query_vectors = expand_queries(vectors[asked], vectors[kept], augment)
+    query_rows, database_rows = np.sort(order[:queries]), np.sort(order[queries:])
+    database = augment_database(vectors[database_rows], augment)
+    query_vectors = expand_queries(vectors[query_rows], vectors[database_rows], augment)
     return retrieval_report(
-        database, labels[kept], queries=query_vectors, query_labels=labels[asked]
+        database, labels[database_rows], queries=query_vectors, query_labels=labels[query_rows]
     )
 
 
 def _whitened(vectors: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-    """Whiten by what the collection itself tells; its labels are not used."""
+    """Whiten with statistics of the collection itself; labels are not used."""
     from pyimgret.evaluation import whitening
 
     W, b = whitening(vectors, size)

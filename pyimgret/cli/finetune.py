@@ -1,4 +1,4 @@
-"""``pyimgret train --pretrained``: an ImageNet network that learns classes of one's own."""
+"""``pyimgret train --pretrained``: fine-tune an ImageNet network on your own classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyimgret.cli.sources import open_folder
 def fine_tune(
     model: FineTunedNetwork, weights: Path | None, images: Path, *, strict: bool
 ) -> tuple[dict[str, Any], list[ImageFailure]]:
-    """Train the model; return what there is to say of it, and the files that were left out.
+    """Train the model; return its summary, and the images that could not be read.
 
     The folders below ``images`` are the classes.
     """
@@ -32,7 +32,7 @@ def fine_tune(
     folder = open_folder(images, strict=strict)
     readable = [file for file, _ in folder.read(network.preprocessor.pixels) if file.label]
     if len({file.label for file in readable}) < 2:
-        raise InvalidArgumentError(f"{images}: images in at least two class folders are needed.")
+        raise InvalidArgumentError(f"{images}: at least two class folders with images are needed.")
     y = np.array([file.label for file in readable])
     features = cached_features(
         network, [file.path for file in readable], cache_folder() / "features", layer=layer
@@ -40,8 +40,12 @@ def fine_tune(
     model.fit(network, features, y)
     history = model.history_["loss"]
     summary = {
-        "model": type(model).__name__, "images": len(y), "classes": len(model.classes_),
-        "embedding_size": model.embedding_size, "freeze": model.freeze, "epochs": len(history),
+        "model": type(model).__name__,
+        "images": len(y),
+        "classes": len(model.classes_),
+        "embedding_size": model.embedding_size,
+        "freeze": model.freeze,
+        "epochs": len(history),
         "loss": model.history_.get("tuning_loss", history)[-1],
-    }  # fmt: skip
-    return summary, list(folder.broken)
+    }
+    return summary, list(folder.failed)

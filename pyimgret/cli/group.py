@@ -1,9 +1,9 @@
 """The command line: ``pyimgret …``.
 
 Commands are listed in `COMMANDS` and imported only when they are called, so that
-``pyimgret --help`` answers at once. An error that pyimgret raises itself, or a file that the
-system cannot read or write, ends with one line on standard error and status 1; so does anything
-else, but the line says that it was not expected. Wrong usage ends with 2, Ctrl-C with 130.
+``pyimgret --help`` is fast. An error that pyimgret raises itself, or a file that the
+system cannot read or write, ends with one line on standard error and status 1; so does any
+other exception, reported as unexpected. Wrong usage exits with 2, Ctrl-C with 130.
 """
 
 from __future__ import annotations
@@ -19,29 +19,33 @@ from pyimgret.exceptions import PyimgretError
 
 
 class Entry(NamedTuple):
-    """Where a command lives, and the line that ``--help`` shows for it."""
+    """The location of a command, and its line in ``--help``."""
 
     target: str
     help: str
 
 
 COMMANDS: dict[str, Entry] = {
-    "demo": Entry("pyimgret.cli.demo:demo", "The whole story on 5,000 handwritten digits."),
-    "train": Entry("pyimgret.cli.train:train", "Train a model on pictures."),
-    "embed": Entry("pyimgret.cli.embed:embed", "Turn pictures into vectors."),
-    "index": Entry("pyimgret.cli.index:index", "Put pictures into an index; look after it."),
-    "search": Entry("pyimgret.cli.search:search", "Find the pictures nearest to one."),
-    "duplicates": Entry("pyimgret.cli.search:duplicates", "List near and exact duplicates."),
-    "evaluate": Entry("pyimgret.cli.evaluate:evaluate", "Judge a model by known classes."),
-    "serve": Entry("pyimgret.cli.serve:serve", "Search by image over HTTP, with a page."),
-    "classify": Entry("pyimgret.cli.classify:classify", "Name what is on photos."),
-    "plot": Entry("pyimgret.cli.plot:plot", "Draw models, embeddings and matches."),
-    "spark": Entry("pyimgret.cli.spark:spark", "Train and encode on Apache Spark."),
-    "doctor": Entry(
-        "pyimgret.cli.doctor:doctor", "Show what runs here, and what is wrong with it."
+    "demo": Entry(
+        "pyimgret.cli.demo:demo", "Run an end-to-end example on 5,000 handwritten digits."
     ),
+    "train": Entry("pyimgret.cli.train:train", "Train a model on images."),
+    "embed": Entry("pyimgret.cli.embed:embed", "Turn images into vectors."),
+    "index": Entry("pyimgret.cli.index:index", "Create, update and maintain an index."),
+    "search": Entry("pyimgret.cli.search:search", "Find the images nearest to one."),
+    "duplicates": Entry("pyimgret.cli.search:duplicates", "List near and exact duplicates."),
+    "evaluate": Entry(
+        "pyimgret.cli.evaluate:evaluate", "Evaluate a model on images of known classes."
+    ),
+    "serve": Entry("pyimgret.cli.serve:serve", "Serve an index over HTTP, with a web page."),
+    "classify": Entry(
+        "pyimgret.cli.classify:classify", "Classify photos with an ImageNet network."
+    ),
+    "plot": Entry("pyimgret.cli.plot:plot", "Plot models, embeddings and matches."),
+    "spark": Entry("pyimgret.cli.spark:spark", "Train and encode on Apache Spark."),
+    "doctor": Entry("pyimgret.cli.doctor:doctor", "Show check the installation."),
 }
-"""Command name -> where it is (``"module:attribute"``) and what it does."""
+"""Command name -> its location (``"module:attribute"``) and its help line."""
 
 
 class LazyGroup(click.Group):
@@ -50,7 +54,7 @@ class LazyGroup(click.Group):
     Parameters
     ----------
     table : dict of str to Entry
-        The commands. It is read at every call, so entries may be added later.
+        The commands; read on every call, so entries may be added later.
     """
 
     def __init__(self, *args: object, table: dict[str, Entry], **kwargs: object) -> None:
@@ -58,16 +62,16 @@ class LazyGroup(click.Group):
         self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the table, then those of ordinary commands."""
+        """Return the names of the table in order, then those of ordinary commands."""
         return [*self.table, *(name for name in super().list_commands(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command; None when there is none of that name."""
+        """Import and return a command; None if there is none of that name."""
         if cmd_name not in self.table:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.table[cmd_name].target.partition(":")
         command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command), f"{module}:{attribute} is no click command"
+        assert isinstance(command, click.Command), f"{module}:{attribute} is not a click command"
         return command
 
     def format_commands(
@@ -75,7 +79,7 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the list of commands from the table, importing none of them."""
+        """Write the list of commands from the table, without importing them."""
         rows = [(name, entry.help) for name, entry in self.table.items()]
         rows += [(n, c.get_short_help_str(limit=80)) for n, c in sorted(self.commands.items())]
         if rows:
@@ -83,8 +87,8 @@ class LazyGroup(click.Group):
                 formatter.write_dl(rows)
 
 
-class _Failure(click.ClickException):
-    """A clear error: one message on standard error, status 1."""
+class _CommandError(click.ClickException):
+    """An error that is shown as one message on standard error, with status 1."""
 
     def show(self, file: object = None) -> None:  # noqa: ARG002  (click's signature)
         click.echo(f"pyimgret: {self.message}", err=True)
@@ -97,13 +101,17 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 _DEBUG = "pyimgret.debug"
 _debug_option = click.Option(
-    ["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_set_debug,
+    ["--debug"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_debug,
     help="Show the Python traceback of an error.",
-)  # fmt: skip
+)
 
 
 def _accept_debug(command: click.Command) -> None:
-    """Let a command, and those below it, take ``--debug`` as `main` does."""
+    """Add ``--debug`` to a command and its subcommands."""
     if _debug_option not in command.params:
         command.params.append(_debug_option)
         for below in getattr(command, "commands", {}).values():
@@ -111,19 +119,19 @@ def _accept_debug(command: click.Command) -> None:
 
 
 class _Root(LazyGroup):
-    """The outermost group, which turns exceptions into messages and exit codes."""
+    """The root group, which turns exceptions into messages and exit codes."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command that takes ``--debug``."""
+        """Return a command with the option ``--debug``."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             _accept_debug(command)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; ``--debug`` lets the traceback through.
+        """Run the command; ``--debug`` shows tracebacks.
 
-        A command says what Ctrl-C has left in the message of its KeyboardInterrupt.
+        The message of a command's KeyboardInterrupt describes its state after Ctrl-C.
         """
         try:
             return super().invoke(ctx)
@@ -135,15 +143,15 @@ class _Root(LazyGroup):
         except Exception as error:
             if ctx.meta.get(_DEBUG) or getattr(error, "errno", None) == errno.EPIPE:
                 raise
-            raise _Failure(describe(error)) from error
+            raise _CommandError(describe(error)) from error
 
 
-#: Errors of the system that are the machine's or the user's matter though they name no file.
+#: Operating system errors that are not bugs although they have no file name.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE})
 
 
 def describe(error: BaseException) -> str:
-    """Return the line for the user about an exception.
+    """Return the message for the user about an exception.
 
     Examples
     --------
@@ -153,7 +161,7 @@ def describe(error: BaseException) -> str:
     'unexpected ZeroDivisionError: division by zero'
     """
     if isinstance(error, OSError) and not isinstance(error, PyimgretError) and error.strerror:
-        # NB: file names may hold bytes that are no UTF-8, which a terminal refuses.
+        # NB: file names may contain bytes that are not UTF-8, which a terminal rejects.
         name = str(error.filename).encode(errors="backslashreplace").decode()
         if error.filename is not None:
             return f"{name}: {error.strerror}"
@@ -164,8 +172,8 @@ def describe(error: BaseException) -> str:
         return text or type(error).__name__
     return (
         f"unexpected {type(error).__name__}: {text}\n"
-        "This is a fault of pyimgret or of a library that it uses. Run the same command with "
-        "--debug for the traceback, and report it with that."
+        "This is a bug in pyimgret or in a library that it uses. Run the same command with "
+        "--debug for the traceback, and include it in a bug report."
     )
 
 
@@ -173,12 +181,16 @@ def describe(error: BaseException) -> str:
     cls=_Root,
     table=COMMANDS,
     params=[_debug_option],
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="pyimgret")
 def main() -> None:
     """Find images that look like this one.
 
-    Train a network, put pictures into an index, search it by example.
+    Train a network, add images to an index, and search it by example.
     'pyimgret demo' shows all of it on 5,000 handwritten digits.
     """

@@ -1,4 +1,4 @@
-"""``pyimgret index …``: put pictures into an index and look after it."""
+"""``pyimgret index …``: create, update and maintain an index."""
 
 from __future__ import annotations
 
@@ -13,34 +13,45 @@ import click
 
 from pyimgret.cli import index_maintenance
 from pyimgret.cli.common import json_option, print_json
-from pyimgret.cli.index_common import INDEX, one_line, opened, progress_bar
-from pyimgret.cli.options import Dependent
+from pyimgret.cli.index_common import INDEX, MODEL, one_line, opened, progress_bar
+from pyimgret.cli.options import Command, dependent_option
 from pyimgret.cli.pretrained import Choice, pretrained_options
-from pyimgret.cli.sources import ExistingPath, hidden_option, hidden_wanted, report_hidden
+from pyimgret.cli.sources import (
+    ExistingPath,
+    hidden_option,
+    include_hidden,
+    report_hidden,
+    strict_option,
+)
 
 if TYPE_CHECKING:
     from pyimgret.index import Index, SyncReport
 
 _FAILURES_SHOWN = 20
 _WOULD = {
-    "added": "would add", "updated": "would update", "moved": "would move",
-    "touched": "would touch", "deleted": "would delete",
-}  # fmt: skip
-"""What a report's words are in a dry run."""
+    "added": "would add",
+    "updated": "would update",
+    "moved": "would move",
+    "touched": "would touch",
+    "deleted": "would delete",
+}
+"""The words of a report in a dry run."""
 
 
 @click.group()
 def index() -> None:
-    """Put pictures into an index and look after it."""
+    """Create, update and maintain an index."""
+
+
+def _ingest_options(command: Command) -> Command:
+    """Add the options of `add` and `sync`."""
+    prefix = click.option("--prefix", default="", show_default=False, help="Prefix for the keys.")
+    return MODEL(pretrained_options(prefix(strict_option(hidden_option(command)))))
 
 
 @index.command()
 @INDEX
-@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
-@pretrained_options
-@click.option("--prefix", default="", help="Put this in front of the keys.")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
-@hidden_option
+@_ingest_options
 @click.argument("paths", nargs=-1, required=True, type=ExistingPath())
 @json_option
 def add(
@@ -52,15 +63,15 @@ def add(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Add pictures: files, or folders with all that is below them.
+    """Add images: files, or folders with their subfolders.
 
-    The key of a picture is its path below the folder that is given. What is in the index
-    already is encoded again only when the file has changed.
+    The key of an image is its path relative to the given folder. An image that is in the
+    index already is encoded again only if the file has changed.
     """
     from pyimgret.index import SyncReport
 
     total = SyncReport()
-    with opened(directory, model, Choice.take(options), paths) as target:
+    with opened(directory, model, Choice.from_options(options), paths) as target:
         with _counting(target):
             for path in paths:
                 _merge(total, _add_path(target, path, prefix, strict))
@@ -69,14 +80,11 @@ def add(
 
 @index.command()
 @INDEX
-@click.option("--model", metavar="ZIP", help="The model; needed when the index is new.")
-@pretrained_options
-@click.option("--prefix", default="", help="Put this in front of the keys.")
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be read.")
-@hidden_option
-@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@click.option("-v", "--verbose", cls=Dependent, without="as_json", is_flag=True,
-              help="Name every image that is changed.")  # fmt: skip
+@_ingest_options
+@click.option("--dry-run", is_flag=True, help="Only show the changes.")
+@dependent_option(
+    "-v", "--verbose", without="as_json", is_flag=True, help="List every changed image."
+)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @json_option
 def sync(
@@ -90,12 +98,12 @@ def sync(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Bring the index in step with a folder: add, update, rename, delete.
+    """Synchronize the index with a folder: add, update, rename, delete.
 
-    It may be stopped at any time; the next run goes on from there.
+    It can be interrupted at any time; the next run resumes there.
     """
     names = (verbose or dry_run) and not as_json
-    choice = Choice.take(options)
+    choice = Choice.from_options(options)
     with (
         opened(directory, model, choice, (folder,), keep=not dry_run) as target,
         _counting(target),
@@ -105,7 +113,7 @@ def sync(
             folder,
             prefix=prefix,
             strict=strict,
-            hidden=hidden_wanted(),
+            hidden=include_hidden(),
             dry_run=dry_run,
             progress=progress,
             on_change=_print_change if names else None,
@@ -119,14 +127,14 @@ def sync(
 @click.argument("keys", nargs=-1, required=True)
 @json_option
 def delete(directory: Path, keys: tuple[str, ...], as_json: bool) -> None:
-    """Delete pictures from the index by their keys (the files stay)."""
+    """Delete images from the index by their keys; the files are not deleted."""
     with opened(directory) as target:
         deleted = target.delete(keys)
         left = len(target)
     if as_json:
         print_json({"deleted": deleted, "count": left})
     else:
-        click.echo(f"deleted {deleted}; the index holds {left} pictures.")
+        click.echo(f"deleted {deleted}; the index now has {left} images.")
 
 
 def _add_path(target: Index, path: str, prefix: str, strict: bool) -> SyncReport:
@@ -136,9 +144,13 @@ def _add_path(target: Index, path: str, prefix: str, strict: bool) -> SyncReport
     if Path(path).is_dir():
         with progress_bar() as progress:
             return target.sync(
-                path, prefix=prefix, strict=strict, hidden=hidden_wanted(), delete=False,
+                path,
+                prefix=prefix,
+                strict=strict,
+                hidden=include_hidden(),
+                delete=False,
                 progress=progress,
-            )  # fmt: skip
+            )
     key = prefix + key_from_path(os.fsencode(path))
     done = target.add([path], keys=[key], replace=True, strict=strict)
     return SyncReport(added=len(done.added), failed=done.failed)
@@ -151,15 +163,15 @@ def _merge(total: SyncReport, part: SyncReport) -> None:
 
 @contextmanager
 def _counting(target: Index) -> Iterator[None]:
-    """Let Ctrl-C say what the index has kept."""
+    """Report the state of the index on Ctrl-C."""
     before = len(target)
     try:
         yield
     except KeyboardInterrupt:
         count = len(target)
         raise KeyboardInterrupt(
-            f"{max(count - before, 0):,} new images are kept, the index holds {count:,}; the same "
-            "command goes on from there"
+            f"{max(count - before, 0):,} new images were added, the index now has {count:,}; the "
+            "same command resumes there"
         ) from None
 
 
@@ -179,10 +191,11 @@ def _print_report(report: SyncReport, count: int, as_json: bool, *, dry_run: boo
     report_hidden(report.hidden_skipped)
     if report.hidden_kept:
         click.echo(
-            f"{report.hidden_kept:,} pictures of hidden files were in the index and stay as they "
-            "are; --hidden keeps them in step, 'pyimgret index delete' removes them.", err=True
-        )  # fmt: skip
-    click.echo(f"The index holds {count:,} pictures.")
+            f"{report.hidden_kept:,} images of hidden files in the index were left unchanged; "
+            "--hidden synchronizes them, 'pyimgret index delete' removes them.",
+            err=True,
+        )
+    click.echo(f"The index has {count:,} images.")
 
 
 def _print_change(kind: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""What the commands of the index share: opening it, filters, names on one line, progress."""
+"""Shared by the index commands: opening an index, filters, output, progress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyimgret.cli.options import PATH, dependent_option
 from pyimgret.cli.pretrained import Choice
 
 if TYPE_CHECKING:
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
 
 def _index_option(*, required: bool) -> Callable[[Any], Any]:
     return click.option(
-        "--index", "directory", required=required, metavar="DIR", type=click.Path(path_type=Path),
+        "--index",
+        "directory",
+        required=required,
+        metavar="DIR",
+        type=PATH,
         help="The directory of the index.",
-    )  # fmt: skip
+    )
 
 
 INDEX = _index_option(required=True)
 INDEX_OR_NONE = _index_option(required=False)
+MODEL = click.option("--model", metavar="ZIP", help="The model; needed to create a new index.")
+COLLECTION = dependent_option(
+    "--collection", needs="milvus", default="pyimgret", help="Name of the collection."
+)
 _SAMPLE = 5000
 
 
@@ -37,9 +46,9 @@ def opened(
     *,
     keep: bool = True,
 ) -> Iterator[Index]:
-    """Open an index; make it when there is none and a model is given.
+    """Open an index; create it if there is none and a model is given.
 
-    One that was made here is removed again when the block fails before it has stored
+    A new index is removed again if the block fails before it has stored
     anything, or without ``keep``.
     """
     from pyimgret.index import Index
@@ -53,7 +62,9 @@ def opened(
     if model is not None or choice is not None:
         encoder = (choice or Choice.none()).encoder(model)
     if exists and choice is not None and choice.whiten:
-        raise click.UsageError("--whiten is for a new index; this one keeps its own model.")
+        raise click.UsageError(
+            "--whiten can only be used for a new index; an existing one has its own model."
+        )
     if not exists and encoder is not None:
         if choice is not None and choice.whiten:
             encoder = choice.whitened(encoder, _sample(encoder, paths))
@@ -81,24 +92,24 @@ def _created(directory: Path, encoder: Any, keep: bool) -> Iterator[Index]:
 
 
 def _sample(encoder: Any, paths: tuple[str, ...]) -> Any:
-    """Return embeddings of up to 5,000 of the pictures, drawn by a fixed seed."""
+    """Return embeddings of up to 5,000 of the images, chosen with a fixed seed."""
     import numpy as np
 
     from pyimgret.cli.embed import encode_all
-    from pyimgret.cli.sources import Pictures, hidden_wanted
+    from pyimgret.cli.sources import ImageSource, include_hidden
     from pyimgret.datasets import ImageFiles, ImageFolder
 
     files: list[Path] = []
     for path in paths:
         folder = Path(path).is_dir()
-        found = ImageFolder(path, hidden=hidden_wanted()) if folder else ImageFiles([path])
+        found = ImageFolder(path, hidden=include_hidden()) if folder else ImageFiles([path])
         files += [file.path for file in found.files]
     order = np.random.default_rng(0).permutation(len(files))[:_SAMPLE]
-    return encode_all(encoder, Pictures(ImageFiles([files[i] for i in sorted(order)])))[2]
+    return encode_all(encoder, ImageSource(ImageFiles([files[i] for i in sorted(order)])))[2]
 
 
 def as_filter(where: str | None) -> str | dict[str, Any] | None:
-    """Return a filter from the command line: JSON when it begins with a brace, else text."""
+    """Return a filter from the command line: JSON if it begins with a brace, else text."""
     if where is None or not where.lstrip().startswith("{"):
         return where
     from pyimgret.index.filters import FilterError
@@ -107,14 +118,14 @@ def as_filter(where: str | None) -> str | dict[str, Any] | None:
         document: dict[str, Any] = json.loads(where)
     except ValueError as error:
         raise FilterError(
-            f"The filter begins with a brace but is no JSON: {error}. Expected such as "
+            f"The filter begins with a brace but is not JSON: {error}. Expected for example "
             '\'{"year": {"$gte": 2001}}\', or text: year >= 2001.'
         ) from error
     return document
 
 
 def unknown_fields(index: Index, where: str | dict[str, Any] | None) -> dict[str, Any]:
-    """Warn of fields of a filter that no item has; return them for a JSON document, if any."""
+    """Warn about fields of a filter that no item has; return them for JSON output."""
     from pyimgret.index.filters import parse
     from pyimgret.index.filters.sql import unknown_fields
 
@@ -130,7 +141,7 @@ def unknown_fields(index: Index, where: str | dict[str, Any] | None) -> dict[str
 
 
 def one_line(key: str) -> str:
-    r"""Return a key so that it fits on one line of a terminal.
+    r"""Return a key with control characters escaped, on one line.
 
     Examples
     --------
@@ -142,7 +153,7 @@ def one_line(key: str) -> str:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """Give a function that draws a bar with rate and time left, on a terminal only."""
+    """Yield a function that updates a progress bar; None if not on a terminal."""
     from pyimgret.progress import progress_bar as new_bar
 
     with new_bar() as bar:

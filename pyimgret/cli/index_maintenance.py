@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from pyimgret.cli.common import json_option, print_json
-from pyimgret.cli.index_common import INDEX, INDEX_OR_NONE, opened, progress_bar
-from pyimgret.cli.options import Dependent, OutputFile, OutputFolder
+from pyimgret.cli.index_common import COLLECTION, INDEX, INDEX_OR_NONE, opened, progress_bar
+from pyimgret.cli.options import OutputFile, OutputFolder, dependent_option
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @INDEX
 @json_option
 def info(directory: Path, as_json: bool) -> None:
-    """Show what the index holds and what was built for it."""
+    """Show facts about the index."""
     with opened(directory) as target:
         facts = target.info()
     if as_json:
@@ -31,14 +31,14 @@ def info(directory: Path, as_json: bool) -> None:
 
 @click.command()
 @INDEX
-@click.option("--no-model", is_flag=True, help="Do not load the model to compare it.")
+@click.option("--no-model", is_flag=True, help="Do not load and verify the model.")
 @click.option("--repair", is_flag=True, help="Delete caches that are damaged or orphaned.")
 @json_option
 @click.pass_context
 def check(
     context: click.Context, directory: Path, no_model: bool, repair: bool, as_json: bool
 ) -> None:
-    """Examine database, vectors, model and caches; status 1 when something is damaged."""
+    """Check database, vectors, model and caches; exits with status 1 if data is damaged."""
     with opened(directory) as target:
         report = target.check(load_model=not no_model, repair=repair)
     if as_json:
@@ -47,8 +47,8 @@ def check(
         for problem in report.problems:
             click.echo(f"damaged: {problem}")
         for name in report.leftovers:
-            click.echo(f"{'deleted' if repair else 'of no use'}: {name}")
-        click.echo("The index is sound." if not report.problems else "The index is damaged.")
+            click.echo(f"{'deleted' if repair else 'unused'}: {name}")
+        click.echo("The index is intact." if not report.problems else "The index is damaged.")
     if report.problems:
         context.exit(1)
 
@@ -56,15 +56,14 @@ def check(
 @click.command()
 @INDEX
 @click.option(
-    "--kind", default="hnsw", show_default=True,
-    type=click.Choice(["hnsw", "int8", "binary", "exact"]), help="What to build.",
-)  # fmt: skip
-@click.option("--connectivity", cls=Dependent, needs="kind=hnsw", default=16, show_default=True,
-              type=click.IntRange(4, 128))  # fmt: skip
-@click.option("--construction", cls=Dependent, needs="kind=hnsw", default=128, show_default=True,
-              type=click.IntRange(8, 4096))  # fmt: skip
-@click.option("--expansion", cls=Dependent, needs="kind=hnsw", default=128, show_default=True,
-              type=click.IntRange(8, 4096))  # fmt: skip
+    "--kind",
+    default="hnsw",
+    type=click.Choice(["hnsw", "int8", "binary", "exact"]),
+    help="What to build.",
+)
+@dependent_option("--connectivity", needs="kind=hnsw", default=16, type=click.IntRange(4, 128))
+@dependent_option("--construction", needs="kind=hnsw", default=128, type=click.IntRange(8, 4096))
+@dependent_option("--expansion", needs="kind=hnsw", default=128, type=click.IntRange(8, 4096))
 @click.option("--recall", is_flag=True, help="Measure recall@10 afterwards.")
 @json_option
 def build(
@@ -76,11 +75,11 @@ def build(
     recall: bool,
     as_json: bool,
 ) -> None:
-    """Build what makes a large index faster or smaller; searches use the graph by themselves.
+    """Build search structures for a large index; searches use the graph automatically.
 
-    hnsw is a graph for approximate search, with CONNECTIVITY edges a picture, a width of
+    hnsw is a graph for approximate search, with CONNECTIVITY edges per image, a width of
     CONSTRUCTION while building and EXPANSION while searching. int8 needs a quarter of the
-    memory and stays exact. binary compares by Hamming distance and checks the best.
+    memory and is exact. binary compares Hamming distances and re-ranks the best.
     """
     from pyimgret.index.search.methods import Kind
 
@@ -97,7 +96,7 @@ def build(
     if as_json:
         print_json(done)
     else:
-        click.echo(f"built {kind} over {done['count']:,} pictures.")
+        click.echo(f"built {kind} over {done['count']:,} images.")
         if recall:
             click.echo(f"recall@10 against exact search: {done['recall_at_10']:.4f}")
 
@@ -107,9 +106,9 @@ def build(
 @click.argument("target", type=OutputFolder())
 @json_option
 def publish(directory: Path, target: Path, as_json: bool) -> None:
-    """Make a read-only copy in TARGET, to be served or opened by a JVM.
+    """Publish a read-only copy in TARGET, for serving or for the Java library.
 
-    Never copy a live index by hand: its newest changes are in a log beside the database.
+    Never copy a live index by hand: its latest changes are in a log beside the database.
     """
     with opened(directory) as source:
         made = source.publish(target)
@@ -117,14 +116,14 @@ def publish(directory: Path, target: Path, as_json: bool) -> None:
     if as_json:
         print_json({"directory": str(made), "count": count})
     else:
-        click.echo(f"published {count:,} pictures to {made}.")
+        click.echo(f"published {count:,} images to {made}.")
 
 
 @click.command()
 @INDEX
 @json_option
 def compact(directory: Path, as_json: bool) -> None:
-    """Give the space of deleted pictures back; a graph has to be built again."""
+    """Reclaim the space of deleted images; a graph has to be built again."""
     with opened(directory) as target:
         before, after = target.compact()
     if as_json:
@@ -135,11 +134,11 @@ def compact(directory: Path, as_json: bool) -> None:
 
 @click.command()
 @INDEX
-@click.option("--milvus", metavar="URI", help="Fill a new collection there instead of a file.")
-@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
-              help="Its name.")  # fmt: skip
-@click.option("--salvage", cls=Dependent, without="milvus", is_flag=True,
-              help="Leave out what a damaged index cannot give.")  # fmt: skip
+@click.option("--milvus", metavar="URI", help="Export to a new collection there instead of a file.")
+@COLLECTION
+@dependent_option(
+    "--salvage", without="milvus", is_flag=True, help="Export the readable part of a damaged index."
+)
 @click.argument("target", type=OutputFile(".parquet", ".npy"), required=False)
 @json_option
 def export(
@@ -150,9 +149,9 @@ def export(
     target: Path | None,
     as_json: bool,
 ) -> None:
-    """Write all pictures to TARGET, .parquet or .npy with .jsonl beside it, or to Milvus."""
+    """Export all images to TARGET, .parquet or .npy with .jsonl beside it, or to Milvus."""
     if (target is None) == (milvus is None):
-        raise click.UsageError("Give either the file to write, or --milvus.")
+        raise click.UsageError("give either a file to write, or --milvus.")
     lost = 0
     with opened(directory) as source:
         if target is not None and salvage:
@@ -166,8 +165,8 @@ def export(
         print_json({"exported": count, "target": str(target or milvus), **found})
     else:
         if salvage:
-            click.echo(f"lost {lost:,} pictures that could not be read.")
-        click.echo(f"exported {count:,} pictures to {target or milvus}.")
+            click.echo(f"{lost:,} images could not be read.")
+        click.echo(f"exported {count:,} images to {target or milvus}.")
 
 
 def _to_milvus(source: Index, uri: str, collection: str) -> int:
@@ -179,12 +178,10 @@ def _to_milvus(source: Index, uri: str, collection: str) -> int:
 
 @click.command("import")
 @INDEX_OR_NONE
-@click.option("--milvus", metavar="URI", help="Put a SOURCE folder into a collection there.")
-@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
-              help="Its name.")  # fmt: skip
-@click.option("--model", cls=Dependent, without="milvus", metavar="ZIP",
-              help="The model; needed when the index is new.")  # fmt: skip
-@click.option("--replace", is_flag=True, help="Replace pictures whose keys are there already.")
+@click.option("--milvus", metavar="URI", help="Import a SOURCE folder into a collection there.")
+@COLLECTION
+@dependent_option("--model", without="milvus", metavar="ZIP", help="The model of a new index.")
+@click.option("--replace", is_flag=True, help="Replace images whose keys exist already.")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @json_option
 def import_(
@@ -196,12 +193,12 @@ def import_(
     source: Path,
     as_json: bool,
 ) -> None:
-    """Add what a .parquet or .npy file holds, or a folder of 'pyimgret spark embed'."""
+    """Import a .parquet or .npy file, or an output folder of 'pyimgret spark embed'."""
     if (directory is None) == (milvus is None):
-        raise click.UsageError("Give either --index or --milvus.")
+        raise click.UsageError("give either --index or --milvus.")
     if milvus is not None:
         if not source.is_dir():
-            raise click.UsageError("--milvus takes a folder of 'pyimgret spark embed'.")
+            raise click.UsageError("--milvus needs an output folder of 'pyimgret spark embed'.")
         count, total = _from_spark_to_milvus(source, milvus, collection, replace)
     else:
         with opened(cast("Path", directory), model) as target:
@@ -209,7 +206,7 @@ def import_(
     if as_json:
         print_json({"imported": count, "count": total})
     else:
-        click.echo(f"imported {count:,}; the index holds {total:,} pictures.")
+        click.echo(f"imported {count:,}; the index has {total:,} images.")
 
 
 def _from_spark_to_milvus(
@@ -235,4 +232,4 @@ def _readable(value: object) -> str:
 
 
 COMMANDS = (info, check, build, publish, compact, export, import_)
-"""In the order of the help."""
+"""In the order of ``--help``."""

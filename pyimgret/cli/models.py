@@ -1,4 +1,4 @@
-"""Which models the command line trains, and which options each of them takes."""
+"""The models that the command line trains, and the options of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODELS = {
     "pca": "pyimgret.models:PCA",
     "svd": "pyimgret.models:SVD",
 }
-"""Name on the command line -> where the class is."""
+"""Name on the command line -> the location of the class."""
 
 SETTINGS = {
     "size": ("preprocessing",),
@@ -36,12 +36,12 @@ SETTINGS = {
     "freeze": ("freeze",),
     "weights": ("weights",),
 }
-"""Option -> what a model that takes it calls it, in its constructor, in fit or in its loader."""
+"""Option -> its parameter names in the constructors, ``fit`` methods or loaders of models."""
 
 
 @functools.cache
 def takes(kind: str, option: str) -> bool:
-    """Say whether a model (or a pretrained network) has a use for an option of the table."""
+    """Return whether a model (or a pretrained network) uses an option of the table."""
     from pyimgret import pretrained
 
     model_class = _model_class(kind)
@@ -52,12 +52,12 @@ def takes(kind: str, option: str) -> bool:
 
 
 def refuse_unused(kind: str, options: set[str]) -> None:
-    """Refuse options that do nothing with a model.
+    """Reject options that a model does not use.
 
     Raises
     ------
     click.UsageError
-        Which names the option, the model, and the models that take it.
+        With the option, the model, and the models that use it.
     """
     model = f"{'--pretrained' if kind in NAMES else '--model'} {kind}"
     refusals = []
@@ -76,7 +76,7 @@ def _model_class(kind: str) -> Any:
 
 
 def build(kind: str, **options: Any) -> Any:
-    """Return an estimator that is not fitted; None stands for its own default."""
+    """Return an unfitted estimator; options that are None keep their defaults."""
     model_class = _model_class(kind)
     known = model_class._parameter_names()
     settings = {"architecture": kind} if kind in NAMES else {}

@@ -1,4 +1,4 @@
-"""``pyimgret evaluate --noise``: a table of models as the noise grows."""
+"""``pyimgret evaluate --noise``: compare models under increasing noise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyimgret.cli.common import print_json, table
-from pyimgret.cli.sources import Pictures
+from pyimgret.cli.sources import ImageSource
 from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -16,19 +16,23 @@ if TYPE_CHECKING:
 
 
 def evaluate_noise(
-    models: tuple[Path, ...], pictures: Pictures, queries: int, seed: int, out: Path | None,
+    models: tuple[Path, ...],
+    source: ImageSource,
+    queries: int,
+    seed: int,
+    out: Path | None,
     as_json: bool,
-) -> None:  # fmt: skip
-    """Judge models by damaged queries, print the table, and draw it when ``out`` is given."""
+) -> None:
+    """Evaluate models on damaged queries, print the table, and plot it to ``out``, if given."""
     import numpy as np
 
     from pyimgret import load
     from pyimgret.evaluation import noise_report
 
     loaded = {path.stem: load(path) for path in models}
-    X, labels = _with_labels(pictures, next(iter(loaded.values())).preprocessor)
+    X, labels = _with_labels(source, next(iter(loaded.values())).preprocessor)
     report = noise_report(loaded, X, np.asarray(labels), queries=queries, random_state=seed)
-    pictures.report_skipped()
+    source.report_failures()
     if out is not None:
         from pyimgret.visualization import plot_noise
         from pyimgret.visualization.style import save
@@ -40,20 +44,20 @@ def evaluate_noise(
         click.echo(text(report))
 
 
-def _with_labels(pictures: Pictures, preprocessor: Any) -> tuple[Any, list[Any]]:
+def _with_labels(source: ImageSource, preprocessor: Any) -> tuple[Any, list[Any]]:
     import numpy as np
 
     pixels, labels = [], []
-    for batch in pictures.batches(preprocessor):
+    for batch in source.batches(preprocessor):
         pixels.append(batch.pixels)
         labels += batch.labels
     if not labels:
-        raise InvalidArgumentError("no picture could be read.")
+        raise InvalidArgumentError("no image could be read; see the reasons above.")
     return np.concatenate(pixels), labels
 
 
 def text(report: NoiseReport) -> str:
-    """Return the report as a table: P@10 and mAP of each model, a line for each damage."""
+    """Return the report as a table: P@10 and mAP of each model, one line per level."""
     names = list(report.dimensions)
     cells = {
         (row.kind, row.level, row.model): f"{row.precision_at_10:.3f} {row.map:.3f}"
@@ -68,9 +72,9 @@ def text(report: NoiseReport) -> str:
         label = f"{kind} {level:g}{mark}" if level else "clean"
         lines.append([label, *(cells[kind, level, name] for name in names)])
     lines.append(["numbers", *(str(report.dimensions[name]) for name in names)])
-    lines.append(["ms a query", *(f"{report.milliseconds[name]:.2f}" for name in names)])
+    lines.append(["ms per query", *(f"{report.milliseconds[name]:.2f}" for name in names)])
     note = (
         f"P@10 and mAP of {report.n_queries:,} damaged queries against {report.n_database:,} clean "
-        "pictures. *: no model saw this kind and level in training."
+        "images. *: no model was trained with this kind and level."
     )
     return table(["", *names], lines) + "\n\n" + note

@@ -1,27 +1,32 @@
-"""Options that depend on others, destinations that are checked at once, examples in the help."""
+"""Dependent options, output paths that are checked first, examples in the help."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+Command = TypeVar("Command", bound=Callable[..., object])
+PATH = click.Path(path_type=Path)
+POSITIVE = click.IntRange(1)
+NATURAL = click.IntRange(0)
+
 
 class Dependent(click.Option):
-    """An option that does something only together with, or only without, others.
+    """An option that is only valid together with, or without, other options.
 
-    Given where it would do nothing, it is refused.
+    It is rejected where it would have no effect.
 
     Parameters
     ----------
     needs : str, optional
-        The other option, by its parameter, without which this one does nothing; ``"kind=hnsw"``
-        is its value, ``"noise|queries"`` either of two.
+        The parameter name of the option that this one needs; ``"kind=hnsw"``
+        requires a value, ``"noise|queries"`` either of two options.
     without : str, optional
-        The parameters, in the same form, beside any of which this one does nothing.
+        The parameters, in the same form, that exclude this option.
     """
 
     def __init__(self, *args: Any, needs: str = "", without: str = "", **kwargs: Any) -> None:
@@ -32,7 +37,7 @@ class Dependent(click.Option):
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
-        """Refuse the option where it does nothing."""
+        """Reject the option where it has no effect."""
         if self.name in opts and not ctx.resilient_parsing:
             if self.needs and not any(_holds(ctx, opts, other) for other in self.needs):
                 wanted = " or ".join(_spelled(ctx, other) for other in self.needs)
@@ -44,8 +49,13 @@ class Dependent(click.Option):
         return super().handle_parse_result(ctx, opts, args)
 
 
+def dependent_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """Add a `Dependent` option; see `click.option`."""
+    return click.option(*names, cls=Dependent, **settings)
+
+
 def _holds(ctx: click.Context, opts: Mapping[str, Any], condition: str) -> bool:
-    """Say whether an option was given; with ``name=value``, whether it has the value."""
+    """Return whether an option was given; with ``name=value``, whether it has the value."""
     name, equals, value = condition.partition("=")
     return opts.get(name, _parameter(ctx, name).default) == value if equals else name in opts
 
@@ -60,26 +70,26 @@ def _parameter(ctx: click.Context, name: str) -> click.Parameter:
 
 
 def given() -> set[str]:
-    """Return the parameters of the running command that the command line names."""
+    """Return the parameters that were given on the command line."""
     ctx = click.get_current_context()
     named = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
     return {name for name in ctx.params if ctx.get_parameter_source(name) in named}
 
 
 def refuse_others(name: str, *allowed: str) -> None:
-    """Refuse all that was given beside an option with which a command does something else."""
+    """Reject other options beside one that selects a different action."""
     ctx = click.get_current_context()
     if others := sorted(_spelled(ctx, other) for other in given() - {name, *allowed}):
         raise click.UsageError(f"{', '.join(others)} does nothing with {_spelled(ctx, name)}.")
 
 
 class OutputFile(click.Path):
-    """A file to be written: whether it can be is checked before any work is done.
+    """An output file, checked for writability before any work is done.
 
     Parameters
     ----------
     suffixes : str
-        What the name must end in; any name when there are none.
+        Allowed suffixes; any name if empty.
     """
 
     def __init__(self, *suffixes: str) -> None:
@@ -87,11 +97,11 @@ class OutputFile(click.Path):
         self.suffixes = suffixes
 
     def known_suffixes(self) -> tuple[str, ...]:
-        """Return what the name must end in."""
+        """Return the allowed suffixes."""
         return self.suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path, or say why nothing can be written there."""
+        """Return the path, or fail with the reason why it cannot be written."""
         from pyimgret.files.atomic import check_file
 
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
@@ -106,7 +116,7 @@ class OutputFile(click.Path):
 
 
 class FigureFile(OutputFile):
-    """A figure to be drawn, in a format that matplotlib writes."""
+    """An output file in a format that matplotlib supports."""
 
     def known_suffixes(self) -> tuple[str, ...]:
         """Return the formats of the installed matplotlib."""
@@ -116,13 +126,13 @@ class FigureFile(OutputFile):
 
 
 class OutputFolder(click.Path):
-    """A folder to be made, or to be written into."""
+    """An output folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path, or say why nothing can be written there."""
+        """Return the path, or fail with the reason why it cannot be written."""
         from pyimgret.files.atomic import check_folder
 
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
@@ -138,12 +148,12 @@ def _either(words: tuple[str, ...]) -> str:
 
 
 def examples(*lines: str) -> str:
-    r"""Return the end of a help text: examples, each on a line of its own.
+    r"""Return the epilog of a help text: examples, each on its own line.
 
     Examples
     --------
     >>> examples("pyimgret demo")
     '\x08\nExamples:\n  pyimgret demo'
     """
-    # NB: a paragraph that begins with a backspace is not wrapped by click.
+    # NB: click does not wrap a paragraph that begins with a backspace.
     return "\n  ".join(["\b\nExamples:", *lines])

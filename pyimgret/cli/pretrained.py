@@ -1,15 +1,14 @@
-"""Which network a command encodes with: ``--model FILE``, or ``--pretrained NAME``."""
+"""The network that a command uses: ``--model FILE`` or ``--pretrained NAME``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.options import Dependent
+from pyimgret.cli.options import PATH, POSITIVE, Command, dependent_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,14 +16,13 @@ if TYPE_CHECKING:
 
     from pyimgret.encoder import Encoder
 
-Command = TypeVar("Command", bound=Callable[..., object])
 NAMES = ("mobilenet_v2",)
 POOLINGS = ("avg", "gem", "max")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The options that `pretrained_options` adds."""
+    """The values of the options that `pretrained_options` adds."""
 
     pretrained: str | None
     weights: Path | None
@@ -33,13 +31,13 @@ class Choice:
     whiten: int | None
 
     @classmethod
-    def take(cls, options: dict[str, Any]) -> Choice:
-        """Take the options out of those of a command."""
+    def from_options(cls, options: dict[str, Any]) -> Choice:
+        """Move the values out of the options of a command."""
         return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
 
     @classmethod
     def none(cls) -> Choice:
-        """Return the choice of no ImageNet network."""
+        """Return a choice without an ImageNet network."""
         return cls(None, None, None, False, None)
 
     def network(self) -> Any:
@@ -50,7 +48,7 @@ class Choice:
         return make(self.weights, pooling=self.pooling or "avg", flip=self.flip)
 
     def encoder(self, model: Path | str | None) -> Encoder | None:
-        """Return what encodes; None when neither a model nor a network is named."""
+        """Return the encoder; None if neither a model nor a network was chosen."""
         from pyimgret.encoder import Encoder
 
         if model is not None and self.pretrained is not None:
@@ -60,7 +58,7 @@ class Choice:
         return Encoder(self.network()) if self.pretrained is not None else None
 
     def whitened(self, encoder: Encoder, vectors: npt.NDArray[np.float32]) -> Encoder:
-        """Return the encoder with ``--whiten`` carried out, learned from its own vectors."""
+        """Return the encoder with whitening fitted on its own vectors."""
         from pyimgret.encoder import Encoder
 
         if self.whiten is None:
@@ -69,27 +67,39 @@ class Choice:
 
 
 def pretrained_options(command: Command) -> Command:
-    """Add ``--pretrained`` and what belongs to it; `Choice.take` collects them."""
+    """Add ``--pretrained`` and related options; `Choice.from_options` collects them."""
     for option in (
-        click.option(
-            "--whiten", cls=Dependent, needs="pretrained", type=click.IntRange(1), metavar="N",
-            help="Whiten the embeddings of this collection to N dimensions.",
+        dependent_option(
+            "--whiten",
+            needs="pretrained",
+            type=POSITIVE,
+            metavar="N",
+            help="Whiten the embeddings of this collection and reduce them to N dimensions.",
         ),
-        click.option("--flip", cls=Dependent, needs="pretrained", is_flag=True,
-                     help="Average with the mirror image."),
-        click.option(
-            "--pooling", cls=Dependent, needs="pretrained", type=click.Choice(POOLINGS),
-            help="How the last map becomes a vector.  [default: avg]",
+        dependent_option(
+            "--flip",
+            needs="pretrained",
+            is_flag=True,
+            help="Average with the embedding of the mirrored image.",
         ),
-        click.option(
-            "--weights", cls=Dependent, needs="pretrained", type=click.Path(path_type=Path),
+        dependent_option(
+            "--pooling",
+            needs="pretrained",
+            type=click.Choice(POOLINGS),
+            help="Pooling of the last feature map.  [default: avg]",
+        ),
+        dependent_option(
+            "--weights",
+            needs="pretrained",
+            type=PATH,
             metavar="FILE",
-            help="The checkpoint of --pretrained; else it is looked for, then downloaded.",
+            help="Checkpoint of --pretrained; by default searched for, then downloaded.",
         ),
         click.option(
-            "--pretrained", type=click.Choice(NAMES),
-            help="A network trained on ImageNet, in place of --model.",
+            "--pretrained",
+            type=click.Choice(NAMES),
+            help="Use a network trained on ImageNet instead of --model.",
         ),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""``pyimgret search`` and ``pyimgret duplicates``: what is near to what."""
+"""``pyimgret search`` and ``pyimgret duplicates``: search an index, and find duplicates."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from pyimgret.cli.common import json_option, print_json, table
 from pyimgret.cli.index_common import (
+    COLLECTION,
     INDEX,
     INDEX_OR_NONE,
     as_filter,
@@ -17,7 +18,7 @@ from pyimgret.cli.index_common import (
     opened,
     unknown_fields,
 )
-from pyimgret.cli.options import Dependent, FigureFile
+from pyimgret.cli.options import POSITIVE, FigureFile, dependent_option
 from pyimgret.cli.pretrained import Choice
 from pyimgret.cli.search_many import search_many
 from pyimgret.cli.sources import ExistingPath, hidden_option
@@ -29,32 +30,41 @@ if TYPE_CHECKING:
 
 @click.command()
 @INDEX_OR_NONE
-@click.option("--milvus", metavar="URI", help="Search in a collection there instead.")
-@click.option("--collection", cls=Dependent, needs="milvus", default="pyimgret", show_default=True,
-              help="Its name.")  # fmt: skip
-@click.option("--model", cls=Dependent, needs="milvus", without="key", metavar="ZIP",
-              help="The model that reads QUERY; only with --milvus.")  # fmt: skip
-@click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="How many.")
-@click.option("--where", metavar="FILTER", help="Only these, such as: label == 'cat'.")
-@click.option("--min-score", type=click.FloatRange(-1, 1), help="Leave out what is less similar.")
-@click.option("--exclude", multiple=True, metavar="KEY", help="Leave this picture out.")
+@click.option("--milvus", metavar="URI", help="Search a collection there instead.")
+@COLLECTION
+@dependent_option(
+    "--model",
+    needs="milvus",
+    without="key",
+    metavar="ZIP",
+    help="The model that encodes QUERY; only with --milvus.",
+)
+@click.option("-k", default=5, type=POSITIVE, help="Number of matches.")
 @click.option(
-    "--method", cls=Dependent, without="milvus", default="auto", show_default=True,
+    "--where", metavar="FILTER", help="Only matches with this metadata, such as: label == 'cat'."
+)
+@click.option(
+    "--min-score", type=click.FloatRange(-1, 1), help="Exclude matches with a lower score."
+)
+@click.option("--exclude", multiple=True, metavar="KEY", help="Exclude this image.")
+@dependent_option(
+    "--method",
+    without="milvus",
+    default="auto",
     type=click.Choice(["auto", "exact", "int8", "binary", "hnsw"]),
-    help="auto is the graph where it was built, else exact.",
-)  # fmt: skip
-@click.option(
+    help="auto uses the graph if it was built, else exact search.",
+)
+@dependent_option(
     "--explain",
     "drawing",
-    cls=Dependent,
     without="milvus|key",
     type=FigureFile(),
     metavar="FILE",
-    help="Draw which regions of QUERY and of the best match are alike.",
+    help="Plot which regions of QUERY and the best match are similar.",
 )
 @hidden_option
 @click.argument("queries", nargs=-1, metavar="[QUERY]...", type=ExistingPath())
-@click.option("--key", help="Search with a picture of the index instead of a file.")
+@click.option("--key", help="Search with an image of the index instead of a file.")
 @json_option
 def search(
     directory: Path | None,
@@ -71,25 +81,27 @@ def search(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Find the pictures that look like QUERY.
+    """Find the images that look like QUERY.
 
-    The score is a cosine between -1 and 1; higher is nearer. Several pictures, or a folder
-    of them, are searched with one after the other.
+    The score is a cosine between -1 and 1; higher is nearer. Several images, or folders
+    of images, are searched for one after the other.
     """
     if bool(queries) == (key is not None):
-        raise click.UsageError("Give pictures to search with, or --key.")
+        raise click.UsageError("give images to search for, or --key.")
     several = len(queries) > 1 or any(Path(query).is_dir() for query in queries)
     query = queries[0] if queries else None
     if drawing is not None and several:
-        raise click.UsageError("--explain needs the QUERY as one file.")
+        raise click.UsageError("--explain needs exactly one QUERY file.")
     if (directory is None) == (milvus is None):
-        raise click.UsageError("Give either --index or --milvus.")
+        raise click.UsageError("give either --index or --milvus.")
     conditions: dict[str, Any] = {
-        "where": as_filter(where), "min_score": min_score, "exclude": exclude,
-    }  # fmt: skip
+        "where": as_filter(where),
+        "min_score": min_score,
+        "exclude": exclude,
+    }
     if several:
         if directory is None:
-            raise click.UsageError("Several pictures are searched with in an --index only.")
+            raise click.UsageError("several images can only be searched for with --index.")
         conditions["method"] = method
         search_many(directory, queries, k, conditions, as_json=as_json)
         return
@@ -140,7 +152,7 @@ def _in_milvus(
     from pyimgret.index.milvus import MilvusIndex
 
     if key is None and model is None:
-        raise click.UsageError("--milvus holds no model: give --model, or search by --key.")
+        raise click.UsageError("--milvus has no model: give --model, or search by --key.")
     encoder = None if model is None else Choice.none().encoder(model)
     with MilvusIndex(uri, collection, encoder=encoder) as index:
         wanted = index.get(key).vector if key is not None else query
@@ -148,40 +160,42 @@ def _in_milvus(
 
 
 def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:
-    """Draw the best match, from its file or else from its thumbnail."""
+    """Plot the best match, from its file or else from its thumbnail."""
     from pyimgret.explain import explain, plot_explanation
     from pyimgret.visualization.style import save
 
     best = next(iter(matches), None)
     if best is None or index.encoder is None:
-        raise click.UsageError("--explain found no match to draw, or the index has no model.")
+        raise click.UsageError("--explain found no match to show, or the index has no model.")
     source, small = index.get(best.key).source, index.thumbnail(best.key)
     file = None if source is None else Path(os.fsdecode(source.path))
     if file is None or not file.is_file():
         file = None
         if small is None:
-            raise click.UsageError(f"the picture of {one_line(best.key)} is not there any more.")
-    picture: Any = small.image if file is None and small is not None else file
-    found = explain(index.encoder, query, picture)
-    save(plot_explanation(found, query, picture), drawing)
+            raise click.UsageError(f"the image of {one_line(best.key)} no longer exists.")
+    image: Any = small.image if file is None and small is not None else file
+    found = explain(index.encoder, query, image)
+    save(plot_explanation(found, query, image), drawing)
 
 
 @click.command()
 @INDEX
 @click.option(
-    "--threshold", default=0.97, show_default=True, type=click.FloatRange(-1, 1, min_open=True),
-    help="Pictures at least this similar belong together.",
-)  # fmt: skip
+    "--threshold",
+    default=0.97,
+    type=click.FloatRange(-1, 1, min_open=True),
+    help="Minimum cosine similarity of duplicates.",
+)
 @json_option
 def duplicates(directory: Path, threshold: float, as_json: bool) -> None:
-    """List groups of pictures that are nearly, or exactly, the same."""
+    """List groups of near and exact duplicates."""
     with opened(directory) as index:
         groups = index.duplicates(threshold)
     if as_json:
         print_json({"groups": [{"keys": g.keys, "exact": g.exact} for g in groups]})
         return
     for group in groups:
-        click.echo("exact copies:" if group.exact else "alike:")
+        click.echo("exact copies:" if group.exact else "near duplicates:")
         for key in group.keys:
             click.echo(f"  {one_line(key)}")
     click.echo(f"{len(groups):,} groups.")

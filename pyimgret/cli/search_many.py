@@ -1,4 +1,4 @@
-"""``pyimgret search`` with several pictures, or folders of them."""
+"""``pyimgret search`` with several images, or folders of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from pyimgret.cli.common import print_json, table
 from pyimgret.cli.embed import encode_all
 from pyimgret.cli.index_common import one_line, opened, unknown_fields
-from pyimgret.cli.sources import Pictures, open_folder
+from pyimgret.cli.sources import ImageSource, open_folder
 
 if TYPE_CHECKING:
     from pyimgret.index import Matches
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 def search_many(
     directory: Path, queries: Sequence[str], k: int, conditions: dict[str, Any], *, as_json: bool
 ) -> None:
-    """Search with every picture, encoded in batches, and print what is near to each.
+    """Search for every image, encoded in batches, and print the matches of each.
 
-    A picture that cannot be read is named with the reason and left out.
+    An image that cannot be read is reported and skipped.
     """
     from pyimgret.datasets import ImageFiles
 
-    pictures = Pictures(ImageFiles(_files(queries)))
+    source = ImageSource(ImageFiles(_files(queries)))
     with opened(directory) as index:
-        names, _, vectors = encode_all(index.encoder, pictures)
+        names, _, vectors = encode_all(index.encoder, source)
         found = index.search_batch(vectors, k, **conditions) if names else []
         notes = unknown_fields(index, conditions["where"])
-    pictures.report_skipped()
+    source.report_failures()
     if as_json:
-        print_json(_document(names, found, pictures) | notes)
+        print_json(_document(names, found, source) | notes)
         return
     rows = [row for name, matches in zip(names, found, strict=True) for row in _rows(name, matches)]
     click.echo(table(["query", "key", "score"], rows))
 
 
 def _files(queries: Sequence[str]) -> list[Path]:
-    """Return the files, and those below the folders."""
+    """Return the files, and the files in the folders."""
     files: list[Path] = []
     for query in map(Path, queries):
         files += [file.path for file in open_folder(query).files] if query.is_dir() else [query]
@@ -57,9 +57,9 @@ def _rows(name: str, matches: Matches) -> list[list[str]]:
     ]
 
 
-def _document(names: list[str], found: list[Matches], pictures: Pictures) -> dict[str, Any]:
+def _document(names: list[str], found: list[Matches], source: ImageSource) -> dict[str, Any]:
     pairs = zip(names, found, strict=True)
     return {
         "queries": [{"query": name, **matches.to_dict()} for name, matches in pairs],
-        "skipped": [broken.to_dict() for broken in pictures.skipped],
+        "failed": [failure.to_dict() for failure in source.failed],
     }

@@ -1,4 +1,4 @@
-"""``pyimgret serve``: search by image over HTTP, and a page to do it with."""
+"""``pyimgret serve``: search by image over HTTP, with a web page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.options import Dependent, refuse_others
+from pyimgret.cli.options import PATH, POSITIVE, dependent_option, refuse_others
 from pyimgret.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
@@ -16,31 +16,51 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--index", "directory", metavar="DIR", type=click.Path(path_type=Path),
-              help="The directory of the index, or a link to one.")  # fmt: skip
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535),
-              help="Port to listen on; 0 for a free one.")  # fmt: skip
-@click.option("--writable", is_flag=True, help="Let clients with an API key add and delete.")
-@click.option("--api-key-file", "api_keys", cls=Dependent,
-              needs="writable|new_api_key|revoke_api_key|list_api_keys",
-              type=click.Path(dir_okay=False, path_type=Path),
-              help="File with the hashes of the API keys.")  # fmt: skip
-@click.option("--new-api-key", metavar="NAME", help="Add a key to the file, print it, and end.")
-@click.option("--revoke-api-key", metavar="NAME", help="Remove a key from the file, and end.")
-@click.option("--list-api-keys", is_flag=True, help="Print the names of the keys, and end.")
-@click.option("--max-upload", type=click.IntRange(1), help="Bytes of a request.")
-@click.option("--max-pixels", type=click.IntRange(1), help="Pixels of a picture.")
-@click.option("--max-k", type=click.IntRange(1), help="Most matches of a search.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True),
-              help="Requests a second from one address; none by default.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1), help="Requests worked on at a time.")
-@click.option("--batch-size", type=click.IntRange(1), help="Most pictures encoded together.")
-@click.option("--batch-wait", type=click.FloatRange(0), metavar="MS",
-              help="Longest wait for other pictures, in milliseconds.")  # fmt: skip
-@click.option("--queue", "queue_size", type=click.IntRange(1), help="Pictures that may wait.")
-@click.option("--behind-proxy", is_flag=True,
-              help="Trust the X-Forwarded-* headers of one reverse proxy.")  # fmt: skip
+@click.option(
+    "--index",
+    "directory",
+    metavar="DIR",
+    type=PATH,
+    help="The directory of the index, or a symbolic link to it.",
+)
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8080,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 for a free one.",
+)
+@click.option("--writable", is_flag=True, help="Allow clients with an API key to add and delete.")
+@dependent_option(
+    "--api-key-file",
+    "api_keys",
+    needs="writable|new_api_key|revoke_api_key|list_api_keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the hashes of the API keys.",
+)
+@click.option("--new-api-key", metavar="NAME", help="Add a key to the file, print it, and exit.")
+@click.option("--revoke-api-key", metavar="NAME", help="Remove a key from the file, and exit.")
+@click.option("--list-api-keys", is_flag=True, help="Print the names of the keys, and exit.")
+@click.option("--max-upload", type=POSITIVE, help="Maximum size of a request in bytes.")
+@click.option("--max-pixels", type=POSITIVE, help="Maximum number of pixels of an image.")
+@click.option("--max-k", type=POSITIVE, help="Maximum number of matches per search.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Requests per second and address; unlimited by default.",
+)
+@click.option("--threads", type=POSITIVE, help="Number of requests processed at a time.")
+@click.option("--batch-size", type=POSITIVE, help="Maximum number of images encoded together.")
+@click.option(
+    "--batch-wait",
+    type=click.FloatRange(0),
+    metavar="MS",
+    help="Maximum wait for other images, in milliseconds.",
+)
+@click.option("--queue", "queue_size", type=POSITIVE, help="Maximum number of waiting images.")
+@click.option(
+    "--behind-proxy", is_flag=True, help="Trust the X-Forwarded-* headers of one reverse proxy."
+)
 def serve(
     directory: Path | None,
     host: str,
@@ -52,12 +72,12 @@ def serve(
     batch_wait: float | None,
     **options: Any,
 ) -> None:
-    """Serve an index over HTTP, with a page at /.
+    """Serve an index over HTTP, with a web page at /.
 
-    SIGTERM stops it when running requests are finished; SIGHUP loads the index anew.
+    SIGTERM stops it after running requests have finished; SIGHUP reloads the index.
     """
-    # NB: before NumPy is loaded; the waiting threads of its BLAS would otherwise spin on the
-    # cores that decode pictures, which costs half of the throughput.
+    # NB: before NumPy is loaded; the idle threads of its BLAS would otherwise spin on the
+    # cores that decode images, which halves the throughput.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     _check_installed()
     if list_api_keys:
@@ -66,7 +86,7 @@ def serve(
         first = "revoke_api_key" if new_api_key is None else "new_api_key"
         refuse_others(first, "revoke_api_key", "api_keys")
     if list_api_keys or new_api_key is not None or revoke_api_key is not None:
-        _keep_keys(api_keys, new_api_key, revoke_api_key)
+        _manage_keys(api_keys, new_api_key, revoke_api_key)
         return
     if directory is None:
         raise click.UsageError("Missing option '--index'.")
@@ -88,20 +108,20 @@ def _check_installed() -> None:
         ) from error
 
 
-def _keep_keys(file: Path | None, new: str | None, revoked: str | None) -> None:
-    """Revoke a key, make one, or print the names of all."""
+def _manage_keys(file: Path | None, new: str | None, revoked: str | None) -> None:
+    """Revoke a key, create one, or print the names of all."""
     from pyimgret_server.keys import make_key, read_keys, revoke_key
 
     if file is None:
-        raise click.UsageError("API keys are kept in a file; give --api-key-file.")
+        raise click.UsageError("API keys are stored in a file; give --api-key-file.")
     if revoked is not None:
         revoke_key(file, revoked)
         click.echo(
-            f"Revoked the key {revoked}; a running service refuses it from now on.", err=True
+            f"Revoked the key {revoked}; a running service rejects it from now on.", err=True
         )
     if new is not None:
         click.echo(make_key(file, new))
-        click.echo(f"Its hash was added to {file}; the key itself is kept nowhere.", err=True)
+        click.echo(f"Its hash was added to {file}; the key itself is not stored.", err=True)
     if new is None and revoked is None:
         for name in sorted(set(read_keys(file).values())):
             click.echo(name)
@@ -126,9 +146,9 @@ def _run(directory: Path, settings: Settings, host: str, port: int) -> None:
 
 
 def _prefer_small_heap() -> None:
-    """Let the JVM sweep a small heap often, so that memory stays where it is.
+    """Use a small Java heap that is collected often, so that memory does not grow.
 
-    Encoding leaves little behind; by default the JVM would let it pile up to a gigabyte.
+    Encoding produces little garbage, but by default the JVM lets it grow to a gigabyte.
     """
     from pyimgret.jvm import bridge, configure, current_settings
 

@@ -1,15 +1,15 @@
-"""Where pictures come from: ``--digits``, ``--images DIR`` or ``--idx FILE``."""
+"""Sources of images: ``--digits``, ``--images DIR`` or ``--idx FILE``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.options import Dependent
+from pyimgret.cli.options import PATH, Command, dependent_option
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.progress import progress_bar
 
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 
     Pixels = npt.NDArray[np.uint8]
 
-Command = TypeVar("Command", bound=Callable[..., object])
 BATCH = 256
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some pictures at the size that a model wants, with their keys and classes."""
+    """Images at the input size of a model, with their keys and classes."""
 
     keys: list[str]
     labels: list[Any]
@@ -37,27 +36,27 @@ class Batch:
 
 
 @dataclass
-class Pictures:
-    """Pictures with keys and, where there are any, classes.
+class ImageSource:
+    """Images with keys and optional classes.
 
     Attributes
     ----------
     images : ndarray of uint8 (n, h, w[, 3]), or ImageFiles
     labels : ndarray or None
-        Of arrays; those of a folder are the names of its folders.
+        Classes of an array; in a folder, the subfolders are the classes.
     skipped : list of ImageFailure
-        The files that the last reading left out.
+        The files that could not be read.
     """
 
     images: Pixels | ImageFiles
     labels: npt.NDArray[Any] | None = None
-    skipped: list[ImageFailure] = field(default_factory=list)
+    failed: list[ImageFailure] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batches(self, preprocessor: Preprocessor | None) -> Iterator[Batch]:
-        """Yield the pictures in order; broken files go to `skipped`."""
+        """Yield the images in order; unreadable files are added to `failed`."""
         import numpy as np
 
         if isinstance(self.images, np.ndarray):
@@ -65,7 +64,7 @@ class Pictures:
             return
         if preprocessor is None:
             raise click.UsageError(
-                "this model reads vectors, not pictures; it cannot take --images."
+                "this model takes vectors, not images; it cannot be used with --images."
             )
         yield from self._decoded(self.images, preprocessor)
 
@@ -90,34 +89,32 @@ class Pictures:
                 keys, labels, pixels = [], [], []
         if keys:
             yield Batch(keys, labels, np.stack(pixels))
-        self.skipped = list(files.broken)
+        self.failed = list(files.failed)
 
     def array(self, preprocessor: Preprocessor | None) -> Pixels:
-        """Return all pictures as one array (n, h, w[, 3])."""
+        """Return all images as one array (n, h, w[, 3])."""
         import numpy as np
 
         if isinstance(self.images, np.ndarray):
             return self.images
         parts = [batch.pixels for batch in self.batches(preprocessor)]
         if not parts:
-            raise InvalidArgumentError(
-                f"none of the {len(self)} files is a picture that can be read."
-            )
+            raise InvalidArgumentError(f"none of the {len(self)} files is a readable image.")
         return np.concatenate(parts)
 
-    def report_skipped(self) -> None:
-        """Say on standard error what was left out, and why."""
-        report_skipped(self.skipped)
+    def report_failures(self) -> None:
+        """Print on standard error what was skipped, and why."""
+        report_failures(self.failed)
 
 
-def report_skipped(skipped: list[ImageFailure]) -> None:
-    """Say on standard error what was left out, and why."""
-    for broken in skipped:
-        click.echo(f"skipped {broken.key}: {broken.reason}", err=True)
+def report_failures(failed: list[ImageFailure]) -> None:
+    """Print on standard error what was skipped, and why."""
+    for failure in failed:
+        click.echo(f"skipped {failure.key}: {failure.reason}", err=True)
 
 
 class ExistingPath(click.Path):
-    """A file or folder that is there; of a URL it says that none is fetched."""
+    """An existing file or folder; URLs are rejected with advice."""
 
     def __init__(self) -> None:
         super().__init__(exists=True)
@@ -134,95 +131,112 @@ class ExistingPath(click.Path):
 _HIDDEN = "pyimgret.hidden"
 
 
-def _note_hidden(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+def _store_hidden(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.meta[_HIDDEN] = value
 
 
 def hidden_option(command: Command) -> Command:
-    """Add ``--hidden``, which `open_folder` and `hidden_wanted` know of."""
+    """Add ``--hidden``, which `open_folder` and `include_hidden` read."""
     return click.option(
-        "--hidden", is_flag=True, expose_value=False, callback=_note_hidden,
-        help="Take hidden and system files of a folder too (names with a dot in front, "
+        "--hidden",
+        is_flag=True,
+        expose_value=False,
+        callback=_store_hidden,
+        help="Include hidden and system files of a folder (names with a leading dot, "
         "Thumbs.db, …).",
-    )(command)  # fmt: skip
+    )(command)
 
 
-def hidden_wanted() -> bool:
-    """Tell whether the command was given ``--hidden``."""
+def include_hidden() -> bool:
+    """Return whether ``--hidden`` was given."""
     return bool(click.get_current_context().meta.get(_HIDDEN))
 
 
 def open_folder(path: Path, *, strict: bool = False) -> ImageFolder:
-    """List the images below a folder, and say on standard error how many hidden ones it has."""
+    """List the images in a folder, and print the number of hidden ones on standard error."""
     from pyimgret.datasets import ImageFolder
 
-    folder = ImageFolder(path, strict=strict, hidden=hidden_wanted())
+    folder = ImageFolder(path, strict=strict, hidden=include_hidden())
     report_hidden(folder.hidden_skipped)
     return folder
 
 
 def report_hidden(count: int) -> None:
-    """Say on standard error what was left out because it is hidden."""
+    """Print on standard error how many hidden files were skipped."""
     if count:
-        click.echo(f"left out {count:,} hidden files and folders; --hidden takes them.", err=True)
+        click.echo(f"skipped {count:,} hidden files and folders; --hidden includes them.", err=True)
 
 
 def source_options(command: Command) -> Command:
     """Add ``--digits``, ``--images``, ``--idx`` and ``--hidden``."""
     command = hidden_option(command)
     for option in (
-        click.option("--idx", type=click.Path(path_type=Path), metavar="FILE",
-                     help="Images in IDX format (MNIST), gzipped or not."),
-        click.option("--images", type=click.Path(path_type=Path), metavar="DIR",
-                     help="A folder of pictures; its folders are the classes."),
-        click.option("--digits", is_flag=True, help="The 5,000 digits of the extra 'demo'."),
-    ):  # fmt: skip
+        click.option(
+            "--idx", type=PATH, metavar="FILE", help="Images in IDX format (MNIST), gzipped or not."
+        ),
+        click.option(
+            "--images",
+            type=PATH,
+            metavar="DIR",
+            help="A folder of images; its subfolders are the classes.",
+        ),
+        click.option("--digits", is_flag=True, help="5,000 handwritten digits (extra 'demo')."),
+    ):
         command = option(command)
     return command
 
 
-labels_option = click.option(
-    "--labels", cls=Dependent, needs="idx", type=click.Path(path_type=Path), metavar="FILE",
+strict_option = click.option(
+    "--strict", is_flag=True, help="Stop at the first image that cannot be read."
+)
+
+labels_option = dependent_option(
+    "--labels",
+    needs="idx",
+    type=PATH,
+    metavar="FILE",
     help="With --idx: the classes, in IDX format.",
-)  # fmt: skip
-"""``--labels``: folders and digits have classes of their own."""
+)
+"""``--labels``: folders and digits have their own classes."""
 
 
-def open_pictures(
+def open_images(
     digits: bool,
     images: Path | None,
     idx: Path | None,
     *,
     labels: Path | None = None,
     strict: bool = False,
-) -> Pictures:
-    """Return the pictures that the options name; exactly one of them must be given."""
+) -> ImageSource:
+    """Return the images of the given option; exactly one must be given."""
     from pyimgret.datasets import load_digits
 
     if sum((digits, images is not None, idx is not None)) != 1:
         raise click.UsageError("give exactly one of --digits, --images DIR and --idx FILE.")
     if digits:
-        return Pictures(*load_digits())
+        return ImageSource(*load_digits())
     if images is not None:
         folder = open_folder(images, strict=strict)
         if not len(folder):
-            raise InvalidArgumentError(f"{images}: the folder holds no files.")
-        return Pictures(folder)
+            raise InvalidArgumentError(f"{images}: the folder contains no files.")
+        return ImageSource(folder)
     assert idx is not None
     return _from_idx(idx, labels)
 
 
-def _from_idx(path: Path, labels: Path | None) -> Pictures:
+def _from_idx(path: Path, labels: Path | None) -> ImageSource:
     from pyimgret.datasets import load_idx
 
     array = load_idx(path)
     if array.dtype.name != "uint8" or array.ndim not in (3, 4) or not len(array):
         raise InvalidArgumentError(
-            f"{path}: holds {array.dtype} {array.shape}; expected uint8 images (n, h, w)."
+            f"{path}: contains {array.dtype} {array.shape}; expected uint8 images (n, h, w)."
         )
     if labels is None:
-        return Pictures(array)
+        return ImageSource(array)
     names = load_idx(labels)
     if names.shape != array.shape[:1]:
-        raise InvalidArgumentError(f"{labels}: holds {names.shape} labels for {len(array)} images.")
-    return Pictures(array, names)
+        raise InvalidArgumentError(
+            f"{labels}: contains {names.shape} labels for {len(array)} images."
+        )
+    return ImageSource(array, names)

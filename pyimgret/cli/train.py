@@ -1,27 +1,39 @@
-"""``pyimgret train``: a model from pictures, without labels."""
+"""``pyimgret train``: train a model on images."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pyimgret.cli.common import json_option, print_json
 from pyimgret.cli.finetune import fine_tune
 from pyimgret.cli.models import MODELS, build, refuse_unused
-from pyimgret.cli.options import Dependent, OutputFile, OutputFolder, examples, given
+from pyimgret.cli.options import (
+    NATURAL,
+    PATH,
+    POSITIVE,
+    OutputFile,
+    OutputFolder,
+    dependent_option,
+    examples,
+    given,
+)
 from pyimgret.cli.pretrained import NAMES
-from pyimgret.cli.sources import Pictures, open_pictures, report_skipped, source_options
+from pyimgret.cli.sources import (
+    ImageSource,
+    open_images,
+    report_failures,
+    source_options,
+    strict_option,
+)
 from pyimgret.exceptions import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from pyimgret.preprocessing import Preprocessor
 
 
 def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """Return the numbers between the commas; an empty text is an empty tuple."""
+    """Parse comma-separated numbers; an empty text is an empty tuple."""
     if value is None:
         return None
     try:
@@ -39,169 +51,166 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
         "pyimgret train --pretrained mobilenet_v2 --images DIR --freeze block16 --out my.zip",
     )
 )
-@click.option(
+@dependent_option(
     "--model",
     "kind",
-    cls=Dependent,
     without="pretrained",
     type=click.Choice(sorted(MODELS)),
     default="autoencoder",
-    show_default=True,
-    help="What to train.",
+    help="Kind of model.",
 )
 @click.option(
     "--pretrained",
     type=click.Choice(NAMES),
-    help="In place of --model: learn the class folders of --images on an ImageNet network.",
+    help="Instead of --model: fine-tune an ImageNet network on the class folders of --images.",
 )
-@click.option(
+@dependent_option(
     "--weights",
-    cls=Dependent,
     needs="pretrained",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
-    help="The published weights of --pretrained.",
+    help="File with the published weights of --pretrained.",
 )
-@click.option(
-    "--freeze", cls=Dependent, needs="pretrained", metavar="LAYER",
-    help="The last block of --pretrained that stays as it was published, such as block16; what "
-    "comes after it is trained.  [default: features, which is all but the head]",
-)  # fmt: skip
+@dependent_option(
+    "--freeze",
+    needs="pretrained",
+    metavar="LAYER",
+    help="The last block of --pretrained that is not trained, such as block16; the layers "
+    "after it are trained.  [default: features, which is all but the head]",
+)
 @source_options
-@click.option(
+@dependent_option(
     "--size",
-    cls=Dependent,
     needs="images",
-    type=click.IntRange(1),
+    type=POSITIVE,
     metavar="N",
-    help="With --images: pictures are brought to N x N pixels.  [default: 64]",
+    help="With --images: resize images to N x N pixels.  [default: 64]",
 )
-@click.option(
+@dependent_option(
     "--mode",
-    cls=Dependent,
     needs="images",
     type=click.Choice(["L", "RGB"]),
     help="With --images: grey or colour.  [default: RGB]",
 )
-@click.option(
-    "--code-size",
-    type=click.IntRange(1),
-    default=30,
-    show_default=True,
-    help="Numbers in an embedding.",
-)
+@click.option("--code-size", type=POSITIVE, default=30, help="Dimension of the embedding.")
 @click.option(
     "--hidden-sizes",
     callback=sizes,
     metavar="N,N,…",
-    help="Layers before the code, e.g. 1000,500,250.",
+    help="Sizes of the layers before the code, such as 1000,500,250.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the images.")
-@click.option("--rbm-epochs", type=click.IntRange(1), help="Of pretraining a deep-autoencoder.")
-@click.option(
+@click.option("--epochs", type=POSITIVE, help="Passes over the images.")
+@click.option("--rbm-epochs", type=POSITIVE, help="Epochs of pretraining a deep-autoencoder.")
+@dependent_option(
     "--checkpoint",
-    cls=Dependent,
     needs="seed",
     type=OutputFolder(),
     metavar="DIR",
-    help="With --seed: keeps the state after every epoch; the same command, given again after "
-    "an interruption, goes on from there.",
+    help="With --seed: save the state after every epoch; the same command, run again after "
+    "an interruption, resumes there.",
 )
-@click.option("--batch-size", type=click.IntRange(1), help="Pictures a training step.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of the optimizer.")
+@click.option("--batch-size", type=POSITIVE, help="Images per training step.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Learning rate of the optimizer.",
+)
 @click.option(
     "--validation",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    show_default=True,
-    help="Share of the images held back to validate on.",
+    help="Share of the images used for validation.",
 )
-@click.option(
+@dependent_option(
     "--patience",
-    cls=Dependent,
     needs="validation",
-    type=click.IntRange(1),
-    help="With --validation: stop after so many epochs without a better validation loss.",
+    type=POSITIVE,
+    help="With --validation: stop after this number of epochs without a better validation loss.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Makes the run repeatable.")
-@click.option("--strict", is_flag=True, help="A picture that cannot be read ends the run.")
+@click.option("--seed", type=NATURAL, help="Random seed, for reproducible results.")
+@strict_option
 @click.option(
     "--out",
     type=OutputFile(),
     required=True,
     metavar="FILE",
-    help="The model, a Deeplearning4j zip.",
+    help="Output file for the model, a Deeplearning4j zip.",
 )
 @json_option
 def train(
-    kind: str, pretrained: str | None, digits: bool, images: Path | None, idx: Path | None,
-    validation: float, strict: bool, out: Path, as_json: bool, **settings: Any,
-) -> None:  # fmt: skip
+    kind: str,
+    pretrained: str | None,
+    digits: bool,
+    images: Path | None,
+    idx: Path | None,
+    validation: float,
+    strict: bool,
+    out: Path,
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Train a model on images and save it.
 
-    Ctrl-C ends the training; what was learned until then is saved.
+    Ctrl-C stops the training and saves the model as trained so far.
     """
+    from pyimgret.preprocessing import Preprocessor
+
     kind = pretrained or kind
     refuse_unused(kind, given())
     if pretrained is not None and (images is None or digits or idx is not None):
         raise click.UsageError(
-            "--pretrained learns the class folders of --images DIR, and them only."
+            "--pretrained can only be trained on the class folders of --images DIR."
         )
     weights, size, mode = (settings.pop(name) for name in ("weights", "size", "mode"))
     if images is not None and pretrained is None:
-        settings["preprocessing"] = _preprocessor(mode or "RGB", size or 64)
+        settings["preprocessing"] = Preprocessor(mode or "RGB", size or 64, size or 64)
     model = build(kind, **settings)
     start, replaces = time.perf_counter(), out.exists()
     try:
         if pretrained is not None and images is not None:
-            summary, skipped = fine_tune(model, weights, images, strict=strict)
+            summary, failed = fine_tune(model, weights, images, strict=strict)
         else:
-            pictures = open_pictures(digits, images, idx, strict=strict)
-            summary = _fit(model, pictures, validation, settings["seed"])
-            skipped = pictures.skipped
+            source = open_images(digits, images, idx, strict=strict)
+            summary = _fit(model, source, validation, settings["seed"])
+            failed = source.failed
     except KeyboardInterrupt:
         target = out.with_name(f"{out.stem}.interrupted{out.suffix}") if replaces else out
-        raise KeyboardInterrupt(_rescue(model, target, settings["checkpoint"])) from None
+        raise KeyboardInterrupt(_save_interrupted(model, target, settings["checkpoint"])) from None
     model.save(out)
     summary |= {"seconds": round(time.perf_counter() - start, 2), "out": str(out)}
-    report_skipped(skipped)
+    report_failures(failed)
     if as_json:
-        print_json(summary | {"skipped": [broken.to_dict() for broken in skipped]})
+        print_json(summary | {"failed": [failure.to_dict() for failure in failed]})
     else:
         click.echo(_text(summary))
 
 
-def _rescue(model: Any, target: Path, checkpoint: Path | None) -> str:
-    """Save what an interrupted training has learned; return what to tell the user."""
-    parts = ["there was no model yet, so nothing is saved"]
+def _save_interrupted(model: Any, target: Path, checkpoint: Path | None) -> str:
+    """Save the model of an interrupted training; return a message for the user."""
+    parts = ["there was no model to save yet"]
     if model.__sklearn_is_fitted__():
         model.save(target)
         done = sum(len(model.history_.get(name, ())) for name in ("loss", "tuning_loss"))
         epochs = model.epochs + getattr(model, "tuning_epochs", 0)
-        parts = [f"{target} holds the model after {done} of {epochs} epochs"]
+        parts = [f"{target} contains the model after {done} of {epochs} epochs"]
     if checkpoint is not None:
-        parts.append(f"the same command goes on from {checkpoint}")
+        parts.append(f"the same command resumes from {checkpoint}")
     return "; ".join(parts)
 
 
-def _preprocessor(mode: str, size: int) -> Preprocessor:
-    from pyimgret.preprocessing import Preprocessor
-
-    return Preprocessor(mode, size, size)
-
-
-def _fit(model: Any, pictures: Pictures, share: float, seed: int | None) -> dict[str, Any]:
-    """Train, and return what there is to say."""
+def _fit(model: Any, source: ImageSource, share: float, seed: int | None) -> dict[str, Any]:
+    """Train the model and return a summary."""
     import numpy as np
 
-    X = pictures.array(model.preprocessing)
+    X = source.array(model.preprocessing)
     X_val = None
     if share:
         order = np.random.default_rng(seed).permutation(len(X))
         held = round(share * len(X))
         if not 0 < held < len(X):
             raise InvalidArgumentError(
-                f"--validation {share} of {len(X)} pictures leaves one part empty."
+                f"--validation {share} of {len(X)} images leaves the training or validation set "
+                "empty."
             )
         X, X_val = X[order[held:]], X[order[:held]]
     model.fit(X) if X_val is None else model.fit(X, X_val=X_val)

@@ -1,4 +1,4 @@
-"""How good a search is: metrics, robustness to noise, and what improves embeddings."""
+"""Evaluation of retrieval: metrics, robustness to noise, post-processing of embeddings."""
 
 from pyimgret.evaluation.improvements import augment_database, expand_queries, whitening
 from pyimgret.evaluation.metrics import (

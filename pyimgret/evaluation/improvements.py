@@ -1,6 +1,6 @@
-"""Better embeddings without training: what a collection tells about its own vectors.
+"""Improving embeddings without training, with statistics of the collection.
 
-Each is an argument of ``pyimgret evaluate``; whether it helps depends on the collection.
+Each is an option of ``pyimgret evaluate``; whether it helps depends on the collection.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ def whitening(
 ) -> tuple[Floats, Floats]:
     """Return W and b such that ``x W + b`` whitens unit vectors like those given.
 
-    Directions along which a collection varies much count no more than others (Jégou and Chum
-    2012). The variances of a small collection are uncertain, and dividing by the small ones
-    makes noise loud; so ``shrinkage`` times their mean is added to all of them.
+    All directions get equal weight, however much the collection varies along them (Jégou and Chum
+    2012). The variances of a small collection are uncertain, and dividing by small ones
+    amplifies noise, so ``shrinkage`` times their mean is added to all of them.
 
     Parameters
     ----------
     vectors : array-like, shape (n, d)
         Embeddings of the collection.
     size : int
-        Dimensions that are kept, the strongest; fewer than ``n``, at most ``d``.
+        Number of leading dimensions to keep; less than ``n``, at most ``d``.
     shrinkage : float
-        0 whitens exactly.
+        0 for exact whitening.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def whitening(
     Raises
     ------
     ValueError
-        When there are too few vectors.
+        If there are too few vectors.
 
     References
     ----------
@@ -64,7 +64,7 @@ def whitening(
     most = min(len(X) - 1, X.shape[1])
     if not 1 <= size <= most:
         raise InvalidArgumentError(
-            f"{len(X)} vectors of {X.shape[1]} numbers can be whitened to 1..{most} "
+            f"{len(X)} vectors of dimension {X.shape[1]} can be whitened to 1..{most} "
             f"dimensions, not {size}."
         )
     mean = X.mean(axis=0)
@@ -78,7 +78,7 @@ def whitening(
 def augment_database(vectors: npt.ArrayLike, k: int = 10) -> Floats:
     """Return each vector replaced by the mean of itself and its ``k`` nearest.
 
-    Labels are not used; the vectors are of length 1 again.
+    Labels are not used; the results have length 1.
 
     References
     ----------
@@ -112,12 +112,12 @@ def expand_queries(queries: npt.ArrayLike, database: npt.ArrayLike, k: int = 10)
     >>> expand_queries([[1, 0]], [[0.6, 0.8], [0, -1]], k=1).astype(float).round(3).tolist()
     [[0.894, 0.447]]
     """
-    asked = normalised(queries, "queries").astype(np.float32)
+    unit_queries = normalised(queries, "queries").astype(np.float32)
     found = normalised(database, "database").astype(np.float32)
     if k < 1:
-        return asked
-    positions, _ = nearest_neighbours(found, asked, k=k)
-    return _averaged(asked, found, positions)
+        return unit_queries
+    positions, _ = nearest_neighbours(found, unit_queries, k=k)
+    return _averaged(unit_queries, found, positions)
 
 
 def _averaged(own: Floats, database: Floats, positions: npt.NDArray[np.int64]) -> Floats:

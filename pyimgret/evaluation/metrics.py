@@ -1,9 +1,9 @@
-"""How good is a search? Precision, recall and mean average precision by class labels.
+"""Retrieval metrics: precision, recall and mean average precision by class labels.
 
 An item of the database is *relevant* to a query when it has the query's label. Rankings
-are by cosine similarity; equal scores are ordered by position in the database, so that
-a result never depends on chance. A query whose class has no other member has nothing to
-find: it is left out of every mean, and counted.
+are by cosine similarity; ties are ordered by position in the database, so that
+results are deterministic. A query whose class has no other member has no relevant
+items: it is excluded from every mean, and counted.
 
 References
 ----------
@@ -24,14 +24,14 @@ from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 
 
 def precision_at_k(relevance: npt.ArrayLike, k: int) -> float:
-    """Return the mean share of relevant items among the first `k`.
+    """Return the mean fraction of relevant items among the first `k`.
 
     Parameters
     ----------
     relevance : array-like of bool, shape (n_queries, n_ranked)
         Whether the item at each rank is relevant, the best rank first.
     k : int
-        Ranks beyond the last one count as misses.
+        Ranks beyond the end of a ranking count as misses.
 
     Examples
     --------
@@ -45,15 +45,15 @@ def precision_at_k(relevance: npt.ArrayLike, k: int) -> float:
 def recall_at_k(
     relevance: npt.ArrayLike, k: int, *, n_relevant: npt.ArrayLike | None = None
 ) -> float:
-    """Return the mean share of the relevant items that are among the first `k`.
+    """Return the mean fraction of the relevant items that are among the first `k`.
 
     Parameters
     ----------
     relevance : array-like of bool, shape (n_queries, n_ranked)
     k : int
     n_relevant : array-like of int, shape (n_queries,), optional
-        How many relevant items the database holds; by default all are in the ranking.
-        Queries without any are left out.
+        Number of relevant items in the database; by default all are in the ranking.
+        Queries without relevant items are excluded.
 
     Examples
     --------
@@ -74,8 +74,8 @@ def mean_average_precision(
     ----------
     relevance : array-like of bool, shape (n_queries, n_ranked)
     n_relevant : array-like of int, shape (n_queries,), optional
-        As in `recall_at_k`: relevant items that the ranking does not reach count as
-        found with precision 0.
+        As in `recall_at_k`: relevant items beyond the end of the ranking count as
+        having precision 0.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def mean_average_precision(
 
 @dataclass(frozen=True)
 class RetrievalReport:
-    """What `retrieval_report` found.
+    """The results of `retrieval_report`.
 
     Attributes
     ----------
@@ -98,11 +98,11 @@ class RetrievalReport:
     mean_average_precision : float
         Over the whole ranking.
     n_queries : int
-        Queries that count.
+        Number of evaluated queries.
     n_database : int
-        Items that each query is ranked against; in leave-one-out all but itself.
+        Number of items ranked for each query; in leave-one-out all but the query.
     n_skipped : int
-        Queries that were left out, because nothing else has their label.
+        Number of excluded queries, because no other item has their label.
     skipped_labels : tuple
         Those labels.
     per_class : dict of label to dict
@@ -119,7 +119,7 @@ class RetrievalReport:
     per_class: dict[Any, dict[str, float]] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures flat, as ``pyimgret evaluate --json`` prints them."""
+        """Return the metrics as a flat dict, as ``pyimgret evaluate --json`` prints them."""
         return {
             **{f"precision_at_{k}": value for k, value in self.precision.items()},
             **{f"recall_at_{k}": value for k, value in self.recall.items()},
@@ -136,7 +136,7 @@ class RetrievalReport:
         text = ", ".join([*figures, f"mAP {self.mean_average_precision:.3f}"])
         text += f" ({self.n_queries} queries against {self.n_database} images)"
         if self.n_skipped:
-            text += f"; {self.n_skipped} left out: no other image has their label"
+            text += f"; {self.n_skipped} excluded: no other image has their label"
         return text
 
 
@@ -148,20 +148,20 @@ def retrieval_report(
     query_labels: npt.ArrayLike | None = None,
     ks: Sequence[int] = (1, 10),
 ) -> RetrievalReport:
-    """Rank a database by cosine for many queries, and tell how much of it is right.
+    """Rank a database by cosine for many queries and compute retrieval metrics.
 
     Parameters
     ----------
     embeddings : array-like, shape (n, d)
         The database. Need not be normalised.
     labels : array-like, shape (n,)
-        Of any kind: numbers or strings.
+        Numbers or strings.
     queries : array-like, shape (m, d), optional
         By default leave-one-out: every item of the database is a query against all others.
     query_labels : array-like, shape (m,)
         Together with `queries`.
     ks : sequence of int
-        Where precision and recall are taken.
+        Ranks at which precision and recall are computed.
 
     Returns
     -------
@@ -170,14 +170,14 @@ def retrieval_report(
     Raises
     ------
     DimensionMismatchError
-        If the arrays do not fit each other.
+        If the shapes of the arrays do not match.
     ValueError
-        If no query has anything to find, or a vector is not finite.
+        If no query has relevant items, or a vector is not finite.
 
     Notes
     -----
-    Memory stays at some 100 MB beside the vectors, whatever their number: the scores are
-    made and sorted block by block.
+    Memory use is about 100 MB plus the vectors, whatever their number: the scores are
+    computed and sorted block by block.
 
     Examples
     --------
@@ -186,30 +186,32 @@ def retrieval_report(
     P@1 1.000, recall@1 1.000, mAP 1.000 (4 queries against 3 images)
     """
     if (queries is None) != (query_labels is None):
-        raise InvalidArgumentError("queries and query_labels belong together; give both or none.")
-    data = _Problem(embeddings, labels, queries, query_labels)
+        raise InvalidArgumentError(
+            "queries and query_labels belong together; give both or neither."
+        )
+    data = _Evaluation(embeddings, labels, queries, query_labels)
     wanted = tuple(ks)
     if not wanted or min(wanted) < 1:
-        raise InvalidArgumentError(f"ks={wanted} must be whole numbers from 1.")
+        raise InvalidArgumentError(f"ks={wanted} must be positive integers.")
     counted = np.flatnonzero(data.n_relevant > 0)
     if not counted.size:
-        raise InvalidArgumentError("no query has anything to find: no two images share a label.")
-    hits, averages = data.judge(counted, wanted)
+        raise InvalidArgumentError("no query has relevant items: no two images share a label.")
+    hits, averages = data.evaluate(counted, wanted)
     return data.report(counted, wanted, hits, averages)
 
 
 def nearest_neighbours(
     embeddings: npt.ArrayLike, queries: npt.ArrayLike | None = None, *, k: int = 5
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the `k` nearest items of a database by cosine, the nearest first.
+    """Return the `k` nearest items of a database by cosine, nearest first.
 
     Parameters
     ----------
     embeddings : array-like, shape (n, d)
     queries : array-like, shape (m, d), optional
-        By default every item of the database, which then does not find itself.
+        By default every item of the database against all others.
     k : int
-        Fewer come back when the database is smaller.
+        Fewer are returned if the database is smaller.
 
     Returns
     -------
@@ -224,34 +226,40 @@ def nearest_neighbours(
     ([[1, 0]], [[1.0, 0.0]])
     """
     database = normalised(embeddings, "embeddings")
-    asked = database if queries is None else normalised(queries, "queries")
-    blocks = rankings(database, asked, np.arange(len(asked)), leave_out=queries is None)
+    unit_queries = database if queries is None else normalised(queries, "queries")
+    blocks = rankings(
+        database, unit_queries, np.arange(len(unit_queries)), leave_out=queries is None
+    )
     parts = [(order[:, :k], scores[:, :k]) for _, order, scores in blocks]
     positions = np.concatenate([part[0] for part in parts])
     return positions, np.concatenate([part[1] for part in parts])
 
 
-class _Problem:
-    """The checked input of `retrieval_report`, and the sums over its blocks."""
+class _Evaluation:
+    """The validated input of `retrieval_report`, and its evaluation in blocks."""
 
     def __init__(self, embeddings: Any, labels: Any, queries: Any, query_labels: Any) -> None:
         self.leave_out = queries is None
         self.database = normalised(embeddings, "embeddings")
         self.queries = self.database if self.leave_out else normalised(queries, "queries")
         names = _labels(labels, len(self.database), "labels")
-        asked = names if self.leave_out else _labels(query_labels, len(self.queries), "query")
+        unit_queries = (
+            names if self.leave_out else _labels(query_labels, len(self.queries), "query")
+        )
         if self.queries.shape[1] != self.database.shape[1]:
             raise DimensionMismatchError(
-                f"queries of {self.queries.shape[1]} numbers against a database of "
+                f"queries of dimension {self.queries.shape[1]} against a database of dimension "
                 f"{self.database.shape[1]}; encode both with the same model."
             )
-        self.classes, numbers = np.unique(np.concatenate([names, asked]), return_inverse=True)
+        self.classes, numbers = np.unique(
+            np.concatenate([names, unit_queries]), return_inverse=True
+        )
         self.labels = numbers[: len(names)]
         self.query_labels = numbers[len(names) :]
         members = np.bincount(self.labels, minlength=len(self.classes))
         self.n_relevant = members[self.query_labels] - self.leave_out
 
-    def judge(
+    def evaluate(
         self, rows: npt.NDArray[np.int64], ks: tuple[int, ...]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return hits among the first k, (n_ks, n_rows), and average precisions, (n_rows,)."""
@@ -325,7 +333,7 @@ def _totals(
     totals = found if n_relevant is None else np.asarray(n_relevant).astype(np.int64)
     if totals.shape != found.shape or np.any(totals < found):
         raise DimensionMismatchError(
-            f"n_relevant must hold {len(found)} numbers, each at least what the ranking holds."
+            f"n_relevant must hold {len(found)} numbers, each at least the number in the ranking."
         )
     return totals
 

@@ -12,10 +12,10 @@ from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.preprocessing import normalize
 
 BLOCK: Final = 1 << 21
-"""Scores that are held at once: some 100 MB with everything around them."""
+"""Number of scores in memory at a time: about 100 MB in total."""
 
 ONE: Final = 1 << 30
-"""A cosine of 1, in the fixed point of the scores."""
+"""A cosine of 1 in fixed point."""
 
 
 def rankings(
@@ -26,10 +26,10 @@ def rankings(
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
     """Yield blocks of query rows with their full ranking: rows, positions, scores.
 
-    Memory holds `BLOCK` scores at once, or those of one query when the database is larger.
+    At most `BLOCK` scores are in memory, or those of one query if the database is larger.
 
-    NB: the cosines are made in float64 and rounded to multiples of 2^-30, so that equal
-    vectors get equal scores wherever they stand in the blocks of BLAS.
+    NB: cosines are computed in float64 and rounded to multiples of 2^-30, so that equal
+    vectors get equal scores regardless of the blocking of BLAS.
     """
     step = max(1, BLOCK // max(1, len(database)))
     for start in range(0, len(rows), step):
@@ -45,9 +45,9 @@ def rankings(
 
 
 def descending(scores: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the positions that sort rows of 32-bit numbers downwards; ties keep their order.
+    """Return the positions that sort rows of 32-bit numbers in descending order, stably.
 
-    Score and position become one 64-bit integer each, because sorting those is several
+    Score and position are packed into one 64-bit integer, because sorting those is several
     times faster than a stable argsort.
 
     Examples
@@ -62,11 +62,11 @@ def descending(scores: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def normalised(vectors: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
-    """Return rows of length 1 (a zero vector stays: its cosine with anything is 0)."""
+    """Return rows of length 1; zero vectors are unchanged (their cosines are 0)."""
     array = np.asarray(vectors, dtype=np.float64)
     if array.ndim != 2:
         raise DimensionMismatchError(f"{name} have shape {array.shape}; expected (n, d).")
     if not np.all(np.isfinite(array)):
         row = int(np.argmin(np.isfinite(array).all(axis=1)))
-        raise InvalidArgumentError(f"{name}: row {row} holds numbers that are not finite.")
+        raise InvalidArgumentError(f"{name}: row {row} contains values that are not finite.")
     return normalize(array)

@@ -1,7 +1,7 @@
-"""What noise does to a search: why one reduces the dimension at all.
+"""Robustness of retrieval to noise: a reason for dimensionality reduction.
 
-Clean pictures are the database; the queries are made worse, step by step. Codes of a model
-that kept what matters find their likes longer than raw pixels do.
+The database consists of clean images; the queries are damaged at increasing levels. Codes of
+a model that keeps the essential features are more robust than raw pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 Encode = Callable[[Pixels], Vectors]
 
-#: Kinds of damage and their levels, from slight to heavy.
+#: Kinds of damage and their levels, in increasing order.
 LEVELS: dict[str, tuple[float, ...]] = {
     "gaussian": (0.1, 0.2, 0.4, 0.6),
     "salt and pepper": (0.05, 0.1, 0.2, 0.4),
@@ -29,21 +29,21 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "rotation": (5, 10, 20, 30),
 }
 
-#: What a level says.
+#: The unit of each kind's levels.
 UNITS = {
-    "gaussian": "standard deviation, white is 1",
-    "salt and pepper": "part of the pixels",
-    "occlusion": "side of a black square, part of the picture's",
-    "shift": "pixels, any direction",
-    "rotation": "degrees, either way",
+    "gaussian": "standard deviation (white is 1)",
+    "salt and pepper": "fraction of pixels",
+    "occlusion": "side of a black square, relative to the image",
+    "shift": "pixels, in a random direction",
+    "rotation": "degrees, in both directions",
 }
 
-#: Kind to the parameter of a model that was trained against it.
+#: Kind -> the parameter of models that are trained with it.
 _TRAINED = {"gaussian": "noise", "shift": "shift", "rotation": "rotation"}
 
 
 def damage(images: Pixels, kind: str, level: float, *, random_state: int = 0) -> Pixels:
-    """Return pictures made worse, the input left as it is.
+    """Return damaged copies of images.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def damage(images: Pixels, kind: str, level: float, *, random_state: int = 0) ->
     kind : str
         One of `LEVELS`.
     level : float
-        In the unit that `UNITS` names; 0 changes nothing.
+        In the unit given by `UNITS`; 0 changes nothing.
     random_state : int
 
     Examples
@@ -105,7 +105,7 @@ def _shift(images: Pixels, level: float, random: np.random.Generator) -> Pixels:
 
 
 def _part(by: int) -> slice:
-    """Return where what is shifted by so much arrives."""
+    """Return the destination slice of a shift."""
     return slice(by, None) if by >= 0 else slice(None, by)
 
 
@@ -131,12 +131,12 @@ _DAMAGES: dict[str, Callable[[Pixels, float, np.random.Generator], Pixels]] = {
 
 @dataclass(frozen=True)
 class NoiseRow:
-    """One model under one damage.
+    """The result of one model at one level of damage.
 
     Attributes
     ----------
     trained : bool
-        Whether this model saw the kind, at this level or a heavier one, in training.
+        Whether this model was trained with this kind, at this level or a higher one.
     """
 
     model: str
@@ -149,16 +149,16 @@ class NoiseRow:
 
 @dataclass(frozen=True)
 class NoiseReport:
-    """Retrieval under noise.
+    """The results of `noise_report`.
 
     Attributes
     ----------
     rows : list of NoiseRow
-        By kind, level (0 is the clean query) and model.
+        Ordered by kind, level (0 is clean) and model.
     milliseconds : dict of str to float
-        Median time of one query, by model: encoding one picture and ranking the database.
+        Median time per query of each model: encoding one image and ranking the database.
     dimensions : dict of str to int
-        Numbers in a vector, by model.
+        Dimension of the vectors of each model.
     """
 
     rows: list[NoiseRow]
@@ -168,13 +168,13 @@ class NoiseReport:
     n_database: int
 
     def unseen(self, kind: str, level: float) -> bool:
-        """Say whether no model saw this kind and level in training."""
+        """Return whether no model was trained with this kind and level."""
         return level > 0 and not any(
             row.trained for row in self.rows if row.kind == kind and row.level == level
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain values."""
+        """Return the report as a JSON-serializable dict."""
         rows = [
             vars(row) | {"unseen_by_all": self.unseen(row.kind, row.level)} for row in self.rows
         ]
@@ -190,67 +190,72 @@ def noise_report(
     levels: Mapping[str, Sequence[float]] | None = None,
     random_state: int = 0,
 ) -> NoiseReport:
-    """Search for damaged pictures among clean ones.
+    """Evaluate retrieval of clean images by damaged queries.
 
     Parameters
     ----------
     models : dict of name to model
-        What encodes uint8 pictures; raw pixels are always compared too.
+        Models that encode uint8 images; raw pixels are always included.
     images : ndarray of uint8, (n, h, w) or (n, h, w, 3)
     labels : ndarray of shape (n,)
     queries : int
-        So many, drawn at random, are made worse; the others are the database.
+        Number of random images to use as queries; the others are the database.
     levels : dict of kind to levels, optional
         By default `LEVELS`.
     random_state : int
     """
     if not 0 < queries < len(images):
         raise InvalidArgumentError(
-            f"queries={queries} of {len(images)} pictures leaves one part empty."
+            f"queries={queries} of {len(images)} images leaves no queries or no database."
         )
     order = np.random.default_rng(random_state).permutation(len(images))
-    asked, kept = order[:queries], order[queries:]
+    query_rows, database_rows = order[:queries], order[queries:]
     encoders: dict[str, Encode] = {"raw pixels": raw_pixels}
     encoders |= {name: model.encode for name, model in models.items()}
-    database = {name: encode(images[kept]) for name, encode in encoders.items()}
+    database = {name: encode(images[database_rows]) for name, encode in encoders.items()}
     rows = []
     for kind, steps in (LEVELS if levels is None else levels).items():
         for level in (0, *steps):
-            worse = damage(images[asked], kind, level, random_state=random_state)
+            damaged = damage(images[query_rows], kind, level, random_state=random_state)
             for name, encode in encoders.items():
-                report = _judge(encode(worse), labels[asked], database[name], labels[kept])
+                report = _evaluate(
+                    encode(damaged), labels[query_rows], database[name], labels[database_rows]
+                )
                 trained = was_trained_against(models.get(name), kind, level)
                 rows.append(NoiseRow(name, kind, level, *report, trained))
     return NoiseReport(
         rows,
-        {n: _milliseconds(e, images[asked[:30]], database[n]) for n, e in encoders.items()},
+        {n: _milliseconds(e, images[query_rows[:30]], database[n]) for n, e in encoders.items()},
         {name: vectors.shape[1] for name, vectors in database.items()},
-        len(asked), len(kept),
+        len(query_rows), len(database_rows),
     )  # fmt: skip
 
 
 def raw_pixels(images: Pixels) -> Vectors:
-    """Return pictures as vectors of their pixels, from 0 to 1."""
+    """Return the pixels of images as vectors, scaled to 0..1."""
     return np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
 
 
 def was_trained_against(model: object, kind: str, level: float) -> bool:
-    """Say whether a model saw a damage in training, at this level or a heavier one."""
+    """Return whether a model was trained with a damage at this level or a higher one."""
     heaviest = getattr(model, _TRAINED.get(kind, ""), None)
     return isinstance(heaviest, (int, float)) and 0 < level <= heaviest
 
 
-def _judge(
-    queries: Vectors, asked: npt.NDArray[Any], database: Vectors, kept: npt.NDArray[Any]
+def _evaluate(
+    queries: Vectors,
+    query_rows: npt.NDArray[Any],
+    database: Vectors,
+    database_rows: npt.NDArray[Any],
 ) -> tuple[float, float]:
     from pyimgret.evaluation.metrics import retrieval_report
 
-    report = retrieval_report(database, kept, queries=queries, query_labels=asked)
+    report = retrieval_report(database, database_rows, queries=queries, query_labels=query_rows)
     return report.precision[10], report.mean_average_precision
 
 
 def _milliseconds(encode: Encode, images: Pixels, database: Vectors) -> float:
-    """Return the median time of a query: one picture encoded, the nearest ten found."""
+    """Return the median time to encode one image and find its ten nearest."""
     norms = np.linalg.norm(database, axis=1, keepdims=True)
     unit = database / np.where(norms > 0, norms, 1)
     times = []

@@ -1,1 +1,1 @@
-"""The file system: walking folders, keys of file names, atomic writing."""
+"""File system utilities: walking folders, keys of file names, atomic writing."""

@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Atomic writing of files, and checks of output paths."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 
 
 def check_file(path: Path) -> None:
-    """Raise, before any work is done, when no file can be put at ``path``.
+    """Raise an error if no file can be written to ``path``, before any work is done.
 
     Raises
     ------
     OSError
-        With the folder that is missing, is none, or cannot be written.
+        With the folder that is missing, not a folder, or not writable.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    # NB: only a try tells: permissions say nothing to root, and nothing of a read-only disk.
+    # NB: try it: permissions do not apply to root, and do not show a read-only disk.
     with _explained(path.parent), tempfile.TemporaryFile(dir=path.parent):
         pass
 
 
 def check_folder(path: Path) -> None:
-    """Raise, before any work is done, when a folder can be neither written nor made.
+    """Raise an error if a folder can be neither written nor created, before any work is done.
 
     Raises
     ------
@@ -37,29 +37,29 @@ def check_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Name the folder in an error, not the temporary file."""
+    """Report the folder in an error, instead of the temporary file."""
     try:
         yield
     except OSError as error:
         missing = error.errno == errno.ENOENT and not folder.exists()
-        reason = "does not exist; make it first" if missing else error.strerror
+        reason = "does not exist; create it first" if missing else error.strerror
         raise OSError(error.errno, reason, str(folder)) from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
-    """Call ``write(temporary)``, then put the result in the place of ``path``.
+    """Call ``write(temporary)``, then replace ``path`` with the result.
 
     Parameters
     ----------
     path : Path
     write : callable
     durable : bool
-        Wait until the contents are on disk; not needed for what can be made again.
+        Wait until the contents are on disk; not needed for data that can be recreated.
 
     Raises
     ------
     OSError
-        When the folder is missing or cannot be written; ``path`` is then as it was.
+        If the folder is missing or cannot be written; ``path`` is then unchanged.
     """
     with _explained(path.parent):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
@@ -70,7 +70,7 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
         if durable:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-        # NB: mkstemp's file is the user's alone; a model is as readable as any new file.
+        # NB: mkstemp creates a private file; use the default permissions of new files.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:

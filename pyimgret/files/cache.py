@@ -1,4 +1,4 @@
-"""Where files are kept that can be made or fetched again."""
+"""The cache folder, for files that can be recreated or downloaded again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Give the folder where jars are kept: ``PYIMGRET_CACHE``, or the user's cache.
+    """Return the cache folder: ``PYIMGRET_CACHE``, or one in the user's cache.
 
-    A home that cannot be written is replaced by a folder of this user's below the system's
-    temporary one.
+    If the home folder is not writable, a folder of this user in the system's temporary
+    folder is used.
     """
     chosen = os.environ.get("PYIMGRET_CACHE")
     if chosen:

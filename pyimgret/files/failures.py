@@ -1,4 +1,4 @@
-"""What is said of an image that could not be read."""
+"""The record of an image that could not be read."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class ImageFailure:
     reason: str
 
     def to_dict(self) -> dict[str, str]:
-        """Return the failure as JSON has it."""
+        """Return the failure as a JSON-serializable dict."""
         return asdict(self)

@@ -1,7 +1,7 @@
-"""Keys: the names of pictures as text, whatever bytes the file system allows.
+"""Keys: the names of images as text, for any bytes that the file system allows.
 
-A key is valid UTF-8. Bytes of a file name that are no UTF-8, and the percent sign itself,
-are percent-encoded, so that the way back to the bytes is exact.
+A key is valid UTF-8. Bytes of a file name that are not UTF-8, and the percent sign,
+are percent-encoded, so that the conversion is reversible.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def path_from_key(key: str) -> bytes:
 def new_ids(count: int) -> Iterator[str]:
     """Yield fresh opaque ids: 32 hexadecimal digits, roughly ascending in time.
 
-    The leading time stamp keeps the index of the database append-mostly; the 80 random
-    bits behind it keep ids from being guessed or shared by two writers.
+    The leading time stamp makes inserts into the database index nearly sequential; the 80
+    random bits make ids unguessable and unique across writers.
     """
     import os
     import time
@@ -62,6 +62,6 @@ def new_uuid() -> str:
 
 
 def _encode_stray_byte(character: str) -> str:
-    """Percent-encode what ``surrogateescape`` made of an undecodable byte."""
+    """Percent-encode an undecodable byte that ``surrogateescape`` has escaped."""
     code = ord(character)
     return f"%{code - 0xDC00:02X}" if 0xDC80 <= code <= 0xDCFF else character

@@ -1,8 +1,8 @@
-"""Walking a folder: the one rule for everything that reads images below a folder.
+"""Walking a folder: the common rule for everything that reads images from folders.
 
-Hidden files and folders are left out unless they are wanted: names that begin with a dot, and
-what systems leave in folders (`SYSTEM_NAMES`, in upper or lower case). Every other name is
-taken. The rule is the same in ``org.pyimgret.spark.PictureFolder``.
+Hidden files and folders are skipped by default: names that begin with a dot, and
+files created by operating systems (`SYSTEM_NAMES`, in any case). Every other name is
+included. The rule is the same in ``org.pyimgret.spark.PictureFolder``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FoundFile(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """Something that is no readable file or folder."""
+    """Something that is not a readable file or folder."""
 
     path: bytes
     relative: bytes
@@ -40,7 +40,7 @@ class Unreadable(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """A hidden file, or a hidden folder with all that is below it."""
+    """A hidden file, or a hidden folder with its contents."""
 
     path: bytes
     relative: bytes
@@ -50,7 +50,7 @@ Entry = FoundFile | Unreadable | Hidden
 
 
 def is_hidden(name: bytes) -> bool:
-    """Tell whether a file or folder of this name is left out.
+    """Return whether a file or folder of this name is hidden.
 
     Examples
     --------
@@ -63,22 +63,22 @@ def is_hidden(name: bytes) -> bool:
 def walk(root: bytes, *, hidden: bool = False) -> Iterator[Entry]:
     """Yield the files below a folder, in no particular order.
 
-    Links are followed. Each folder is entered once, by its real place where that lies below
-    the root, so that no link leads in circles; of several links to a folder elsewhere, the
-    first by name gives it its name.
+    Symbolic links are followed. Each folder is visited once: under its real path if that is
+    below the root, so that circular links are safe; of several links to a folder elsewhere,
+    the first by name is used.
 
     Parameters
     ----------
     root : bytes
         The folder itself may have any name.
     hidden : bool
-        Take hidden files too; otherwise they are yielded as `Hidden`.
+        Include hidden files; otherwise they are yielded as `Hidden`.
     """
     return _Walk(root, hidden).files()
 
 
 class _Walk:
-    """One walk and the folders it has seen, by device and inode."""
+    """One walk, and the folders visited so far by device and inode."""
 
     def __init__(self, root: bytes, hidden: bool) -> None:
         self.hidden = hidden
@@ -88,7 +88,7 @@ class _Walk:
         self.links: list[tuple[bytes, bytes, tuple[int, int]]] = []
 
     def files(self) -> Iterator[Entry]:
-        """Yield what there is; linked folders come after all real ones."""
+        """Yield all entries; linked folders come after all real ones."""
         while self.folders or self.links:
             if not self.folders:
                 path, below, place = heapq.heappop(self.links)
@@ -96,32 +96,32 @@ class _Walk:
                     continue
                 self.entered.add(place)
                 self.folders.append((path, below))
-            yield from self._inside(*self.folders.popleft())
+            yield from self._scan_folder(*self.folders.popleft())
 
-    def _inside(self, folder: bytes, relative: bytes) -> Iterator[Entry]:
+    def _scan_folder(self, folder: bytes, relative: bytes) -> Iterator[Entry]:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    found = self._look_at(entry, relative + entry.name)
+                    found = self._classify(entry, relative + entry.name)
                     if found is not None:
                         yield found
         except OSError as error:
             yield Unreadable(folder, relative.rstrip(b"/"), _reason(error))
 
-    def _look_at(self, entry: os.DirEntry[bytes], relative: bytes) -> Entry | None:
-        """Return what is no folder; put a folder into its queue."""
+    def _classify(self, entry: os.DirEntry[bytes], relative: bytes) -> Entry | None:
+        """Return an entry that is not a folder; queue folders."""
         if not self.hidden and is_hidden(entry.name):
             return Hidden(entry.path, relative)
         try:
             status = entry.stat()
         except OSError as error:
-            reason = "a link that leads nowhere" if entry.is_symlink() else _reason(error)
+            reason = "broken symbolic link" if entry.is_symlink() else _reason(error)
             return Unreadable(entry.path, relative, reason)
         if stat.S_ISREG(status.st_mode):
             return FoundFile(entry.path, relative, status.st_size, status.st_mtime_ns)
         if not stat.S_ISDIR(status.st_mode):
-            return Unreadable(entry.path, relative, "no regular file")
-        # NB: on Windows the entry itself knows neither device nor inode.
+            return Unreadable(entry.path, relative, "not a regular file")
+        # NB: on Windows the entry itself has neither device nor inode.
         status = os.stat(entry.path)  # noqa: PTH116
         place = (status.st_dev, status.st_ino)
         if entry.is_symlink():

@@ -1,4 +1,4 @@
-"""The index: a directory that holds keys, embeddings and metadata, and finds the nearest."""
+"""The index: a directory that holds keys, embeddings and metadata, and returns the nearest ones."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What the parts of an index work on."""
+"""The open files, model and caches that the parts of an index share."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from pyimgret.index.search.searcher import Searcher
@@ -15,7 +14,7 @@ from pyimgret.index.storage.database import Database
 class IndexContext:
     """An open index: its files, its model, and the search over it.
 
-    `Index` hands it to the functions that add, search and maintain; none of them takes an
+    Passed to the functions that add, search and maintain; none of them takes an
     `Index`.
 
     Attributes
@@ -25,9 +24,9 @@ class IndexContext:
     dimension : int
         Length of the vectors.
     model_checksum : str
-        Of the model whose vectors are in here; empty for an index of vectors only.
+        Checksum of the model that made the vectors; empty for an index of vectors only.
     uuid : str
-        Identity of the index, which its caches repeat.
+        Identity of the index; its caches store it too.
     searcher : Searcher
     """
 
@@ -54,7 +53,7 @@ class IndexContext:
 
     @property
     def encoder(self) -> EncoderLike:
-        """The model; loaded from ``model.zip`` at the first use."""
+        """The model, loaded from ``model.zip`` on first use."""
         if self._encoder is None:
             self._encoder = lifecycle.load_encoder(self.directory, self.model_checksum)
         return self._encoder
@@ -62,10 +61,5 @@ class IndexContext:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.database.close()

@@ -1,11 +1,10 @@
-"""`Index`: pictures and their embeddings in a directory."""
+"""`Index`: images and their embeddings in a directory."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -29,11 +28,11 @@ _PAGE = 10_000
 
 
 class Index(Maintenance):
-    """A directory of pictures that can be searched by example.
+    """A directory of images that can be searched by example.
 
     Make one with `Index.create`, open one with `Index.open`. Any number of processes and
-    threads may read while one writes; a second writer waits. A change is kept when the
-    call that made it returns, whatever happens to the process afterwards.
+    threads may read while one writes; a second writer waits. A change is durable when the
+    call that made it returns, even if the process is killed afterwards.
 
     Attributes
     ----------
@@ -41,7 +40,7 @@ class Index(Maintenance):
     dimension : int
         Length of the vectors.
     model_checksum : str
-        Of the model whose vectors are in here; empty for an index of vectors only.
+        Checksum of the model that made the vectors; empty for an index of vectors only.
 
     Examples
     --------
@@ -65,7 +64,7 @@ class Index(Maintenance):
 
     @property
     def directory(self) -> Path:
-        """Where the index is."""
+        """The directory of the index."""
         return self.context.directory
 
     @property
@@ -75,7 +74,7 @@ class Index(Maintenance):
 
     @property
     def model_checksum(self) -> str:
-        """Of the model whose vectors are in here; empty for an index of vectors only."""
+        """Checksum of the model that made the vectors; empty for an index of vectors only."""
         return self.context.model_checksum
 
     @classmethod
@@ -88,27 +87,27 @@ class Index(Maintenance):
         exist_ok: bool = False,
         timeout: float = 30.0,
     ) -> Self:
-        """Make a new, empty index.
+        """Create a new, empty index.
 
         Parameters
         ----------
         directory : path
-            Made when it does not exist.
+            Created if it does not exist.
         encoder : Encoder or fitted model, optional
             Stored as ``model.zip``; without one the index takes vectors only.
         dimension : int, optional
             Length of the vectors; needed only without an encoder.
         exist_ok : bool
-            Open an index of the same encoder that is there already, with what it holds.
+            Open an existing index of the same encoder instead of raising an error.
         timeout : float
-            Seconds a writer waits for another one.
+            Seconds that a writer waits for another writer.
 
         Raises
         ------
         IndexStoreError
-            When the directory already holds an index, or cannot be written.
+            If the directory already contains an index, or cannot be written.
         ModelMismatchError
-            With ``exist_ok``, when the index there is one of another encoder.
+            With ``exist_ok``, if the existing index was built with another encoder.
         """
         path = Path(directory)
         wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
@@ -116,7 +115,7 @@ class Index(Maintenance):
             opened = cls(IndexContext.open(path, wrapped, timeout=timeout))
             if dimension not in (None, opened.dimension):
                 raise DimensionMismatchError(
-                    f"{path} holds vectors of {opened.dimension}, not of dimension={dimension}."
+                    f"{path} has vectors of dimension {opened.dimension}, not {dimension}."
                 )
             return opened
         lifecycle.create(path, wrapped, dimension)
@@ -136,24 +135,24 @@ class Index(Maintenance):
         ----------
         directory : path
         encoder : Encoder or fitted model, optional
-            In place of the stored model, which otherwise is loaded when a picture is first
-            to be encoded.
+            Used instead of the stored model, which otherwise is loaded when an image is first
+            encoded.
         timeout : float
-            Seconds a writer waits for another one.
+            Seconds that a writer waits for another writer.
 
         Raises
         ------
         IndexStoreError
-            When there is no index, or a newer version wrote it.
+            If there is no index, or a newer version wrote it.
         ModelMismatchError
-            When the encoder is another than the one the index was built with.
+            If the index was built with another encoder.
         """
         wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
         return cls(IndexContext.open(Path(directory), wrapped, timeout=timeout))
 
     @property
     def encoder(self) -> EncoderLike:
-        """The model; loaded from ``model.zip`` at the first use."""
+        """The model, loaded from ``model.zip`` on first use."""
         return self.context.encoder
 
     def add(
@@ -166,30 +165,30 @@ class Index(Maintenance):
         strict: bool = False,
         thumbnails: bool = True,
     ) -> Report:
-        """Add pictures, or vectors.
+        """Add images or vectors.
 
-        Each batch is one transaction. A picture that cannot be read is reported and left
-        out; the others are added.
+        Each batch is one transaction. An image that cannot be read is reported and
+        skipped; the others are added.
 
         Parameters
         ----------
-        images_or_vectors : list of pictures, uint8 array (n, h, w[, 3]), or float array (n, d)
-            A picture is a path, ``bytes``, a ``PIL.Image`` or a uint8 array.
+        images_or_vectors : list of images, uint8 array (n, h, w[, 3]), or float array (n, d)
+            An image is a path, ``bytes``, a ``PIL.Image`` or a uint8 array.
         keys : list of str, optional
-            By default paths name themselves, and other pictures get their opaque id.
+            By default the path of a file, and the opaque id of any other image.
         metadata : list of dict, or one dict for all, optional
             Plain JSON values.
         replace : bool
-            Put a picture in the place of one with the same key, which otherwise is an error.
+            Replace images that have the same keys, which otherwise is an error.
         strict : bool
-            Raise at the first picture that cannot be read, before its batch is added.
+            Raise an error at the first image that cannot be read, before its batch is added.
         thumbnails : bool
-            Keep a small copy of each picture.
+            Store a thumbnail of each image.
 
         Raises
         ------
         IndexStoreError
-            When a key is there already, or the index cannot be written.
+            If a key exists already, or the index cannot be written.
         ImageDecodeError
             With ``strict``.
         """
@@ -199,24 +198,24 @@ class Index(Maintenance):
     def update(
         self, key: str, image_or_vector: Any = None, *, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Change the picture (or vector) of a key, its metadata, or both; its id stays.
+        """Change the image (or vector) of a key, its metadata, or both; its id stays.
 
         Raises
         ------
         KeyNotFoundError
-            When there is no such key.
+            If there is no such key.
         ImageDecodeError
-            When the picture cannot be read; nothing is changed then.
+            If the image cannot be read; nothing is changed then.
         """
         Adder(self.context, replace=True, strict=True).update(key, image_or_vector, metadata)
 
     def delete(self, keys: str | Iterable[str]) -> int:
-        """Delete pictures, all or none, and return how many.
+        """Delete all of the given images, or none on an error; return their number.
 
         Raises
         ------
         KeyNotFoundError
-            When one of the keys is not there; nothing is deleted then.
+            If a key does not exist; nothing is deleted then.
         """
         wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
         with self.context.database.write() as connection:
@@ -239,7 +238,7 @@ class Index(Maintenance):
                 raise items.no_such_key(identifier, by="id")
 
     def get(self, key: str) -> Item:
-        """Return one picture's vector, metadata and source.
+        """Return one image's vector, metadata and source.
 
         Raises
         ------
@@ -249,12 +248,12 @@ class Index(Maintenance):
             return items.get(connection, items.check_key(key))
 
     def get_by_id(self, identifier: str) -> Item:
-        """Return the picture of an opaque id; like `get`."""
+        """Return the image of an opaque id; like `get`."""
         with self.context.database.read() as connection:
             return items.get(connection, identifier, by="id")
 
     def thumbnail(self, key: str) -> Thumbnail | None:
-        """Return the small copy of a picture; None when none was kept.
+        """Return the thumbnail of an image, or None if none is stored.
 
         Raises
         ------
@@ -264,7 +263,7 @@ class Index(Maintenance):
             return items.thumbnail(connection, items.check_key(key))
 
     def keys(self) -> Iterator[str]:
-        """Yield all keys, in the order in which they were added."""
+        """Yield all keys in the order of insertion."""
         after = 0
         while True:
             with self.context.database.read() as connection:
@@ -287,25 +286,25 @@ class Index(Maintenance):
         exclude: str | Iterable[str] = (),
         method: Method = "auto",
     ) -> Matches:
-        """Return the pictures nearest to one, best first.
+        """Return the images nearest to one, best first.
 
         Parameters
         ----------
-        query : picture or vector
+        query : image or vector
             A path, ``bytes``, a ``PIL.Image``, a uint8 array (h, w[, 3]), or a float vector.
         k : int
-            How many, at most.
+            Maximum number of matches.
         where : str or dict, optional
-            Only pictures whose metadata this lets through, such as ``"year >= 2001"`` or
+            Only images whose metadata matches, such as ``"year >= 2001"`` or
             ``{"year": {"$gte": 2001}}``; see `pyimgret.index.filters`.
         min_score : float, optional
-            Leave out what is less similar.
+            Exclude matches with a lower score.
         exclude : key or list of keys
-            Leave these out (keys that do not exist do not matter).
+            Keys to leave out; keys that do not exist are ignored.
         method : {"auto", "exact", "int8", "binary", "hnsw"}
-            "exact" and "int8" (a quarter of the memory) find the nearest; "hnsw" and
-            "binary" nearly always do, and must have been built. "auto" is "hnsw" where that
-            was built, else "exact". With ``where``, "hnsw" and "binary" are exact too.
+            "exact" and "int8" (a quarter of the memory) always find the nearest; "hnsw" and
+            "binary" are approximate and must have been built. "auto" is "hnsw" if that
+            was built, else "exact". With ``where``, all methods are exact.
         """
         conditions = self._conditions(k, where, min_score, exclude, method)
         return self.context.searcher.search(self._query(query)[None], conditions, method)[0]
@@ -320,7 +319,7 @@ class Index(Maintenance):
         exclude: str | Iterable[str] = (),
         method: Method = "auto",
     ) -> list[Matches]:
-        """Return the matches of many queries (float array (n, d), or pictures) of one moment."""
+        """Search for many queries (float array (n, d), or images) in one snapshot."""
         conditions = self._conditions(k, where, min_score, exclude, method)
         return self.context.searcher.search(self._queries(queries), conditions, method)
 
@@ -333,12 +332,12 @@ class Index(Maintenance):
         method: Method,
     ) -> Conditions:
         """Check everything that can be checked before an image is encoded."""
-        self.context.database.refuse_closed()
+        self.context.database.check_open()
         check_method(method)
         return Conditions.checked(k, where, min_score, exclude)
 
     def close(self) -> None:
-        """Close the files; whatever is called afterwards is an `IndexStoreError`."""
+        """Close the files; later calls raise `IndexStoreError`."""
         self.context.database.close()
 
     def _query(self, query: Any) -> Floats:
@@ -381,12 +380,7 @@ class Index(Maintenance):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

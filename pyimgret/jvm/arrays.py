@@ -1,4 +1,4 @@
-"""Arrays that cross the bridge by address, and how they are laid out."""
+"""Arrays that are passed to Java by address, and their layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pyimgret.exceptions import InvalidArgumentError
 
-#: Input values up to which an encode is a short call: 160 digits, but not two photographs.
+#: Input values up to which an encode is a short call: 160 digits, or one photo.
 SMALL = 1 << 17
 
 
@@ -21,9 +21,9 @@ class InputShape:
     Attributes
     ----------
     kind : str
-        "dense", "convolutional" or "recurrent" (a picture as a sequence of its lines).
+        "dense", "convolutional" or "recurrent" (an image as a sequence of its rows).
     height, width, channels : int
-        Of a picture; a vector is a picture of one line.
+        Image size; a vector is an image with one row.
     """
 
     kind: str
@@ -33,11 +33,11 @@ class InputShape:
 
     @property
     def size(self) -> int:
-        """Values in one input."""
+        """Number of values in one input."""
         return self.height * self.width * self.channels
 
     def to_network(self) -> dict[str, Any]:
-        """Return the setting that the Java factory takes."""
+        """Return the settings for the Java factory."""
         if self.kind == "dense":
             return {"kind": "dense", "size": self.size}
         if self.kind == "recurrent":
@@ -49,7 +49,7 @@ class InputShape:
         }  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the model file keeps."""
+        """Return the description that is stored in a model file."""
         return {
             "kind": self.kind, "size": self.size, "height": self.height,
             "width": self.width, "channels": self.channels,
@@ -70,14 +70,14 @@ class InputShape:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """Values in memory that Java can read, and how.
+    """Values in memory that Java can read, and their layout.
 
     Attributes
     ----------
     values : ndarray
         uint8 or float32, C-contiguous, (n, …).
     table : ndarray of shape (channels, 256) or None
-        What each level of a uint8 channel means.
+        The scaled value of each level of a uint8 channel.
     """
 
     values: NDArray[Any]
@@ -100,27 +100,27 @@ class NetworkInput:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The least and the largest value that the network sees, or may see of uint8 images."""
+        """Smallest and largest network input; for uint8 images, the possible range."""
         values = self.values if self.table is None else self.table
         return float(values.min()), float(values.max())
 
     @property
     def within_unit_interval(self) -> bool:
-        """Whether all values are in [0, 1], as probabilities are."""
+        """Whether all values are in [0, 1]."""
         low, high = self.range
         return low >= 0 and high <= 1
 
     @property
     def is_small(self) -> bool:
-        """Whether a network is soon done with it: one image, or a few small ones."""
+        """Whether encoding it is fast: one image, or a few small ones."""
         return len(self) == 1 or self.values.size <= SMALL
 
     def slice(self, start: int, stop: int) -> NetworkInput:
-        """Return some of the rows, without a copy."""
+        """Return a slice of the rows, without a copy."""
         return NetworkInput(self.values[start:stop], self.table, self.shape)
 
     def scaled(self) -> NDArray[np.float32]:
-        """Return the values as the network sees them, float32 of the same shape."""
+        """Return the values as float32 network input of the same shape."""
         if self.table is None:
             return np.asarray(self.values, dtype=np.float32)
         if self.shape.channels == 1:
@@ -131,16 +131,18 @@ class NetworkInput:
 
 
 def float_array(values: Any, *, name: str = "X") -> NDArray[np.float32]:
-    """Return values as a C-contiguous float32 array of finite numbers, copied only if need be.
+    """Return values as a finite C-contiguous float32 array, copied only if necessary.
 
     Raises
     ------
     ValueError
-        For no array, an empty one, or one that holds NaN or infinity.
+        If it is not an array, or empty, or contains NaN or infinity.
     """
     array = np.asarray(values, dtype=np.float32, order="C")
     if array.ndim == 0 or array.size == 0:
         raise InvalidArgumentError(f"{name} has shape {array.shape}; expected at least one row.")
     if not np.isfinite(array).all():
-        raise InvalidArgumentError(f"{name} holds NaN or infinity; replace them before the call.")
+        raise InvalidArgumentError(
+            f"{name} contains NaN or infinity; replace them before the call."
+        )
     return array

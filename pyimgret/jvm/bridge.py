@@ -1,4 +1,4 @@
-"""Calls into Java: by name, with numbers, strings and the addresses of arrays."""
+"""Calls into Java by method name, with numbers, strings and array addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import tempfile
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from pyimgret.exceptions import InvalidArgumentError, JavaCallError, JvmStartError, ModelFormatError
@@ -22,11 +21,11 @@ from pyimgret.jvm.threads import BULK, PATIENCE, SHORT, JvmThreads
 
 
 class Bridge:
-    """The Java facade, called on threads that live in the JVM.
+    """The Java facade, called on long-lived JVM threads.
 
     ``bridge().call("describe", handle)`` runs the static method of that name. Arrays that
-    Java reads or writes are given as ``keep``, so that they live until Java has finished,
-    whatever happens to the caller meanwhile.
+    Java reads or writes are passed as ``keep``, so that they stay alive until Java has finished,
+    even if the caller is interrupted.
     """
 
     def __init__(self) -> None:
@@ -54,35 +53,35 @@ class Bridge:
     ) -> Any:
         """Run a static method of the facade and return its result.
 
-        Ctrl-C stops it: a long method polls a flag and ends after the batch that it is at.
+        Ctrl-C stops it: long methods poll a flag and end after the current batch.
 
         Parameters
         ----------
         keep : object
-            What must live until Java has finished.
+            Object to keep alive until Java has finished.
         make : callable, optional
-            Makes the result out of what Java returned; for handles, which are given back when
-            Ctrl-C has left the call behind and nobody takes them.
+            Converts the return value; used for handles, which are released if
+            the call was abandoned after Ctrl-C.
         short : bool
-            Whether a method that is usually long has little to do this time, and need not wait
-            for others that are long.
+            Whether a usually long method has little to do, and need not wait
+            for other long methods.
         poll : callable, optional
-            Called ten times a second while the method runs; what it raises stops the method.
+            Called ten times a second while the method runs; an exception stops the method.
         patience : float
-            Seconds that a method which was stopped is waited for before it is left behind.
+            Seconds to wait for a stopped method before it is abandoned.
 
         Raises
         ------
         JvmStartError
-            When the JVM is not available.
+            If the JVM is not available.
         JavaCallError
-            When the method throws.
+            If the method throws.
         """
         java = self._jvm.facade()
 
         def invoke() -> Any:
-            _ = keep  # NB: the reference is what counts; it lives as long as this function.
-            self._empty_garbage(java)
+            _ = keep  # NB: the closure keeps a reference as long as this function lives.
+            self._release_garbage(java)
             try:
                 value = getattr(java, method)(*arguments)
             except Exception as error:
@@ -92,12 +91,12 @@ class Bridge:
         return self._run(invoke, SHORT if short else thread_of(method), poll, patience)
 
     def run(self, function: Callable[[], Any]) -> Any:
-        """Run a function on a JVM thread, where calls go straight through.
+        """Run a function on a JVM thread, where calls are direct.
 
         Raises
         ------
         JavaCallError
-            When a Java method that it calls throws.
+            If a Java method that it calls throws.
         """
 
         def guarded() -> Any:
@@ -107,7 +106,7 @@ class Bridge:
                 _raise(error, getattr(function, "__name__", "a function"))
 
         self._jvm.facade()
-        # NB: what the function changes in Python must be at rest when Ctrl-C has been answered.
+        # NB: wait until the function ends after Ctrl-C, because it may change Python objects.
         return self._run(guarded, BULK, None, math.inf)
 
     def _run(
@@ -123,10 +122,10 @@ class Bridge:
         return thread.wait(thread.submit(function), poll, patience)
 
     def release_later(self, handle: int) -> None:
-        """Give a Java object back with the next call: for finalizers, which must not wait."""
+        """Release a Java object with the next call: for finalizers, which must not block."""
         self._garbage.append(handle)
 
-    def _empty_garbage(self, java: Any) -> None:
+    def _release_garbage(self, java: Any) -> None:
         while True:
             try:
                 java.release(self._garbage.popleft())
@@ -135,7 +134,7 @@ class Bridge:
 
 
 def _raise(error: Exception, method: str) -> NoReturn:
-    """Raise a Java exception as one of ours, and Python's own as it is."""
+    """Translate a Java exception; raise a Python exception unchanged."""
     translated = _translated(error, method)
     if translated is error:
         raise error
@@ -169,7 +168,7 @@ def _memory_hint() -> str:
 
 
 def _start() -> Any:
-    """Start the JVM on the calling thread, check its mathematics, return the facade."""
+    """Start the JVM on the calling thread, run the self-check, return the facade."""
     settings = current_settings()
     home = java_home()
     folder = jar_folder()
@@ -180,13 +179,13 @@ def _start() -> Any:
     options = [*settings.jvm_options(), *version_options(java_version(home))]
     if settings != JvmSettings():
         try_options(home, options)
-    # NB: pydl4j reads the class path at import, and writes into the home folder.
+    # NB: pydl4j reads the class path at import, and writes to the home folder.
     os.environ["PYDL4J_CLASS_PATH"] = str(folder / "*")
     _import_pydl4j()
     config = importlib.import_module("jnius_config")
     if config.vm_running:
         raise JvmStartError(
-            "Something else in this process has already started a JVM through jnius "
+            "Other code in this process has already started a JVM through jnius "
             f"({config.vm_started_at.strip().splitlines()[0] if config.vm_started_at else ''}), "
             "without the options that Deeplearning4j needs; call pyimgret first."
         )
@@ -207,7 +206,7 @@ def _facade(options: list[str]) -> Any:
         raise JvmStartError(
             f"The JVM could not start: {error}.\nIt was started with: {' '.join(options)}\n"
             f"JAVA_HOME is {os.environ.get('JAVA_HOME', 'not set')}; a JDK of version 11 or newer "
-            "is needed. `pyimgret doctor` says more."
+            "is needed. Run `pyimgret doctor` for details."
         ) from error
 
 
@@ -223,12 +222,12 @@ class _Facades:
             self._owners |= dict.fromkeys(signatures, owner)
 
     def __getattr__(self, method: str) -> Any:
-        # NB: asked of the class anew each time; pyjnius's saved bound methods alias each other.
+        # NB: look it up every time; saved bound methods of pyjnius alias each other.
         return getattr(self._owners[method], method)
 
 
 def _import_pydl4j() -> None:
-    """Import pydl4j, with another home where the user's cannot be written."""
+    """Import pydl4j, with a temporary home folder if the user's is not writable."""
     try:
         folder = Path.home() / ".deeplearning4j" / "pydl4j"
         folder.mkdir(parents=True, exist_ok=True)
@@ -254,17 +253,17 @@ _BRIDGE = Bridge()
 
 
 def bridge() -> Bridge:
-    """Return the only bridge of this process; the JVM starts with its first call."""
+    """Return the bridge of this process; the JVM starts with its first call."""
     return _BRIDGE
 
 
 class JavaObject:
-    """A Java object's number, given back when it is closed.
+    """A handle of a Java object, released by `close`.
 
     Parameters
     ----------
     handle : int
-        What the facade returned.
+        The handle returned by the facade.
     """
 
     def __init__(self, handle: int) -> None:
@@ -273,32 +272,27 @@ class JavaObject:
 
     @property
     def handle(self) -> int:
-        """The number; an error after ``close``."""
+        """The handle; an error after `close`."""
         if self._handle is None:
-            raise InvalidArgumentError("This Java object is closed; make or load it anew.")
+            raise InvalidArgumentError("This Java object is closed; create or load it again.")
         return self._handle
 
     def close(self) -> None:
-        """Give the Java object back; a second call does nothing."""
+        """Release the Java object; a second call does nothing."""
         handle, self._handle = self._handle, None
         if handle is not None and self._process == os.getpid():
             bridge().call("release", handle)
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            f"A {type(self).__name__} stands for an object in this process's JVM and cannot be "
-            "pickled or copied. Pickle the model that it belongs to, or save that to a file."
+            f"A {type(self).__name__} refers to an object in this process's JVM and cannot be "
+            "pickled or copied. Pickle the model that it belongs to, or save the model to a file."
         )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""What runs here, and what is wrong with it: the facts behind ``pyimgret doctor``."""
+"""Diagnosis of the installation, for ``pyimgret doctor``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pyimgret.jvm.settings import ENGINES, available_cores, current_settings
 
 
 def report() -> dict[str, Any]:
-    """Return what is installed, what the JVM says, and the problems with their remedies.
+    """Return facts about the installation and the JVM, and problems with their solutions.
 
-    The JVM is started, and the jars are fetched, when they have not been before.
+    Starts the JVM, and downloads the jars if necessary.
     """
     facts: dict[str, Any] = {"java": None, "maven": _maven(), "problems": []}
     facts["settings"] = vars(current_settings()) | {"jvm_options": current_settings().jvm_options()}
@@ -50,15 +50,15 @@ def report() -> dict[str, Any]:
 
 
 def blas_kernel() -> str | None:
-    """Return the processor that the loaded OpenBLAS has chosen its kernels for.
+    """Return the processor type that the loaded OpenBLAS has selected its kernels for.
 
-    None where the system does not tell which libraries a process has loaded.
+    None if the system does not list the libraries of a process.
     """
     try:
         maps = Path("/proc/self/maps").read_text().split()
     except OSError:
         return None
-    # NB: NumPy and SciPy may have loaded OpenBLAS libraries of their own: ours comes by JavaCPP.
+    # NB: NumPy and SciPy may have loaded their own OpenBLAS; JavaCPP loads the one in question.
     for name in sorted({w for w in maps if "openblas" in w and "javacpp" in w}):
         core = getattr(ctypes.CDLL(name), "openblas_get_corename", None)
         if core is not None:
@@ -88,7 +88,7 @@ def _first_line(command: list[str]) -> str | None:
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:
-    """Say what works, but not as well as it could."""
+    """Return warnings about reduced performance."""
     problems: list[str] = []
     jvm = facts.get("jvm")
     if jvm is None:
@@ -100,8 +100,9 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
         )
     if not jvm["onednn"] and current_settings().onednn:
         problems.append(
-            "Deeplearning4j's oneDNN is off, so what it runs is slower than it could be: "
-            f"{facts['platform']} has no build with it, or another Deeplearning4j is on the path."
+            "Deeplearning4j's oneDNN is off, so what it runs is slower than necessary: "
+            f"{facts['platform']} has no build with it, or another Deeplearning4j is on the "
+            "class path."
         )
     if jvm["threads"] > facts["cores"]:
         problems.append(

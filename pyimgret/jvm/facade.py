@@ -1,7 +1,7 @@
 """The static methods of ``org.pyimgret.bridge``, by class, name and JNI signature.
 
-Named here rather than found by reflection: a call then has one meaning, costs under a
-microsecond, and pyjnius's choice among overloads is never asked.
+Declared here instead of by reflection: calls are then unambiguous, take less than a
+microsecond, and do not use pyjnius's selection of overloads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pyimgret.jvm.threads import BULK, SHORT, TRAINING
 
 _STRING = "Ljava/lang/String;"
 
-#: Method name to JNI signature; tests hold it against the Java class.
+#: Method name -> JNI signature; a test compares it with the Java class.
 SIGNATURES: dict[str, str] = {
     "createNetwork": f"({_STRING})J",
     "restoreNetwork": f"({_STRING}Z)J",
@@ -67,7 +67,7 @@ _RBM: dict[str, str] = {
     "rbmFreeEnergy": f"({_STRING}J)V",
 }
 
-#: Facade class to its methods; a method's name is its own among all of them.
+#: Facade class -> its methods; method names are unique across classes.
 FACADES: dict[str, dict[str, str]] = {
     "org/pyimgret/bridge/Bridge": SIGNATURES,
     "org/pyimgret/bridge/GraphBridge": _GRAPH,
@@ -75,7 +75,7 @@ FACADES: dict[str, dict[str, str]] = {
 }
 
 _TRAINING = frozenset({"trainEpoch", "trainerLoss", "rbmEpoch"})
-#: Methods that may take long; to make a network or to write its file is among them.
+#: Methods that may take long, including creation and saving of networks.
 _BULK = frozenset(
     {
         "activate",
@@ -94,7 +94,7 @@ _BULK = frozenset(
 
 
 def thread_of(method: str) -> str:
-    """Name the JVM thread that a method runs on."""
+    """Return the name of the JVM thread that a method runs on."""
     if method in _TRAINING:
         return TRAINING
     return BULK if method in _BULK else SHORT

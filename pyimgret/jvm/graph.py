@@ -1,4 +1,4 @@
-"""A graph in Java, seen from Python: as `JavaNetwork`, for networks with branches."""
+"""Handles of Java graphs: like `JavaNetwork`, for networks with branches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyimgret.jvm.network import JavaNetwork
 
 
 class JavaGraph(JavaNetwork):
-    """A ``ComputationGraph``; a layer's index is its vertex's place in the order they run."""
+    """A ``ComputationGraph``; a layer's index is its vertex's position in topological order."""
 
     kind: ClassVar[str] = "graph"
     _methods: ClassVar[dict[str, str]] = {
@@ -33,30 +33,30 @@ class JavaGraph(JavaNetwork):
 
     @classmethod
     def create(cls, settings: dict[str, Any]) -> JavaGraph:
-        """Make a graph from the settings of its vertices."""
+        """Create a graph from the settings of its vertices."""
         graph: JavaGraph = bridge().call("createGraph", json.dumps(settings), make=cls)
         return graph
 
     @classmethod
     def restore(cls, path: Path, *, training: bool = False) -> JavaGraph:
-        """Restore a graph from a model zip, after it was found harmless."""
+        """Restore a graph from a validated model zip."""
         graph: JavaGraph = bridge().call("restoreGraph", str(path), training, make=cls)
         return graph
 
     def layer_reference(self, index: int) -> str:
-        """Return how a file names a layer: by its vertex."""
+        """Return the reference of a layer in a file: its vertex name."""
         name: str = self.describe()["layers"][index]["name"]
         return name
 
     def output_shape(self, data: NetworkInput, index: int) -> tuple[int, ...]:
-        """Return what a vertex gives for a picture: (values,) or (channels, height, width)."""
+        """Return the output shape of a vertex: (values,) or (channels, height, width)."""
         text = self._call(
             "graphOutputShape", json.dumps(data.to_dict()), self.layer_reference(index), keep=data
         )
         return tuple(json.loads(text)["shape"])
 
     def width(self, data: NetworkInput, index: int) -> int:
-        """Return how many values a vertex gives for a picture."""
+        """Return the number of output values of a vertex."""
         return int(np.prod(self.output_shape(data, index)))
 
     def _layers(self, first: int, last: int) -> tuple[int | str, ...]:

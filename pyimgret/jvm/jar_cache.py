@@ -1,4 +1,4 @@
-"""Folders of jars in the cache: filled once, held while in use, removed when long unused."""
+"""Folders of jars in the cache: filled once, locked while in use, removed when unused."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ try:
 except ImportError:  # Windows, whose locks cannot be shared: nothing is removed there
     fcntl = None  # type: ignore[assignment]
 
-#: The empty file that a folder is complete with. Its time says when the folder was last taken
-#: into use, and a process that uses the folder shares its lock.
+#: The empty file that marks a complete folder. Its time is that of the last use,
+#: and processes that use the folder hold a shared lock on it.
 MARK = "complete"
-#: Seconds that a folder stays without being used.
-LIFE = 30 * 24 * 3600.0
+#: Seconds after which an unused folder is removed.
+MAX_UNUSED_SECONDS = 30 * 24 * 3600.0
 
 _held: dict[Path, int] = {}
 
 
 def hold(folder: Path) -> bool:
-    """Take a complete folder into use until this process ends; False when there is none."""
+    """Lock a complete folder until this process ends; return False if there is none."""
     if folder in _held and _is_same(folder / MARK, _held[folder]):
         return True
     try:
@@ -35,8 +35,8 @@ def hold(folder: Path) -> bool:
     except OSError:
         return False
     if fcntl is not None:
-        # NB: waits for one who is just looking whether to remove the folder, and then looks again.
-        # A file system without locks, or a cache of another user's, is used as it is.
+        # NB: waits for a process that is checking whether to remove the folder, then checks again.
+        # A file system without locks, or another user's cache, is used without locking.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
     if not _is_same(folder / MARK, descriptor):
@@ -56,24 +56,24 @@ def _is_same(path: Path, descriptor: int) -> bool:
 
 
 def fill(folder: Path, build: Callable[[Path], None]) -> None:
-    """Fill a folder by ``build``, in one step as others see it, and hold it.
+    """Fill a folder by ``build`` atomically, and lock it.
 
     Raises
     ------
     OSError
-        When the cache cannot be written.
+        If the cache is not writable.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
     try:
         build(staging)
         (staging / MARK).touch()
-        # NB: mkdtemp's folder is the user's alone; a cache may be shared.
+        # NB: mkdtemp creates a private folder; a cache may be shared.
         staging.chmod(0o755)
         try:
             staging.rename(folder)
         except OSError:
-            # Another process was faster, and its jars are as good as ours.
+            # Another process was faster; use its jars.
             if not (folder / MARK).exists():
                 staging.rename(folder)
     finally:
@@ -82,17 +82,17 @@ def fill(folder: Path, build: Callable[[Path], None]) -> None:
 
 
 def remove_unused(cache: Path, name: str) -> list[Path]:
-    """Remove what older versions left in a cache; return the folders that are gone.
+    """Remove unused folders of older versions from a cache; return the removed folders.
 
-    A complete folder goes when no process holds it and none has taken it into use for `LIFE`
-    seconds; so does what a process that was killed had begun to fetch or to remove.
+    A complete folder is removed if no process uses it and it was not used for
+    `MAX_UNUSED_SECONDS`; so are the temporary folders of killed processes.
 
     Parameters
     ----------
     cache : Path
-        Where the folders lie.
+        The folder with the jar folders.
     name : str
-        What their names begin with, before the fingerprint of what they were made from.
+        Prefix of their names, before the fingerprint of their sources.
     """
     if fcntl is None:
         return []
@@ -100,7 +100,7 @@ def remove_unused(cache: Path, name: str) -> list[Path]:
     gone = []
     for folder in sorted(cache.iterdir()):
         if complete.fullmatch(folder.name):
-            away = _set_aside(folder)
+            away = _move_away(folder)
         else:
             away = folder if _is_left_over(folder) else None
         if away is not None:
@@ -109,22 +109,22 @@ def remove_unused(cache: Path, name: str) -> list[Path]:
     return gone
 
 
-def _set_aside(folder: Path) -> Path | None:
-    """Rename an unused folder, so that nobody takes it into use while it vanishes."""
+def _move_away(folder: Path) -> Path | None:
+    """Rename an unused folder, so that no process can use it while it is deleted."""
     away = folder.with_name(f"removing-{uuid.uuid4().hex}")
     try:
-        with _alone(folder / MARK) as free:
-            if not free or _age(folder / MARK) < LIFE:
+        with _lock_exclusively(folder / MARK) as free:
+            if not free or _age(folder / MARK) < MAX_UNUSED_SECONDS:
                 return None
             folder.rename(away)
     except OSError:
-        return None  # no mark, or not ours to remove
+        return None  # no mark, or no permission
     return away
 
 
 @contextlib.contextmanager
-def _alone(mark: Path) -> Iterator[bool]:
-    """Say whether nobody holds a folder; nobody can while the block runs."""
+def _lock_exclusively(mark: Path) -> Iterator[bool]:
+    """Yield whether a folder is unused; no process can lock it during the block."""
     descriptor = os.open(mark, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,7 +138,10 @@ def _alone(mark: Path) -> Iterator[bool]:
 
 def _is_left_over(folder: Path) -> bool:
     with contextlib.suppress(OSError):
-        return folder.name.startswith(("fetching-", "removing-")) and _age(folder) >= LIFE
+        return (
+            folder.name.startswith(("fetching-", "removing-"))
+            and _age(folder) >= MAX_UNUSED_SECONDS
+        )
     return False
 
 

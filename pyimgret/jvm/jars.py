@@ -1,4 +1,4 @@
-"""Where the Java classes come from: our jar, and Deeplearning4j's by Maven, once."""
+"""The jars: pyimgret's own, and Deeplearning4j's, downloaded once by Maven."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyimgret.files.cache import cache_folder
 from pyimgret.jvm.jar_cache import fill, hold, remove_unused
 from pyimgret.jvm.maven import files_of, run_maven
 
-#: SHA-256 of every jar that Maven may bring, ``sum  name`` a line.
+#: SHA-256 of every jar that Maven may download, ``sum  name`` per line.
 SUMS = Path(__file__).with_name("jars.sha256")
 
 
@@ -24,20 +24,20 @@ def project_root() -> Path:
         if (root / "java" / "core" / "pom.xml").exists():
             return root
     raise JvmStartError(
-        f"The Java part of pyimgret is neither in {here / 'bundle'} nor beside the package; "
-        "install pyimgret anew."
+        f"The Java part of pyimgret was found neither in {here / 'bundle'} nor beside the package; "
+        "reinstall pyimgret."
     )
 
 
 def native_classifier() -> tuple[str, str]:
-    """Choose the native code for this machine: platform, and extension for its processor."""
+    """Return the native build for this machine: platform, and extension for its processor."""
     system, machine = platform.system().lower(), platform.machine().lower()
     name = {"darwin": "macosx"}.get(system, system)
     arch = {"amd64": "x86_64", "aarch64": "arm64"}.get(machine, machine)
     known = {"linux-x86_64", "linux-arm64", "macosx-x86_64", "macosx-arm64", "windows-x86_64"}
     if f"{name}-{arch}" not in known:
         raise JvmStartError(
-            f"ND4J has no native code for {name}-{arch}; it has it for {', '.join(sorted(known))}."
+            f"ND4J has no native build for {name}-{arch}, only for {', '.join(sorted(known))}."
         )
     return f"{name}-{arch}", _extension() if f"{name}-{arch}" == "linux-x86_64" else ""
 
@@ -53,17 +53,19 @@ def _extension() -> str:
 
 
 def jar_folder() -> Path:
-    """Give the folder of all jars; fill it by Maven the first time.
+    """Return the folder with all jars; Maven fills it the first time.
 
     Raises
     ------
     JvmStartError
-        When Maven is missing or fails, or a jar is not the one that was published.
+        If Maven is missing or fails, or a jar does not match its checksum.
     """
     chosen = os.environ.get("PYIMGRET_JARS")
     if chosen:
         if not any(Path(chosen).glob("*.jar")):
-            raise JvmStartError(f"PYIMGRET_JARS={chosen} holds no jars; unset it to fetch them.")
+            raise JvmStartError(
+                f"PYIMGRET_JARS={chosen} contains no jars; unset it to download them."
+            )
         return Path(chosen)
     root = project_root()
     return filled_folder(
@@ -74,19 +76,19 @@ def jar_folder() -> Path:
 def filled_folder(
     name: str, files: list[Path], build: Callable[[tuple[str, str], Path], None]
 ) -> Path:
-    """Give the folder of the jars that come of some files; build and verify them the first time.
+    """Return the folder with the jars built from some files; built and verified the first time.
 
-    The folder is this process's to use as long as it lives; what older versions of the files
-    left behind, and nobody has used for a month, is removed when a new one was made.
+    The folder stays locked until this process ends; folders of older versions of the files
+    that were not used for a month are removed when a new one is created.
 
     Parameters
     ----------
     name : str
-        What the folder's name begins with.
+        Prefix of the folder's name.
     files : list of Path
-        Poms, sources and jars below the project's root: when one changes, so does the folder.
+        Poms, sources and jars below the project root, which determine the folder.
     build : callable
-        Called with platform and extension, and the folder that the jars go into.
+        Called with platform and extension, and the folder for the jars.
     """
     platform = native_classifier()
     cache = cache_folder()
@@ -114,12 +116,12 @@ def _fingerprint(files: list[Path]) -> str:
 
 
 def verify(folder: Path) -> None:
-    """Hold every jar that was fetched against the sum that pyimgret knows.
+    """Verify the checksum of every downloaded jar.
 
     Raises
     ------
     JvmStartError
-        When one differs, or is none that pyimgret knows.
+        If a checksum differs, or a jar is unknown.
     """
     lines = (line.split() for line in SUMS.read_text().splitlines())
     sums = {name: value for value, name in lines}
@@ -130,7 +132,7 @@ def verify(folder: Path) -> None:
         if sums.get(jar.name) != got:
             expected = sums.get(jar.name, "no such jar")
             raise JvmStartError(
-                f"{jar.name} has the SHA-256 sum {got}, expected {expected}. Delete it from "
+                f"{jar.name} has the SHA-256 checksum {got}, expected {expected}. Delete it from "
                 "Maven's local repository and try again; if that does not help, the mirror that "
-                "Maven uses serves something else than was published."
+                "Maven uses serves a different file than was published."
             )

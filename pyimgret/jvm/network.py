@@ -1,4 +1,4 @@
-"""A network in Java, seen from Python: made, restored, run, read and written."""
+"""Handles of Java networks: creation, restoring, running, reading and writing."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ from pyimgret.exceptions import DimensionMismatchError, ModelInUseError
 from pyimgret.jvm.arrays import NetworkInput, float_array
 from pyimgret.jvm.bridge import JavaObject, bridge
 
-#: Input values that are worth one batch: more costs memory and brings no speed.
+#: Input values per batch; more costs memory without a speed-up.
 BATCH_VALUES = 2_500_000
-#: Input values that one call to Java takes at most, when a batch has no more.
+#: Maximum number of input values per call to Java, unless a batch has more.
 PIECE_VALUES = 1 << 22
 
 
 class JavaNetwork(JavaObject):
-    """A ``MultiLayerNetwork`` and what is done with it.
+    """A handle of a ``MultiLayerNetwork``.
 
-    Pickled and copied as the Deeplearning4j zip that `write` makes: a handle means nothing in
-    another process, and two holders of one handle would close each other's network.
+    Pickled and copied as the Deeplearning4j zip that `write` creates: a handle is invalid in
+    another process, and two owners of one handle would close each other's network.
     """
 
-    #: What a file calls such a network.
+    #: The name of this kind of network in files.
     kind: ClassVar[str] = "multilayer"
-    #: The thread that trains the network at the moment.
+    #: The thread that is training the network.
     _trained_by: int | None = None
-    #: Methods of the facade that go by another name for another kind of network.
+    #: Facade methods that have another name for this kind of network.
     _methods: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def create(cls, settings: dict[str, Any]) -> JavaNetwork:
-        """Make a network from the settings of its layers."""
+        """Create a network from the settings of its layers."""
         network: JavaNetwork = bridge().call("createNetwork", json.dumps(settings), make=cls)
         return network
 
     @classmethod
     def restore(cls, path: Path, *, training: bool = False) -> JavaNetwork:
-        """Restore a network from a model zip, after it was found harmless."""
+        """Restore a network from a validated model zip."""
         network: JavaNetwork = bridge().call("restoreNetwork", str(path), training, make=cls)
         return network
 
     def _call(self, method: str, *arguments: object, **options: Any) -> Any:
         if self._trained_by not in (None, threading.get_ident()):
             raise ModelInUseError(
-                "This model is being trained by another thread; use it when fit has returned, or "
-                "use a copy of it meanwhile (save it, and load the file)."
+                "This model is being trained by another thread; use it after fit has returned, or "
+                "use a copy of it in the meantime (save it, and load the file)."
             )
         name = self._methods.get(method, method)
         return bridge().call(name, self.handle, *arguments, **options)
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
-        """Keep the network to the calling thread for the time of a training."""
+        """Reserve the network for the calling thread during training."""
         self._trained_by = threading.get_ident()
         try:
             yield
@@ -104,7 +104,7 @@ class JavaNetwork(JavaObject):
         self._call("setParameters", values.ctypes.data, keep=values)
 
     def training_state(self) -> dict[str, NDArray[Any]]:
-        """Return parameters, the updater's state and the count of iterations: copies."""
+        """Return copies of the parameters, the optimizer state and the iteration count."""
         length = self._call("updaterStateLength")
         updater = np.empty(length, dtype=np.float32)
         if length:
@@ -113,13 +113,13 @@ class JavaNetwork(JavaObject):
         return {"parameters": self.parameters, "updater": updater, "iteration": iteration}
 
     def set_training_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go back to what `training_state` returned."""
+        """Restore the result of `training_state`."""
         self.parameters = state["parameters"]
         updater = np.ascontiguousarray(state["updater"], dtype=np.float32)
         length = self._call("updaterStateLength")
         if updater.shape != (length,):
             raise DimensionMismatchError(
-                f"got {updater.shape} numbers of the updater's state, expected ({length},)."
+                f"got an optimizer state of shape {updater.shape}, expected ({length},)."
             )
         self._call("setUpdaterState", updater.ctypes.data, int(state["iteration"]), 0, keep=updater)
 
@@ -147,11 +147,11 @@ class JavaNetwork(JavaObject):
         self._call("setParameter", key, values.ctypes.data, keep=values)
 
     def layer_reference(self, index: int) -> int | str:
-        """Return how a file names a layer."""
+        """Return the reference of a layer in a file."""
         return index
 
     def width(self, data: NetworkInput, index: int) -> int:
-        """Return how many values a layer gives for a picture; one of ``data`` is run."""
+        """Return the number of output values of a layer, by running it on one input."""
         description = json.dumps(data.to_dict())
         count: int = self._call("outputSize", description, index, keep=data)
         return count
@@ -163,7 +163,7 @@ class JavaNetwork(JavaObject):
         out = np.empty((len(data), width), dtype=np.float32)
         batch = max(1, min(batch_size, BATCH_VALUES // data.shape.size))
         layers = self._layers(first, last)
-        # NB: piece by piece, so that another thread's call has its turn between two of them.
+        # NB: in pieces, so that calls of other threads can run in between.
         step = max(batch, PIECE_VALUES // data.shape.size // batch * batch)
         for start in range(0, len(data), step):
             part, rows = data.slice(start, start + step), out[start : start + step]
@@ -175,7 +175,7 @@ class JavaNetwork(JavaObject):
         return out
 
     def _layers(self, first: int, last: int) -> tuple[int | str, ...]:
-        """Return how Java is told which layers to run."""
+        """Return the arguments that select the layers to run."""
         return first, last
 
 
@@ -187,17 +187,17 @@ def _from_zip(kind: type[JavaNetwork], content: bytes) -> JavaNetwork:
 
 
 class JavaTrainer(JavaObject):
-    """Training of a network on data that Python keeps alive."""
+    """A handle of a Java trainer, whose data Python keeps alive."""
 
     def __init__(self, handle: int, keep: object) -> None:
         super().__init__(handle)
         self._keep = keep
-        # What Java writes while an epoch runs: iterations, score.
+        # Written by Java while an epoch runs: iterations, score.
         self._progress = np.zeros(2, dtype=np.float64)
 
     @classmethod
     def create(cls, network: JavaNetwork, settings: dict[str, Any], keep: object) -> JavaTrainer:
-        """Prepare training; ``keep`` are the arrays that the settings name by address."""
+        """Create a trainer; ``keep`` are the arrays whose addresses are in the settings."""
         trainer: JavaTrainer = network._call(
             "createTrainer", json.dumps(settings), keep=keep, make=lambda handle: cls(handle, keep)
         )
@@ -205,7 +205,7 @@ class JavaTrainer(JavaObject):
 
     @property
     def iterations(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches per epoch."""
         count: int = bridge().call("trainerIterations", self.handle)
         return count
 
@@ -217,8 +217,8 @@ class JavaTrainer(JavaObject):
     def epoch(self, epoch: int, first: int, poll: Callable[[int], object]) -> dict[str, Any]:
         """Train for an epoch, or the rest of one.
 
-        ``poll`` gets the count of iterations now and then. Ctrl-C, and what it raises, ends
-        the epoch after the running iteration and is raised here.
+        ``poll`` is called regularly with the iteration count. Ctrl-C, or an exception of ``poll``,
+        ends the epoch after the current iteration and is raised here.
         """
         self._progress[:] = (first, 0)
         text = bridge().call(

@@ -1,7 +1,7 @@
-"""Raw access, for people who script Deeplearning4j itself.
+"""Raw access, for scripting Deeplearning4j itself.
 
-Everything else in pyimgret calls static methods of one signature. Here pyjnius chooses
-overloads, converts values and keeps references, with all its traps: see `with_java`.
+Everything else in pyimgret calls static methods without overloads. Here pyjnius selects
+overloads, converts values and holds references, with all its pitfalls: see `with_java`.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ class _HasNetwork(Protocol):
 
 
 class RawJava:
-    """What the function that `with_java` runs is given."""
+    """The argument of functions run by `with_java`."""
 
     def autoclass(self, name: str) -> Any:
         """Return a Java class by its full name, found by reflection."""
         return importlib.import_module("jnius").autoclass(name)
 
     def cast(self, name: str, value: Any) -> Any:
-        """Return a Java object seen as another class or interface."""
+        """Cast a Java object to another class or interface."""
         return importlib.import_module("jnius").cast(name, value)
 
     def network(self, model: _HasNetwork) -> Any:
-        """Return a model's own Deeplearning4j network, not a copy."""
+        """Return a model's Deeplearning4j network itself, not a copy."""
         return model.java_network._call("javaNetwork")
 
 
 def with_java(function: Callable[[RawJava], T]) -> T:
-    """Run ``function(java)`` on a thread of the JVM, with any class of Deeplearning4j at hand.
+    """Run ``function(java)`` on a JVM thread, with access to any Java class.
 
     Parameters
     ----------
     function : callable
-        Gets a `RawJava`. What it returns should be Python's own (numbers, text, lists, arrays):
-        a Java object that leaves the function is used on a thread that was never detached.
+        Called with a `RawJava`. It should return Python objects (numbers, text, lists, arrays):
+        a Java object must not be used on another thread.
 
     Notes
     -----
-    The thread is the one of large encodes: they wait for the function, a training and the encode
-    of a single image do not.
+    The function runs on the thread of large encodes, which have to wait for it; training and
+    encoding of single images do not.
 
-    Hazards, all of pyjnius: it picks wrong overloads of ND4J's methods (``Nd4j.rand(2, 3)`` is
-    the one that takes a seed; give Java's own types by ``java.autoclass``), a nested call such
-    as ``a.f(b.f(1))`` can be made on the wrong object (assign the inner result first), and a
-    Java ``long`` that is boxed loses its upper half. Memory outside the heap is freed when
-    Java collects: call ``close()`` on large arrays.
+    Pitfalls of pyjnius: it selects wrong overloads of ND4J's methods (``Nd4j.rand(2, 3)`` is
+    the one that takes a seed; pass Java types created with ``java.autoclass``), a nested call such
+    as ``a.f(b.f(1))`` may be made on the wrong object (assign the inner result first), and a
+    boxed Java ``long`` loses its upper half. Memory outside the heap is freed when
+    Java collects garbage: call ``close()`` on large arrays.
 
     Examples
     --------

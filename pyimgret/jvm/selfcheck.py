@@ -1,7 +1,7 @@
-"""Two small computations with known answers, to see whether the mathematics holds.
+"""A self-check: two small computations that are compared with NumPy.
 
-An OpenBLAS that does not know the processor can multiply wrongly and say nothing; training
-would then run, and learn nonsense.
+An OpenBLAS that does not support the processor can silently give wrong products; training
+would then run with useless results.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pyimgret.exceptions import JvmStartError
 
-#: Large enough that every kernel of the library has its edge and its middle.
+#: Large enough to use both the main and the remainder code of every kernel.
 _M, _K, _N = 67, 129, 93
 
 
@@ -23,7 +23,7 @@ def check(java: Any) -> None:
     Raises
     ------
     JvmStartError
-        When an answer is wrong.
+        If a result is wrong.
     """
     random = np.random.default_rng(0)
     _compare("matrix product", *_products(java, random))
@@ -56,7 +56,7 @@ def _compare(what: str, got: NDArray[np.float32], expected: NDArray[np.float64])
     worst = float(np.abs(got - expected).max())
     if not worst <= 1e-4:
         raise JvmStartError(
-            f"The self-check failed: a {what} on ND4J is off by {worst:.3g} from NumPy's. The "
-            "BLAS or oneDNN that was loaded does not suit this processor. `pyimgret doctor` shows "
-            "which; the variables OPENBLAS_CORETYPE=Haswell or PYIMGRET_ONEDNN=0 may help."
+            f"The self-check failed: a {what} on ND4J differs from NumPy's by {worst:.3g}. The "
+            "loaded BLAS or oneDNN does not support this processor. `pyimgret doctor` shows "
+            "which; setting OPENBLAS_CORETYPE=Haswell or PYIMGRET_ONEDNN=0 may help."
         )

@@ -1,4 +1,4 @@
-"""How the JVM is started: one place for every option, decided before the first native load."""
+"""The start-up configuration of the JVM, fixed before the first native library is loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyimgret.exceptions import JvmStartError
 
-#: What Java deserialization may read: nothing but the mathematics and the platform's own classes.
+#: Classes that Java deserialization may read: those of ND4J, Deeplearning4j and the JDK.
 SERIAL_FILTER = "maxdepth=50;org.nd4j.**;org.deeplearning4j.**;java.base/*;!*"
 
 #: What can run networks.
@@ -25,18 +25,18 @@ class JvmSettings:
         Largest Java heap in MiB (``-Xmx``); by default a quarter of the machine's memory, at
         most 4096.
     off_heap : int or None
-        Most memory that arrays may take outside the heap, in MiB; by default half of the
+        Maximum memory for arrays outside the heap in MiB; by default half of the
         machine's memory.
     threads : int or None
-        Threads of the mathematics; by default the cores that this process may use.
+        Threads for computations; by default the cores that this process may use.
     onednn : bool
         Whether Deeplearning4j's own convolutions run on oneDNN.
     engine : {"onednn", "dl4j"}
         What runs and trains networks: pyimgret's engine where it can, or Deeplearning4j always.
     java_home : str or None
-        The JDK; by default ``JAVA_HOME``, else the one that ``java`` on the path belongs to.
+        The JDK; by default ``JAVA_HOME``, else that of ``java`` on the path.
     options : tuple of str
-        Further options, handed to the JVM as they are.
+        Further JVM options.
     """
 
     heap: int | None = None
@@ -48,11 +48,11 @@ class JvmSettings:
     options: tuple[str, ...] = ()
 
     def jvm_options(self) -> list[str]:
-        """List the options that the JVM starts with."""
+        """Return the options that the JVM is started with."""
         heap = self.heap or max(256, min(4096, _machine_memory() // 4))
         return [
             f"-Xmx{heap}m",
-            # NB: Ctrl-C stays Python's.
+            # NB: leave Ctrl-C to Python.
             "-Xrs",
             f"-Dorg.bytedeco.javacpp.maxbytes={self.off_heap_limit()}m",
             # NB: by default JavaCPP counts the whole Python process against 4 x Xmx.
@@ -71,9 +71,9 @@ class JvmSettings:
         return self.off_heap or max(512, _machine_memory() // 2)
 
     def environment(self) -> dict[str, str]:
-        """Give the variables that native libraries read when they load."""
+        """Return the environment variables that native libraries read when loaded."""
         threads = str(self.threads or available_cores())
-        # NB: OpenMP's waiting threads would otherwise spin on the cores that OpenBLAS needs.
+        # NB: idle OpenMP threads would otherwise spin on the cores that OpenBLAS needs.
         return {
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
@@ -81,14 +81,14 @@ class JvmSettings:
 
 
 def available_cores() -> int:
-    """Count the cores that this process may run on."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _machine_memory() -> int:
-    """Give the memory of the machine, or of the container, in MiB."""
+    """Return the memory of the machine, or of the container, in MiB."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -102,7 +102,7 @@ def _machine_memory() -> int:
 
 
 def _from_environment() -> JvmSettings:
-    """Read ``PYIMGRET_HEAP``, ``PYIMGRET_OFF_HEAP``, … where they are set."""
+    """Read the environment variables ``PYIMGRET_HEAP``, ``PYIMGRET_OFF_HEAP``, …."""
     values: dict[str, object] = {}
     for field in fields(JvmSettings):
         name = f"PYIMGRET_{'JVM_OPTIONS' if field.name == 'options' else field.name.upper()}"
@@ -141,12 +141,12 @@ class _State:
 
 
 def current_settings() -> JvmSettings:
-    """Return the settings that the JVM has started with, or would."""
+    """Return the settings that the JVM was or will be started with."""
     return _State.chosen or _from_environment()
 
 
 def mark_started() -> None:
-    """From here on settings cannot change."""
+    """Fix the settings; called when the JVM has started."""
     _State.chosen = current_settings()
     _State.started = True
 
@@ -161,18 +161,18 @@ def configure(
     java_home: str | os.PathLike[str] | None = None,
     options: tuple[str, ...] | list[str] | None = None,
 ) -> JvmSettings:
-    """Choose how the JVM starts; to be called before the first thing that needs it.
+    """Configure the JVM; call it before the first use of Java.
 
-    What is not given stays as it is: as an earlier call left it, or as the variables
+    Other settings keep the values of earlier calls, or of the environment variables
     ``PYIMGRET_HEAP``, ``PYIMGRET_OFF_HEAP``, ``PYIMGRET_THREADS``, ``PYIMGRET_ONEDNN``,
-    ``PYIMGRET_ENGINE``, ``PYIMGRET_JAVA_HOME`` and ``PYIMGRET_JVM_OPTIONS`` say.
+    ``PYIMGRET_ENGINE``, ``PYIMGRET_JAVA_HOME`` and ``PYIMGRET_JVM_OPTIONS``.
 
     Parameters
     ----------
     heap, off_heap : int, optional
         Limits in MiB.
     threads : int, optional
-        Threads of the mathematics.
+        Threads for computations.
     onednn : bool, optional
         Whether Deeplearning4j's own convolutions run on oneDNN.
     engine : {"onednn", "dl4j"}, optional
@@ -186,7 +186,7 @@ def configure(
     Raises
     ------
     JvmStartError
-        When the JVM runs already, or a value makes no sense.
+        If the JVM is already running, or a value is invalid.
     """
     given: dict[str, object] = {
         "heap": heap,

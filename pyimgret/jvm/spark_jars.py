@@ -1,4 +1,4 @@
-"""The jars of a Spark job: our module, Deeplearning4j's for Spark, and all that they need."""
+"""The jars of a Spark job: pyimgret's Spark module, Deeplearning4j, and their dependencies."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from pyimgret.exceptions import JvmStartError
 from pyimgret.jvm import jars, maven
 
-#: Spark brings its own logging; a second binding would win or lose by chance.
+#: Spark includes its own logging; a second binding would conflict with it.
 _NOT_SHIPPED = ("slf4j-",)
 _NAME = "pyimgret-spark-"
 
 
 def spark_jars() -> tuple[Path, list[Path]]:
-    """Return the application's jar and the others, built and fetched by Maven the first time.
+    """Return the application jar and the others; Maven builds and downloads them the first time.
 
     Raises
     ------
     JvmStartError
-        When Maven is missing or fails, or a jar is not the one that was published.
+        If Maven is missing or fails, or a jar does not match its checksum.
     """
     files = _files(jars.project_root())
     folder = jars.filled_folder("spark", files, lambda platform, out: _build(out, *platform))
@@ -32,7 +32,7 @@ def _files(root: Path) -> list[Path]:
     """List poms and sources of both modules, and the Maven wrapper."""
     module = root / "java" / "spark"
     if not (module / "pom.xml").exists():
-        raise JvmStartError(f"The Java part of pyimgret.spark is not at {module}.")
+        raise JvmStartError(f"The Java part of pyimgret.spark was not found at {module}.")
     own = [module / "pom.xml", *sorted((module / "src" / "main").rglob("*.*"))]
     return [*(path for path in maven.files_of(root) if path.suffix != ".jar"), *own]
 

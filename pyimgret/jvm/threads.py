@@ -1,4 +1,4 @@
-"""The threads that live in the JVM, and how a call reaches one of them."""
+"""The long-lived JVM threads, and the dispatch of calls to them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from typing import Any, Final
 from pyimgret.exceptions import JvmStartError
 from pyimgret.jvm.settings import mark_started
 
-#: Seconds between two looks at a call that runs.
+#: Seconds between two polls of a running call.
 _POLL: Final = 0.1
-#: Seconds that a call which was told to stop is waited for, if it is not said otherwise.
+#: Default number of seconds to wait for a stopped call.
 PATIENCE: Final = 0.25
 
-#: Seconds that the end of the process waits for a call that was told to stop.
+#: Seconds to wait for stopped calls at process exit.
 _AT_EXIT: Final = 10.0
 
-#: What the threads are for. Training is alone on its own, as ND4J's random generator belongs to
-#: a thread; bulk work has another, so that short calls wait for neither of them.
+#: The threads. Training has its own, because ND4J's random generator is thread-local;
+#: bulk work has another, so that short calls do not wait for either.
 TRAINING, BULK, SHORT = "training", "bulk", "short"
 
 
 class Task:
-    """A function to run on a JVM thread, and what became of it."""
+    """A function to run on a JVM thread, and its result."""
 
     __slots__ = ("_error", "_function", "_value", "cancelled", "done")
 
@@ -41,30 +41,30 @@ class Task:
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Run the function and keep its value, or what it raised."""
+        """Run the function and store its value or exception."""
         assert self._function is not None
         try:
             self._value = self._function()
         except BaseException as error:
             self._error = error
         finally:
-            # NB: the function holds the arrays of the call, which end with it.
+            # NB: the function references the arrays of the call; release them.
             self._function = None
 
     def result(self) -> Any:
-        """Return the function's value, or raise what it raised."""
+        """Return the function's value, or raise its exception."""
         if self._error is not None:
             raise self._error
         return self._value
 
     @property
     def failed(self) -> bool:
-        """Whether the function raised."""
+        """Whether the function raised an exception."""
         return self._error is not None
 
 
 class JvmThread:
-    """One long-lived thread that is attached to the JVM and runs the calls it is given, in turn.
+    """A long-lived thread that is attached to the JVM and runs queued calls in order.
 
     Java polls the thread's stop flag during long calls.
     """
@@ -80,21 +80,21 @@ class JvmThread:
 
     @property
     def stop_flag(self) -> int:
-        """Address of the byte that is not 0 when the running call is to end."""
+        """Address of the byte that is nonzero if the running call should stop."""
         return ctypes.addressof(self._stop_flag)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs: none does in a process that was forked."""
+        """Whether the thread is running; threads do not survive a fork."""
         return self._thread.is_alive()
 
     @property
     def is_current(self) -> bool:
-        """Whether the caller runs on this thread."""
+        """Whether the caller is on this thread."""
         return threading.current_thread() is self._thread
 
     def submit(self, function: Callable[[], Any]) -> Task:
-        """Queue a function and return at once."""
+        """Queue a function and return immediately."""
         task = Task(function)
         self._tasks.put(task)
         return task
@@ -105,11 +105,11 @@ class JvmThread:
         poll: Callable[[], object] | None = None,
         patience: float = PATIENCE,
     ) -> Any:
-        """Return the task's result; ``poll`` is called ten times a second meanwhile.
+        """Wait for the result of a task, calling ``poll`` ten times a second.
 
-        Ctrl-C, and whatever ``poll`` raises, stops the task and is raised here. A Java method
-        that does not end within ``patience`` seconds is left behind: it keeps its arrays alive,
-        and what it works on is locked in Java, until it has ended.
+        Ctrl-C, or an exception of ``poll``, stops the task and is raised here. A Java method
+        that does not end within ``patience`` seconds is abandoned: it keeps its arrays alive,
+        and its objects locked in Java, until it has ended.
         """
         try:
             while not task.done.wait(_POLL):
@@ -132,10 +132,10 @@ class JvmThread:
                         return
                 task.done.wait(min(_POLL, deadline - time.monotonic()))
             except KeyboardInterrupt:
-                continue  # pressed again: the task is stopping already
+                continue  # pressed again: the task is already stopping
 
     def close(self, timeout: float) -> None:
-        """Stop the running call and wait for its end; whoever waits for a call waits for ever."""
+        """Stop the running call and wait for its end; pending callers are never woken."""
         with self._change:
             self._closed = True
             self._stop_flag.value = 1
@@ -159,10 +159,10 @@ class JvmThread:
 
 
 class JvmThreads:
-    """The JVM of this process and its threads: three, however many threads call.
+    """The JVM of this process and its three threads.
 
-    Other threads hand their calls over and wait, so that none of them is ever attached to the
-    JVM: a thousand short-lived threads leave nothing behind.
+    Other threads submit their calls and wait, so they are never attached to the JVM themselves:
+    any number of short-lived threads leaves no JVM threads behind.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class JvmThreads:
         return self._java is not None and self._process == os.getpid()
 
     def current(self) -> JvmThread | None:
-        """Return the JVM thread that the caller runs on, or None on any other thread."""
+        """Return the JVM thread of the caller, or None on any other thread."""
         return next((t for t in self._threads.values() if t.is_current), None)
 
     def __getitem__(self, name: str) -> JvmThread:
@@ -196,13 +196,13 @@ class JvmThreads:
         Raises
         ------
         JvmStartError
-            When the JVM cannot start, or this process is a fork of one that started it.
+            If the JVM cannot start, or this process is a fork of one that started it.
         """
         if self.started:
             return self._java
         if self._process is not None and self._process != os.getpid():
             raise JvmStartError(
-                "This process is a fork of one in which the JVM runs, and a JVM does not survive "
+                "This process was forked from one with a running JVM, and a JVM does not survive "
                 "fork(). Start worker processes with "
                 "multiprocessing.get_context('spawn'), or fork before the first use of pyimgret."
             )
@@ -216,7 +216,7 @@ class JvmThreads:
             if name not in self._threads or not self._threads[name].is_alive:
                 self._threads[name] = JvmThread(name)
                 self._starting = None
-        # NB: a start that Ctrl-C left behind goes on; a second one beside it would fail.
+        # NB: a start that was interrupted by Ctrl-C continues; a second one would fail.
         pending = self._starting
         if pending is None or pending.failed or pending.cancelled:
             self._starting = pending = self._threads[SHORT].submit(self._start)
@@ -229,7 +229,7 @@ class JvmThreads:
         self._java = java
 
     def _close(self) -> None:
-        # NB: the process's end unloads native libraries; what still computes in them would crash.
+        # NB: process exit unloads native libraries; running computations would crash.
         if self._process == os.getpid():
             for thread in self._threads.values():
                 thread.close(_AT_EXIT)

@@ -1,4 +1,4 @@
-"""Images to network input: decoding, resizing and scaling, defined once."""
+"""Preprocessing: decoding, resizing and scaling of images."""
 
 from pyimgret.preprocessing.decoding import FORMATS, MAX_PIXELS, decode
 from pyimgret.preprocessing.preprocessor import MAX_SIDE, Preprocessor

@@ -1,4 +1,4 @@
-"""Pictures of any kind to upright 8-bit pixels: steps 1 to 5 of `pyimgret.preprocessing`."""
+"""Decoding of images: steps 1 to 5 of `pyimgret.preprocessing.preprocessor`."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 FORMATS: Final = (
     "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP", "AVIF",
 )  # fmt: skip
-"""Pillow's names of the file formats that are read (those of this Pillow's build)."""
+"""Pillow's names of the accepted file formats (if this build of Pillow supports them)."""
 
 MAX_PIXELS: Final = 100_000_000
 _STRIP: Final = 1 << 20
-"""Pixels that are composited at once: large pictures with alpha stay cheap in memory."""
+"""Pixels composited at a time, to limit the memory for large images with alpha."""
 
 
 def decode(image: ImageLike, mode: str = "RGB", *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Return a picture upright, in 8 bits, without alpha: steps 1 to 5 of the module.
+    """Decode an image: upright, 8-bit, without alpha (steps 1 to 5 of the preprocessing).
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ def decode(image: ImageLike, mode: str = "RGB", *, max_pixels: int = MAX_PIXELS)
     Returns
     -------
     PIL.Image.Image
-        In `mode`, at full size. The given image is not changed.
+        In `mode`, at full size. The input is not modified.
 
     Raises
     ------
     ImageDecodeError
-        If it cannot be read as a picture.
+        If it is not a readable image.
     """
     from PIL import Image
 
@@ -68,13 +68,13 @@ def decode(image: ImageLike, mode: str = "RGB", *, max_pixels: int = MAX_PIXELS)
             with Image.open(io.BytesIO(image), formats=_formats()) as opened:
                 return _convert(opened, mode, max_pixels)
         if not isinstance(image, (str, os.PathLike)):
-            raise ImageDecodeError(f"a {type(image).__name__} is not a picture; {_EXPECTED}.")
+            raise ImageDecodeError(f"a {type(image).__name__} is not an image; {_EXPECTED}.")
         with _open_regular(image) as file, Image.open(file, formats=_formats()) as opened:
             return _convert(opened, mode, max_pixels)
     except ImageDecodeError as error:
         raise ImageDecodeError(f"{_name(image)}{error}", reason=str(error)) from error
     except Exception as error:
-        # NB: Pillow's decoders raise whatever hostile bytes lead them to (OSError,
+        # NB: on malformed files Pillow's decoders raise many exceptions (OSError,
         # SyntaxError, struct.error, MemoryError, DecompressionBombError ...).
         reason = _reason(error)
         raise ImageDecodeError(f"{_name(image)}{reason}", reason=reason) from error
@@ -84,7 +84,7 @@ _EXPECTED: Final = "expected a uint8 array (h, w) or (h, w, 3), a path, bytes, o
 
 
 def _convert(image: Image.Image, mode: str, max_pixels: int) -> Image.Image:
-    """Turn a PIL image of any mode upright and into `mode`."""
+    """Rotate a PIL image upright and convert it to `mode`."""
     width, height = image.size
     if not 0 < width * height <= max_pixels:
         raise ImageDecodeError(
@@ -110,13 +110,13 @@ def _upright(image: Image.Image) -> Image.Image:
     if turn is None:
         return image
     upright = image.transpose(turn)
-    # NB: the copy keeps the EXIF data, by which it would be turned once more when decoded again.
+    # NB: remove the EXIF data, or decoding the copy again would rotate it once more.
     upright.info.pop("exif", None)
     return upright
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation; 1 when there is none (Pillow turns TIFF by itself)."""
+    """Return the EXIF orientation; 1 if there is none (Pillow itself rotates TIFF)."""
     from PIL import Image
 
     data = image.info.get("exif")
@@ -126,13 +126,13 @@ def _orientation(image: Image.Image) -> int:
         exif = Image.Exif()
         exif.load(data)
         value = exif.get(0x0112)
-    except Exception:  # broken EXIF data must not cost the picture
+    except Exception:  # damaged EXIF data must not make the image unreadable
         return 1
     return value if isinstance(value, int) else 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring numbers wider than eight bits to mode L, and exotic colours to RGB."""
+    """Convert wider pixel types to mode L, and other colour spaces to RGB."""
     from PIL import Image
 
     if image.mode.startswith("I"):
@@ -149,7 +149,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
-    """Return an image of mode 1, L or RGB, composited over white where it has alpha."""
+    """Return an image in mode 1, L or RGB, composited over white if it has alpha."""
     from PIL import Image
 
     if not _has_alpha(image):
@@ -164,7 +164,7 @@ def _without_alpha(image: Image.Image) -> Image.Image:
 
 
 def _over_white(values: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-    """Return the colours of (h, w, colours + alpha) over white; no step exceeds 16 bits."""
+    """Composite (h, w, colours + alpha) over white, in 16-bit arithmetic."""
     colour, alpha = values[..., :-1], values[..., -1:]
     flat: npt.NDArray[np.uint16] = colour * alpha + (255 * (255 - alpha) + 127)
     flat //= 255
@@ -192,13 +192,13 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     colour = array.ndim == 3 and array.shape[2] == 3
     if array.dtype != np.uint8 or not (array.ndim == 2 or colour) or array.size == 0:
         raise ImageDecodeError(
-            f"an array of shape {array.shape} and type {array.dtype} is not a picture; {_EXPECTED}."
+            f"an array of shape {array.shape} and type {array.dtype} is not an image; {_EXPECTED}."
         )
     return Image.fromarray(np.ascontiguousarray(array))
 
 
 def is_url(path: str | os.PathLike[str]) -> bool:
-    """Tell the address of an image on another machine from a file's name."""
+    """Return whether a path is a URL rather than a file name."""
     name = os.fsdecode(path)
     return bool(_URL.match(name)) and not os.path.exists(name)  # noqa: PTH110  (keeps "//")
 
@@ -208,7 +208,7 @@ _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def _open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
-    """Open a file; refuse pipes and devices, which could block or never end."""
+    """Open a regular file; reject pipes and devices, which could block or never end."""
     if is_url(path):
         raise ImageDecodeError(URL_ADVICE)
     kind = os.stat(path).st_mode  # noqa: PTH116  (the path may be a str)
@@ -227,7 +227,7 @@ def _formats() -> tuple[str, ...]:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Return a file's name for a message, whatever its bytes are."""
+    """Return a file name for a message, with undecodable bytes escaped."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
@@ -239,7 +239,7 @@ def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return f"not a picture of a known format ({', '.join(_formats())})."
+        return f"not an image in a known format ({', '.join(_formats())})."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}."
     return f"cannot be decoded: {str(error) or type(error).__name__}"

@@ -1,4 +1,4 @@
-"""Images and vectors as a network's input."""
+"""Conversion of images and vectors to network input."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, Invali
 from pyimgret.jvm.arrays import InputShape, NetworkInput, float_array
 from pyimgret.preprocessing.preprocessor import Preprocessor
 
-#: Images, of one of the forms that `as_input` takes.
+#: Images in any form that `as_input` accepts.
 Images = Any
 
-#: Of the root mean square of values that no preprocessor made.
+#: Limit of the root mean square of unpreprocessed values.
 _LARGEST_SCALE = 10.0
-#: Widths of the range that a preprocessor's results may be left by, on either side.
+#: Allowed margin around a preprocessor's range, as a multiple of its width.
 _MARGIN = 4.0
 
 
 def preprocessor_for(X: object) -> Preprocessor | None:
-    """Return the preprocessing that uint8 pictures of one size imply, or None for floats."""
+    """Return the preprocessing implied by uint8 images of one size, or None for floats."""
     if not isinstance(X, np.ndarray) or X.dtype != np.uint8 or X.ndim < 3:
         return None
     return Preprocessor("RGB" if X.ndim == 4 else "L", int(X.shape[1]), int(X.shape[2]))
@@ -36,28 +36,28 @@ def as_input(
     kind: str = "dense",
     any_scale: bool = False,
 ) -> NetworkInput:
-    """Bring pictures or vectors into the form that Java reads.
+    """Convert images or vectors to the form that Java reads.
 
     Parameters
     ----------
     X : array or sequence of images
-        uint8 pictures; float pictures or vectors that are scaled already; or paths, bytes and
+        uint8 images; scaled float images or vectors; or paths, bytes and
         PIL images, which need a preprocessor.
     preprocessor : Preprocessor or None
-        Scales uint8 pictures, and brings others to size.
+        Scales uint8 images, and resizes others.
     shape : InputShape or None
-        What the network expects; None takes what comes.
+        The shape that the network expects; None accepts any.
     kind : str
-        Of the shape, when there is none yet.
+        Kind of input, if there is no shape yet.
     any_scale : bool
-        Whether floats may have any size where no preprocessor says which; see `check_scale`.
+        Skip `check_scale` for floats without a preprocessor.
 
     Raises
     ------
     DimensionMismatchError
-        When the shape is another one than the network's.
+        If the shape differs from the network's.
     ValueError
-        For no data, NaN or infinity, and values far outside of what the network takes.
+        For no data, NaN or infinity, and values far outside the network's range.
     """
     if not isinstance(X, np.ndarray) and not _is_numbers(X):
         X = _decode(X, preprocessor)
@@ -77,47 +77,47 @@ def as_input(
 def check_scale(
     values: NDArray[np.float32], preprocessor: Preprocessor | None, dtype: np.dtype[Any]
 ) -> None:
-    """Refuse values that are far outside of what a network takes, such as pixels of 0 to 255.
+    """Reject values far outside the range of a network, such as pixels in 0..255.
 
-    With a preprocessor the range is known: that of its results, and beside it four times its
-    width, so that noise may be added. Without one, values may be anything of about the size that
-    weights are initialised for, which is a mean square of 1 (Glorot and Bengio 2010; He et al.
-    2015): a root mean square of more than 10 is refused. Single outliers of standardised vectors
-    are not.
+    With a preprocessor the allowed range is that of its results, widened by four times its
+    width on both sides, so that noise may be added. Without one, values must have about the scale
+    that weights are initialized for, a mean square of 1 (Glorot and Bengio 2010; He et al.
+    2015): a root mean square above 10 is rejected. Single outliers of standardized vectors
+    are accepted.
 
     Parameters
     ----------
     values : ndarray
     preprocessor : Preprocessor or None
     dtype : dtype
-        What the values were given as.
+        The original type of the values.
 
     Raises
     ------
     ValueError
-        With the range that was got and the one that is expected.
+        With the actual and the expected range.
     """
     low, high = float(values.min()), float(values.max())
     if preprocessor is None:
-        # NB: vdot needs no second array of this size.
+        # NB: vdot does not allocate another array of this size.
         fits = bool(np.vdot(values, values) <= _LARGEST_SCALE**2 * values.size)
-        expected = "images in [0, 1], or vectors that are standardised (mean 0, variance 1)"
+        expected = "images in [0, 1], or standardized vectors (mean 0, variance 1)"
     else:
         table = preprocessor.table()
         least, most = float(table.min()), float(table.max())
         margin = _MARGIN * (most - least)
         fits = least - margin <= low and high <= most + margin
-        expected = f"what the model's preprocessing gives, from {least:g} to {most:g}"
+        expected = f"the range of the model's preprocessing, {least:g} to {most:g}"
     if not fits:
         raise InvalidArgumentError(
-            f"X holds {dtype} values from {low:g} to {high:g}; expected {expected}. Scale X as the "
-            "training data is scaled (X / 255 for pixels), or train and encode uint8 images "
-            "(n, h, w) or (n, h, w, 3), which are scaled on their way in."
+            f"X contains {dtype} values from {low:g} to {high:g}; expected {expected}. Scale X "
+            "like the training data (X / 255 for pixels), or train and encode with uint8 images "
+            "(n, h, w) or (n, h, w, 3), which are scaled automatically."
         )
 
 
 def _is_numbers(X: object) -> bool:
-    """Say whether a sequence is numbers, not images."""
+    """Return whether a sequence contains numbers rather than images."""
     if isinstance(X, (list, tuple)) and X:
         first = X[0]
         return isinstance(first, (int, float, np.number)) or (
@@ -133,7 +133,7 @@ def _decode(X: object, preprocessor: Preprocessor | None) -> NDArray[np.uint8]:
         )
     if preprocessor is None:
         raise ImageDecodeError(
-            "Images that are not arrays need a preprocessing that says their size; give "
+            "Images that are not arrays need a preprocessing that defines their size; pass "
             "preprocessing=Preprocessor(mode=..., height=..., width=...)."
         )
     if not X:
@@ -160,7 +160,7 @@ def _agreed(got: InputShape, expected: InputShape | None, shape: tuple[int, ...]
     same = (got.height, got.width, got.channels) == (
         expected.height, expected.width, expected.channels,
     )  # fmt: skip
-    # Vectors of the right length are as good as pictures for a dense network.
+    # A dense network also accepts vectors of the right length.
     flat = expected.kind == "dense" and got.size == expected.size
     if not same and not flat:
         raise DimensionMismatchError(

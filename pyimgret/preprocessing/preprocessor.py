@@ -1,18 +1,18 @@
-"""From a picture to the numbers a network reads: one definition, stored in every model.
+"""Preprocessing of images to network input, stored in every model.
 
-The rules below are exact: the same file gives the same bits in Python and in Java
-(``org.pyimgret.encoder.ImagePreprocessor``). All divisions written ``//`` are integer.
+The rules below are exact: Python and Java give bit-identical results
+(``org.pyimgret.encoder.ImagePreprocessor``). ``//`` is integer division.
 
 1. **Decode.** Pillow reads the first frame at full size (JPEG never in draft mode); colour
    profiles are ignored. Only the formats in `FORMATS` are tried. A truncated file is an
    error. More than ``max_pixels`` pixels (width x height in the header) is an error.
-2. **Orientation.** The EXIF tag 0x0112 (JPEG, PNG ``eXIf``, WebP, TIFF) turns the picture:
+2. **Orientation.** The EXIF tag 0x0112 (JPEG, PNG ``eXIf``, WebP, TIFF) rotates the image:
    2 mirror left-right, 3 rotate by 180 degrees, 4 mirror top-bottom, 5 transpose,
    6 rotate clockwise by 90, 7 transverse, 8 rotate counter-clockwise by 90. Any other
    value, or EXIF data that cannot be read, means upright. XMP is not read.
 3. **Eight bits.** 16-bit grey (also Pillow's mode ``I``, clipped to 0..65535): ``p >> 8``,
    and so 16-bit colour, which Pillow reads by its high bytes. Mode ``F``: clipped to
-   0..255, rounded down, NaN is 0. Mode ``1``: 0 and 255. A palette is looked up.
+   0..255, rounded down, NaN is 0. Mode ``1``: 0 and 255. Palettes are expanded.
    CMYK: ``n = 255 - k``, ``t = c * n + 128``, ``r = n - (((t >> 8) + t) >> 8)``, likewise g
    from m, b from y; below zero is 0.
 4. **Alpha** (an alpha channel, a palette with alpha, or a transparent colour), over white:
@@ -21,12 +21,12 @@ The rules below are exact: the same file gives the same bits in Python and in Ja
 5. **Mode.** To "L": ``(19595 * r + 38470 * g + 7471 * b + 32768) >> 16``; to "RGB": grey is
    repeated three times.
 6. **Resize**, on 8 bits, by Pillow's ``Image.resize`` (antialiased, ``reducing_gap=None``)
-   with the named filter, only when the size differs; first across, then down, except that a
-   picture that grows in width and shrinks in height goes down first:
+   with the named filter, only when the size differs; first across, then down, except that an
+   image that grows in width and shrinks in height goes down first:
    "stretch" goes to (width, height) at once; "crop" brings the shorter side to
    ``short_side`` and the longer one to ``short_side * longer // shorter``, and then cuts
    height x width out of the middle, starting at ``round((size - wanted) / 2)``, halves
-   rounded to even (as torchvision does). "crop" whose resized picture would hold more
+   rounded to even (as torchvision does). "crop" whose resized image would hold more
    than ``max_pixels`` pixels is an error.
 7. **Scale**, by a table of 256 values a channel: ``(p / 255 - mean) / std``, computed in
    float64 and rounded to float32 once.
@@ -65,7 +65,7 @@ _CHANNELS: Final = {"L": 1, "RGB": 3}
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Turns pictures into float32 arrays of one size; the module tells every rule.
+    """Converts images to float32 arrays of one size; see the module for the exact rules.
 
     Parameters
     ----------
@@ -74,15 +74,15 @@ class Preprocessor:
     height, width : int
         Size of the result in pixels.
     resize : {"stretch", "crop"}
-        Straight to the size, or the shorter side to `short_side` and then the middle.
+        Directly to the size, or the shorter side to `short_side` and then a centre crop.
     short_side : int, optional
-        For "crop", and only there: at least `height` and `width`.
+        Only for "crop": at least `height` and `width`.
     filter : {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"}
     mean, std : sequence of float
-        One value, or one a channel, on the scale 0..1.
+        One value, or one per channel, for pixels in 0..1.
     max_pixels : int
-        The largest picture that is decoded. A guard, not part of the definition, and not
-        stored; Pillow's own ``Image.MAX_IMAGE_PIXELS`` stays in force besides.
+        Maximum size of an image to decode. A safety limit, not part of the definition, and not
+        stored; Pillow's own ``Image.MAX_IMAGE_PIXELS`` applies too.
 
     Examples
     --------
@@ -114,13 +114,13 @@ class Preprocessor:
             values = _channel_values(name, getattr(self, name), _CHANNELS[self.mode])
             object.__setattr__(self, name, values)
         if min(self.std) <= 0:
-            raise InvalidArgumentError(f"std={self.std} must be above zero in every channel.")
+            raise InvalidArgumentError(f"std={self.std} must be positive in every channel.")
 
     def _check_short_side(self) -> None:
         if self.resize == "stretch":
             if self.short_side is not None:
                 raise InvalidArgumentError(
-                    f"short_side={self.short_side} belongs to resize='crop' only."
+                    f"short_side={self.short_side} is only valid with resize='crop'."
                 )
             return
         _check_side("short_side", self.short_side)
@@ -137,7 +137,7 @@ class Preprocessor:
         return size if self.mode == "L" else (*size, 3)
 
     def __call__(self, image: ImageLike) -> npt.NDArray[np.float32]:
-        """Return one picture as float32, `shape`.
+        """Preprocess one image to float32 of shape `shape`.
 
         Parameters
         ----------
@@ -147,28 +147,28 @@ class Preprocessor:
         Raises
         ------
         ImageDecodeError
-            If it cannot be read as a picture.
+            If it is not a readable image.
         """
         return self._scale(self.pixels(image))
 
     def batch(self, images: npt.NDArray[np.uint8] | Iterable[ImageLike]) -> npt.NDArray[np.float32]:
-        """Return pictures as float32 ``(n, *shape)``.
+        """Preprocess images to float32 ``(n, *shape)``.
 
         Parameters
         ----------
-        images : ndarray of uint8 (n, h, w) or (n, h, w, 3), or iterable of pictures
+        images : ndarray of uint8 (n, h, w) or (n, h, w, 3), or iterable of images
 
         Raises
         ------
         ImageDecodeError
-            If one cannot be read; the message tells which.
+            If an image cannot be read; the message contains its position.
         """
         if isinstance(images, np.ndarray):
             _check_batch(images)
             if images.shape[1:] == self.shape:
                 return self._scale(images)
         elif isinstance(images, (str, bytes, bytearray, os.PathLike)):
-            raise TypeError("batch() takes several images; put a single one into a list.")
+            raise TypeError("batch() takes several images; put a single image into a list.")
         results = [self._numbered(position, image) for position, image in enumerate(images)]
         return np.stack(results) if results else np.empty((0, *self.shape), np.float32)
 
@@ -179,33 +179,33 @@ class Preprocessor:
             raise ImageDecodeError(f"image {position}: {error}") from error
 
     def pixels(self, image: ImageLike) -> npt.NDArray[np.uint8]:
-        """Return one picture as uint8, `shape`: everything but the scaling.
+        """Preprocess one image to uint8 of shape `shape`, without the scaling.
 
         Raises
         ------
         ImageDecodeError
-            If it cannot be read as a picture.
+            If it is not a readable image.
         """
-        picture = decode(image, self.mode, max_pixels=self.max_pixels)
+        resized = decode(image, self.mode, max_pixels=self.max_pixels)
         if self.resize == "crop":
-            picture = _centre_crop(self._resize_short_side(picture), self.height, self.width)
+            resized = _centre_crop(self._resize_short_side(resized), self.height, self.width)
         else:
-            picture = _resize(picture, self.width, self.height, self.filter)
-        # NB: np.array would give the GIL up to copy, which busy servers pay for with a wait.
-        return np.frombuffer(bytearray(picture.tobytes()), dtype=np.uint8).reshape(self.shape)
+            resized = _resize(resized, self.width, self.height, self.filter)
+        # NB: np.array would release the GIL for the copy and have to wait for it on a busy server.
+        return np.frombuffer(bytearray(resized.tobytes()), dtype=np.uint8).reshape(self.shape)
 
-    def _resize_short_side(self, picture: Image.Image) -> Image.Image:
-        shorter, longer = sorted(picture.size)
+    def _resize_short_side(self, image: Image.Image) -> Image.Image:
+        shorter, longer = sorted(image.size)
         assert self.short_side is not None  # resize is "crop"
         new_longer = self.short_side * longer // shorter
         if self.short_side * new_longer > self.max_pixels:
             raise ImageDecodeError(
-                f"a picture of {picture.width} x {picture.height} is too long: with its shorter "
+                f"an image of {image.width} x {image.height} is too long: with its shorter "
                 f"side at {self.short_side} it has more than {self.max_pixels} pixels."
             )
-        wide = picture.width > picture.height
+        wide = image.width > image.height
         size = (new_longer, self.short_side) if wide else (self.short_side, new_longer)
-        return _resize(picture, *size, self.filter)
+        return _resize(image, *size, self.filter)
 
     def _scale(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         tables = self.table()
@@ -219,7 +219,7 @@ class Preprocessor:
         return scaled
 
     def unscale(self, tensors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Bring tensors, or what a network makes of them, onto the scale 0..1 of images."""
+        """Invert the scaling of tensors (or reconstructions), to 0..1."""
         mean, std = np.array(self.mean), np.array(self.std)
         if self.mode == "L":
             mean, std = mean[0], std[0]
@@ -227,22 +227,22 @@ class Preprocessor:
         return unscaled
 
     def table(self) -> npt.NDArray[np.float32]:
-        """Return what each level of a channel means, (channels, 256)."""
+        """Return the scaled value of each pixel level, (channels, 256)."""
         return _tables(tuple(self.mean), tuple(self.std))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the definition as JSON knows it; `from_dict` reads it back."""
+        """Return the definition as a JSON-serializable dict, for `from_dict`."""
         values = {name: getattr(self, name) for name in _STORED}
         return values | {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the preprocessor of a definition.
+        """Create a preprocessor from the result of `to_dict`.
 
         Raises
         ------
         ModelFormatError
-            If a field is missing, unknown, or holds what this version does not know.
+            If a field is missing or unknown, or has an unknown value.
 
         Examples
         --------
@@ -254,11 +254,10 @@ class Preprocessor:
             raise ModelFormatError(f"the preprocessing is {type(values).__name__}, not an object.")
         if unknown := sorted(map(str, values.keys() - set(_STORED))):
             raise ModelFormatError(
-                f"the preprocessing has fields that this version does not know: {unknown}; "
-                "a newer pyimgret wrote it."
+                f"the preprocessing has unknown fields: {unknown}; a newer pyimgret wrote it."
             )
         if missing := sorted(set(_STORED) - values.keys()):
-            raise ModelFormatError(f"the preprocessing lacks {missing}.")
+            raise ModelFormatError(f"the preprocessing lacks the fields {missing}.")
         try:
             return cls(**values)
         except (TypeError, ValueError) as error:
@@ -271,7 +270,7 @@ _STORED: Final = tuple(f.name for f in fields(Preprocessor) if f.name != "max_pi
 def _resize(image: Image.Image, width: int, height: int, name: str) -> Image.Image:
     from PIL import Image
 
-    # NB: each pass rounds to 8 bits, and Pillow 13 orders them otherwise than Pillow 12.
+    # NB: each pass rounds to 8 bits, and Pillow 12 and 13 order them differently.
     down_first = width > image.width and height < image.height
     between = (image.width, height) if down_first else (width, image.height)
     for size in (between, (width, height)):
@@ -281,7 +280,7 @@ def _resize(image: Image.Image, width: int, height: int, name: str) -> Image.Ima
 
 
 def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:
-    # NB: Python's round() takes halves to the even number; torchvision does the same.
+    # NB: Python's round() rounds halves to even, as torchvision does.
     left = round((image.width - width) / 2)
     top = round((image.height - height) / 2)
     return image.crop((left, top, left + width, top + height))
@@ -318,7 +317,7 @@ def _check_side(name: str, value: object) -> None:
 
 
 def _channel_values(name: str, values: Any, channels: int) -> tuple[float, ...]:
-    """Return `values` as one float a channel."""
+    """Return `values` as one float per channel."""
     numbers = [values] if isinstance(values, Real) else list(values)
     if len(numbers) == 1:
         numbers *= channels

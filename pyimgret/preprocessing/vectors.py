@@ -1,4 +1,4 @@
-"""Vectors: recognised, checked, brought to length 1."""
+"""Vectors: detection, validation and normalization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floating = TypeVar("Floating", np.float32, np.float64)
 
 
 def normalize(vectors: NDArray[Floating]) -> NDArray[Floating]:
-    """Return rows of length 1; a row of zeros stays.
+    """Normalize rows to length 1; rows of zeros are unchanged.
 
     Examples
     --------
@@ -30,10 +30,10 @@ def normalize(vectors: NDArray[Floating]) -> NDArray[Floating]:
 
 
 def as_vectors(given: Any, dimension: int) -> NDArray[np.float32] | None:
-    """Return vectors of length 1, (d,) or (n, d); None for what can only be images.
+    """Return unit vectors (d,) or (n, d); None if the input can only be images.
 
-    Vectors are arrays of one or two axes and lists of numbers, integers too. A uint8 array
-    of two axes is an image.
+    Vectors are arrays with one or two axes and lists of numbers, including integers. A uint8 array
+    with two axes is an image.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def as_vectors(given: Any, dimension: int) -> NDArray[np.float32] | None:
 
 
 def check_image(given: object, dimension: int) -> None:
-    """Refuse a query that is neither an image nor a vector, before a model is loaded."""
+    """Reject a query that is neither an image nor a vector, before a model is loaded."""
     kinds = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray)
     if not isinstance(given, kinds) and not hasattr(given, "getbands"):
         raise TypeError(
@@ -69,37 +69,37 @@ def check_image(given: object, dimension: int) -> None:
 
 
 def unit_vectors(vectors: object, dimension: int) -> NDArray[np.float32]:
-    """Return vectors from outside as float32 of length 1, those that already are unchanged.
+    """Validate vectors and normalize them to float32 of length 1; unit vectors are unchanged.
 
     Raises
     ------
     DimensionMismatchError
-        When the last axis is not ``dimension`` long.
+        If the last axis does not have length ``dimension``.
     ValueError
-        When a vector has length 0 or holds NaN or infinity, or there is something else in it
+        If a vector has length 0 or contains NaN or infinity, or something other
         than numbers.
     """
     try:
         array = np.asarray(vectors)
     except ValueError as error:  # rows of unequal length
-        raise InvalidArgumentError(f"Got no vectors but {vectors!r:.80}: {error}.") from error
+        raise InvalidArgumentError(f"Expected vectors, got {vectors!r:.80}: {error}.") from error
     if array.dtype.kind not in "fiu":
-        raise InvalidArgumentError(f"A vector holds numbers, got {vectors!r:.80}.")
-    with np.errstate(over="ignore"):  # beyond float32 is infinity, which is refused below
+        raise InvalidArgumentError(f"A vector must contain numbers, got {vectors!r:.80}.")
+    with np.errstate(over="ignore"):  # overflow gives infinity, which is rejected below
         array = np.ascontiguousarray(array, dtype=np.float32)
     if array.ndim not in (1, 2) or array.shape[-1] != dimension:
         raise DimensionMismatchError(
-            f"Got vectors of shape {array.shape}; this index holds vectors of {dimension} "
-            f"numbers: give shape ({dimension},) or (n, {dimension})."
+            f"Got vectors of shape {array.shape}; this index has vectors of dimension "
+            f"{dimension}: pass shape ({dimension},) or (n, {dimension})."
         )
     if array.ndim == 1 and abs(float(array @ array) - 1.0) <= 1e-6:
-        return array  # a query of length 1, the most frequent case
+        return array  # a unit query, the most frequent case
     wide = array.astype(np.float64)
     norms = np.linalg.norm(wide, axis=-1, keepdims=True)
     if not np.isfinite(norms).all() or not (norms > 0).all():
         bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[0]
         raise InvalidArgumentError(
-            f"Vector {bad} has length {norms.ravel()[bad]}; a cosine needs finite numbers that "
+            f"Vector {bad} has length {norms.ravel()[bad]}; a cosine needs finite values that "
             "are not all zero."
         )
     unit = np.abs(norms - 1.0) <= 1e-6

@@ -1,27 +1,27 @@
-"""Training and bulk encoding past one machine, on Apache Spark.
+"""Training and bulk encoding on Apache Spark.
 
 `train` trains a model on a cluster and returns it like any other; `encode` runs a saved
-model over pictures or vectors and leaves the embeddings as Parquet, which
-`read_embeddings` yields batch by batch and `import_embeddings` puts into an index. All of
-them run ``spark-submit`` of the installed pyspark with the right jars; nothing here starts
-a JVM in this process before a trained network comes back.
+model over images or vectors and writes the embeddings as Parquet, which
+`read_embeddings` yields batch by batch and `import_embeddings` adds to an index. All of
+them run the ``spark-submit`` of the installed pyspark with the required jars. No JVM is
+started in this process until a trained network is loaded.
 """
 
-from pyimgret.index.ingest.parquet import read_broken, read_embeddings
+from pyimgret.index.ingest.parquet import read_embeddings, read_failures
 from pyimgret.spark.encoding import EncodingReport, encode
 from pyimgret.spark.importing import import_embeddings
-from pyimgret.spark.inputs import Arrays, Pictures
+from pyimgret.spark.inputs import Arrays, Images
 from pyimgret.spark.submission import SparkOptions
 from pyimgret.spark.training import train
 
 __all__ = [
     "Arrays",
     "EncodingReport",
-    "Pictures",
+    "Images",
     "SparkOptions",
     "encode",
     "import_embeddings",
-    "read_broken",
     "read_embeddings",
+    "read_failures",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""Bulk encoding: a saved model over any number of pictures or vectors, into Parquet."""
+"""Bulk encoding of images or vectors with a saved model, to Parquet."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from pyimgret.encoder import Encoder
-from pyimgret.spark.inputs import Arrays, Pictures, to_url
+from pyimgret.spark.inputs import Arrays, Images, to_url
 from pyimgret.spark.submission import Progress, SparkOptions, submit
 
 
 @dataclass(frozen=True)
 class EncodingReport:
-    """What an encoding did.
+    """The result of `encode`.
 
     Attributes
     ----------
     images, embeddings, broken : int
         Rows read, embeddings written, rows that could not be encoded.
     hidden_skipped : int
-        Hidden files and folders that were left out.
+        Number of hidden files and folders that were skipped.
     seconds : float
-        From the first task to the last file, without start-up.
+        Duration from the first task to the last file, without start-up.
     """
 
     images: int
@@ -35,7 +35,7 @@ class EncodingReport:
 
 def encode(
     model: str | os.PathLike[str],
-    data: Arrays | Pictures,
+    data: Arrays | Images,
     output: str | os.PathLike[str],
     *,
     options: SparkOptions,
@@ -44,33 +44,34 @@ def encode(
     strict: bool = False,
     progress: Progress | None = None,
 ) -> EncodingReport:
-    """Encode everything and write the embeddings, of length 1, as Parquet.
+    """Encode images or vectors and write the embeddings, of length 1, as Parquet.
 
     ``output`` gets a folder ``broken=false`` with columns ``key`` and ``vector``, a folder
-    ``broken=true`` with ``key`` and ``reason`` when there was something broken, and
-    ``_pyimgret.json``. A picture's key is its path below the folder, a row's its number.
+    ``broken=true`` with ``key`` and ``reason`` if there were failures, and
+    ``_pyimgret.json``. The key of an image is its path relative to the folder, that of
+    a row its number.
 
     Parameters
     ----------
     model : path
-        A model zip on this machine; it travels to each executor once.
-    data : Arrays or Pictures
+        A model zip on this machine; it is sent to each executor once.
+    data : Arrays or Images
     output : path or URL
-        A folder that does not exist yet, one that every machine can write.
+        A new folder that every machine can write to.
     options : SparkOptions
     batch_size : int
-        Rows that the network sees at a time.
+        Number of rows encoded together.
     part_rows : int, optional
-        Rows of a task, and of a file.
+        Number of rows per task and output file.
     strict : bool
-        Fail at the first picture that is broken.
+        Fail at the first image that cannot be read.
     progress : callable, optional
-        Called with what the job tells: dictionaries with "event".
+        Called with the events of the job: dictionaries with the key "event".
 
     Raises
     ------
     JavaCallError
-        When the job failed, or the output exists.
+        If the job failed, or the output exists.
     """
     encoder = Encoder.load(model)
     preprocessor = encoder.preprocessor

@@ -1,4 +1,4 @@
-"""Embeddings that Spark made, into an index."""
+"""Import of embeddings that Spark wrote into an index."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ def import_embeddings(
     replace: bool = False,
     batch_size: int = 8192,
 ) -> int:
-    """Put the embeddings of `encode` into an index and return how many there were.
+    """Add the embeddings that `encode` wrote to an index; return their number.
 
     Parameters
     ----------
     index : Index or MilvusIndex
     folder : path
-        What `encode` wrote.
+        The output of `encode`.
     prefix : str
-        In front of the keys.
+        Prepended to the keys.
     replace : bool
-        Put them in the place of those that have the same keys.
+        Replace images that have the same keys.
     batch_size : int
-        Vectors that are in memory at a time.
+        Number of vectors in memory at a time.
 
     Raises
     ------
     ModelMismatchError
-        When the embeddings are of another model than the index.
+        If the embeddings were made by another model than the index's.
     IndexStoreError
-        When the folder does not hold all embeddings that it says it does, or a key is there
-        already (unless ``replace``); an `Index` is then as it was.
+        If embeddings are missing from the folder, or a key exists
+        already (unless ``replace``); an `Index` is then unchanged.
     """
     if isinstance(index, Index):
         return import_folder(

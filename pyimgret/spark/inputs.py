@@ -1,4 +1,4 @@
-"""What a job reads: an array in a file, or the pictures below a folder."""
+"""Input of a job: an array in a file, or the images in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAMPLE = 256
 
 
 def to_url(path: str | os.PathLike[str]) -> str:
-    """Return a path as Hadoop's file systems know it; a URL stays as it is.
+    """Return a path as a URL for Hadoop's file systems; URLs are unchanged.
 
     Examples
     --------
@@ -36,16 +36,16 @@ class Arrays:
     Attributes
     ----------
     path : path or URL
-        One that every machine of the cluster sees under this name.
+        A path that is valid on every machine of the cluster.
     shape : tuple of int, optional
-        Of one row, and needed only where this machine cannot read the file itself.
+        Shape of one row; only needed if this machine cannot read the file.
     """
 
     path: str | os.PathLike[str]
     shape: tuple[int, ...] | None = None
 
     def sample(self) -> NDArray[Any]:
-        """Return the first rows, to learn type and shape from; zeros where only those are known."""
+        """Return the first rows, or zeros if only the shape is known."""
         if self.shape is not None:
             return np.zeros((1, *self.shape), dtype=np.uint8)
         return np.ascontiguousarray(_open(Path(self.path))[:_SAMPLE])
@@ -57,15 +57,15 @@ class Arrays:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The picture files below a folder.
+class Images:
+    """The image files in a folder.
 
     Attributes
     ----------
     path : path or URL
-        One that every machine of the cluster sees under this name.
+        A path that is valid on every machine of the cluster.
     hidden : bool
-        Take hidden and system files too; see `pyimgret.files.walking`.
+        Include hidden and system files; see `pyimgret.files.walking`.
     """
 
     path: str | os.PathLike[str]
@@ -75,7 +75,7 @@ class Pictures:
         """Return the description that ``org.pyimgret.spark.Records`` reads."""
         if preprocessing is None:
             raise DimensionMismatchError(
-                "Pictures need a preprocessing that says their size, and this model has none: it "
+                "Images need a preprocessing that defines their size, and this model has none: it "
                 "takes vectors. Encode vectors with Arrays(path)."
             )
         return {
@@ -85,12 +85,13 @@ class Pictures:
 
 
 def _open(path: Path) -> NDArray[Any]:
-    """Map the array of a file, reading next to nothing of it."""
+    """Memory-map the array of a file."""
     with path.open("rb") as file:
         start = file.read(4)
         if start[:2] == b"\x1f\x8b":
             raise InvalidArgumentError(
-                f"{path} is packed by gzip, which cannot be read in parts; unpack it by gunzip -k."
+                f"{path} is compressed by gzip, which cannot be read in parts; decompress it with "
+                "gunzip -k."
             )
         if start == b"\x93NUM":
             mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Running ``spark-submit``: the jars, the options, the progress, and an error that says what."""
+"""Running ``spark-submit``: jars, options, progress and errors."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from pyimgret.exceptions import (
 from pyimgret.jvm.java import java_home
 from pyimgret.jvm.spark_jars import spark_jars
 
-#: Called with every line that a job tells: its "event" and what belongs to it.
+#: Called with every event of a job: a dictionary with the key "event".
 Progress = Callable[[dict[str, Any]], None]
 
-#: The newest Java that Spark 3.5 runs on; later ones lack what its Hadoop needs.
+#: The newest Java that Spark 3.5 supports; later ones lack features that its Hadoop needs.
 NEWEST_JAVA = 22
 _THROWN = re.compile(r'^(?:Exception in thread "main" |Caused by: )([\w.$]+)(?:: (.*))?$', re.M)
 
 
 @dataclass(frozen=True)
 class SparkOptions:
-    """Where a job runs, and with how much.
+    """The cluster and the resources of a job.
 
     Attributes
     ----------
     master : str
-        Whatever ``spark-submit --master`` takes, such as ``spark://host:7077`` or
+        The argument of ``spark-submit --master``, such as ``spark://host:7077`` or
         ``local[2]``.
     executor_memory, driver_memory : str
         Java heaps, such as "2g".
     off_heap : int
-        MiB that arrays of an executor may take outside its heap. An executor needs both, and
-        some 300 MiB for Java itself.
+        Memory in MiB for arrays of an executor outside its heap. An executor needs both, and
+        about 300 MiB for Java itself.
     executor_cores : int
-        Cores of an executor.
+        Cores per executor.
     max_cores : int or None
-        The most cores of the cluster to take; None takes all.
+        Maximum number of cores to use; None for all.
     jars : str
-        "ship" sends the jars to every executor; "local" trusts that they lie under the same
+        "ship" sends the jars to every executor; "local" requires them to exist at the same
         path on every machine.
     java_home : str or None
         The JDK (8 to 22) of the driver; by default as everywhere in pyimgret.
     conf : mapping of str to str
-        Further settings, handed to Spark as they are.
+        Further Spark settings.
     """
 
     master: str
@@ -77,13 +77,13 @@ class SparkOptions:
                 raise InvalidArgumentError(f"{name} must be at least 1, got {value}.")
 
     def settings(self) -> dict[str, str]:
-        """Return Spark's settings; those in `conf` win."""
+        """Return the Spark settings; those in `conf` take precedence."""
         java = (
             f"-Dorg.bytedeco.javacpp.maxbytes={self.off_heap}m "
             "-Dorg.bytedeco.javacpp.maxphysicalbytes=0 "
             "-Dorg.eclipse.deeplearning4j.helpers.disable=false -Djava.awt.headless=true"
         )
-        # NB: else an executor of one core collects garbage with as many threads as the machine has.
+        # NB: otherwise a one-core executor uses a garbage collector thread per core of the machine.
         share = f"-XX:ActiveProcessorCount={self.executor_cores}"
         settings = {
             "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
@@ -94,10 +94,10 @@ class SparkOptions:
             "spark.executor.cores": str(self.executor_cores),
             "spark.executor.extraJavaOptions": f"{java} {share}",
             "spark.driver.extraJavaOptions": java,
-            # Each core runs a task of its own, whose mathematics needs no more threads.
+            # Each core runs its own task, so BLAS needs only one thread.
             "spark.executorEnv.OMP_NUM_THREADS": "1",
             "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
-            # NB: what a round broadcasts is freed only when the driver collects garbage.
+            # NB: broadcasts are freed only when the driver's garbage collector runs.
             "spark.cleaner.periodicGC.interval": "1min",
             "spark.ui.enabled": "false",
         }
@@ -114,16 +114,16 @@ def submit(
     *,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    """Run a job to its end and return the last thing it said.
+    """Run a job and return its last event.
 
     Raises
     ------
     MissingExtraError
-        When pyspark is not installed.
+        If pyspark is not installed.
     JvmStartError
-        When there is no Java that Spark runs on.
+        If there is no Java that Spark supports.
     JavaCallError
-        When the job failed; the message is the innermost cause.
+        If the job failed; the message is that of the innermost cause.
     """
     with tempfile.TemporaryDirectory(prefix="pyimgret-spark-") as folder:
         document = Path(folder) / "job.json"
@@ -179,17 +179,17 @@ def _command(main: str, document: Path, options: SparkOptions) -> list[str]:
 
 
 def spark_home() -> Path:
-    """Return the Spark inside the installed pyspark.
+    """Return the Spark home of the installed pyspark.
 
     Raises
     ------
     MissingExtraError
-        When it is not installed.
+        If it is not installed.
     """
     spec = importlib.util.find_spec("pyspark")
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError(
-            "Apache Spark comes with the package pyspark, which is not installed; "
+            "Apache Spark is part of the package pyspark, which is not installed; "
             "install the extra: pip install 'pyimgret[spark]'."
         )
     return Path(spec.submodule_search_locations[0])
@@ -199,28 +199,28 @@ def _environment(options: SparkOptions) -> dict[str, str]:
     home = options.java_home or java_home()
     java = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
     if java is None:
-        raise JvmStartError(f"There is no java at {home or 'the PATH'}; Spark needs a JDK 17.")
+        raise JvmStartError(f"No java was found in {home or 'the PATH'}; Spark needs a JDK 17.")
     check_java(java)
-    # NB: a SPARK_HOME of another installation would bring another version of Spark.
+    # NB: a SPARK_HOME of another installation would select another version of Spark.
     environment = os.environ | {"SPARK_HOME": str(spark_home()), "OMP_WAIT_POLICY": "PASSIVE"}
     return environment | ({"JAVA_HOME": home} if home else {})
 
 
 def check_java(java: str) -> None:
-    """Refuse a Java that Spark 3.5 does not run on.
+    """Reject a Java that Spark 3.5 does not support.
 
     Raises
     ------
     JvmStartError
-        With the version, and what to do.
+        With the version and advice.
     """
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', told)
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', output)
     if found is None or not 11 <= int(found[1]) <= NEWEST_JAVA:
-        version = found[1] if found else told.strip()[:200]
+        version = found[1] if found else output.strip()[:200]
         raise JvmStartError(
-            f"{java} is Java {version}; Spark 3.5 and pyimgret run on 11 to {NEWEST_JAVA}, best on "
-            "17. Set JAVA_HOME to such a JDK, here and on the cluster."
+            f"{java} is Java {version}; Spark 3.5 and pyimgret support 11 to {NEWEST_JAVA}, "
+            "preferably 17. Set JAVA_HOME to such a JDK, here and on the cluster."
         )
 
 

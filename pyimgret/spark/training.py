@@ -1,9 +1,10 @@
-"""Training on a cluster: a model of Python's, trained by many, back as a model like any other."""
+"""Distributed training of a model by parameter averaging."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from pyimgret.jvm.network import JavaNetwork
 from pyimgret.models.network import TrainableModel
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import check_scale, preprocessor_for
-from pyimgret.spark.inputs import Arrays, Pictures
+from pyimgret.spark.inputs import Arrays, Images
 from pyimgret.spark.submission import Progress, SparkOptions, submit
 from pyimgret.training import Targets
 from pyimgret.training.schedules import table
@@ -25,13 +26,13 @@ from pyimgret.training.targets import check_targets
 
 M = TypeVar("M", bound=TrainableModel)
 
-#: A schedule is sampled over so many iterations; Java stretches it to those there are.
+#: Number of iterations at which a schedule is sampled; Java rescales it.
 _NOMINAL = 10_000
 
 
 def train(
     model: M,
-    data: Arrays | Pictures,
+    data: Arrays | Images,
     labels: ArrayLike | None = None,
     *,
     options: SparkOptions,
@@ -42,48 +43,48 @@ def train(
     checkpoint_every: int = 1,
     progress: Progress | None = None,
 ) -> M:
-    """Train a model by parameter averaging and return it, trained.
+    """Train a model by parameter averaging and return it.
 
     Each worker trains on ``averaging_frequency`` batches of the model's ``batch_size``; then
-    the parameters (and the updater's state) of all are averaged. With few batches between
-    averagings this is nearly training with batches ``workers`` times as large. A model that
-    is fitted already goes on from its weights, and so does a `DeepAutoencoder` after
+    the parameters (and the optimizer states) of all workers are averaged. With few batches between
+    averagings this is similar to training with batches ``workers`` times as large. A model that
+    is already fitted is trained further, and so is a `DeepAutoencoder` after
     ``pretrain``, which is then fine-tuned.
 
     Parameters
     ----------
     model : Autoencoder, DenoisingAutoencoder, Network, …
-        Its settings count; it is changed in place, as ``fit`` does.
-    data : Arrays or Pictures
-        What to train on. Broken pictures are left out, and told in ``spark_["broken"]``.
+        Modified in place, as by ``fit``; its settings are used.
+    data : Arrays or Images
+        Training data. Unreadable images are skipped and listed in ``spark_["broken"]``.
     labels : array of (n,), or list of str, optional
-        For arrays a class a row; for pictures the names of the class folders, in the order
-        of their numbers.
+        For arrays one class per row; for images the names of the class folders, in the order
+        of their indices.
     options : SparkOptions
     workers : int
-        How many train at a time, each on one core.
+        Number of workers, one core each.
     averaging_frequency : int
         Batches between two averagings.
     cache : int
-        MiB of an executor's heap for data that it has read or decoded already.
+        Executor heap in MiB used to cache decoded data.
     checkpoint : path, optional
-        Written every ``checkpoint_every`` epochs; a training that finds it goes on from there.
+        Saved every ``checkpoint_every`` epochs; training resumes from an existing file.
     progress : callable, optional
-        Called with what the job tells: dictionaries with "event".
+        Called with the events of the job: dictionaries with the key "event".
 
     Raises
     ------
     JavaCallError
-        When the job failed.
+        If the job failed.
     """
     seed = seed_of(model.random_state)
     model._check_settings()
-    preprocessor, shape, sample = _look(model, data)
+    preprocessor, shape, sample = _inspect_input(model, data)
     targets, described = _targets(model, labels, data)
     network = model._settings(sample, targets, seed)
     with JavaNetwork.create(network) as probe:
         check_targets(probe, network["layers"], sample, targets)
-    _stretchable(model, network)
+    _add_schedule(model, network)
     with tempfile.TemporaryDirectory(prefix="pyimgret-train-") as name:
         folder = Path(name)
         job = _job(model, data, preprocessor, shape, seed, network) | {
@@ -96,7 +97,7 @@ def train(
                 "checkpoint": str(Path(checkpoint).absolute()), "checkpoint_every": checkpoint_every
             }  # fmt: skip
         history = _History(progress)
-        limited = options if options.max_cores else _limited(options, workers)
+        limited = replace(options, max_cores=options.max_cores or workers)
         end = submit("SparkTrainer", job, limited, progress=history)
         model._adopt(
             JavaNetwork.restore(folder / "network.zip"), shape, preprocessor, model._code_layer()
@@ -107,14 +108,8 @@ def train(
     return model
 
 
-def _limited(options: SparkOptions, workers: int) -> SparkOptions:
-    from dataclasses import replace
-
-    return replace(options, max_cores=workers)
-
-
 class _History:
-    """Keeps what happened by epochs, and hands everything on."""
+    """Records the history of epochs, and forwards all events."""
 
     def __init__(self, progress: Progress | None) -> None:
         self.lists: dict[str, list[float]] = {"loss": [], "seconds": []}
@@ -128,16 +123,16 @@ class _History:
             self._progress(event)
 
 
-def _look(
-    model: TrainableModel, data: Arrays | Pictures
+def _inspect_input(
+    model: TrainableModel, data: Arrays | Images
 ) -> tuple[Preprocessor | None, InputShape, NetworkInput]:
-    """Find out what the network's input is, from a few rows at most."""
+    """Determine preprocessing and input shape from a few rows."""
     kind = model._input_kind()
     preprocessor = model.preprocessing
-    if isinstance(data, Pictures):
+    if isinstance(data, Images):
         if preprocessor is None:
             raise DimensionMismatchError(
-                "Pictures of any size need preprocessing=Preprocessor(mode=..., height=..., "
+                "Images of any size need preprocessing=Preprocessor(mode=..., height=..., "
                 "width=...) in the model."
             )
         sample: NDArray[Any] = np.zeros((1, *preprocessor.shape), np.uint8)
@@ -146,12 +141,12 @@ def _look(
         preprocessor = preprocessor or preprocessor_for(sample)
     if preprocessor is not None and sample.shape[1:] != preprocessor.shape:
         raise DimensionMismatchError(
-            f"{data.path} holds rows of {sample.shape[1:]}, the preprocessing gives "
-            f"{preprocessor.shape}; bring the array to that size first."
+            f"{data.path} contains rows of {sample.shape[1:]}, the preprocessing expects "
+            f"{preprocessor.shape}; resize the array first."
         )
     if preprocessor is None and sample.dtype != np.float32:
         raise DimensionMismatchError(
-            f"{data.path} holds {sample.dtype} vectors; save them as float32."
+            f"{data.path} contains {sample.dtype} vectors; save them as float32."
         )
     if preprocessor is None:
         check_scale(sample, None, sample.dtype)
@@ -161,12 +156,12 @@ def _look(
 
 
 def _targets(
-    model: TrainableModel, labels: Any, data: Arrays | Pictures
+    model: TrainableModel, labels: Any, data: Arrays | Images
 ) -> tuple[Targets, dict[str, Any]]:
-    """Return the targets that the network is made for, and what the job says of them."""
+    """Return the targets of the network, and their description in the job."""
     if labels is None:
         return model._targets(None, 1), {}
-    if isinstance(data, Pictures):
+    if isinstance(data, Images):
         names = sorted(str(name) for name in labels)
         targets = model._targets(np.array(names), len(names))
         return targets, {"labels": "folders", "folders": names, "classes": targets.classes}
@@ -174,7 +169,7 @@ def _targets(
     targets = model._targets(values, len(values))
     if targets.kind != "classes":
         raise InvalidArgumentError(
-            "On a cluster a network learns its input or classes, not other vectors."
+            "On a cluster a network can be trained on its input or on classes, not on vectors."
         )
     return targets, {"labels": "file", "classes": targets.classes}
 
@@ -188,14 +183,14 @@ def _labels(described: dict[str, Any], targets: Targets, folder: Path) -> dict[s
 
 
 def _start(model: TrainableModel, folder: Path) -> dict[str, Any]:
-    """Keep the weights of a fitted model for the job to begin with."""
+    """Write the weights of a fitted model, for the job to start with."""
     if not hasattr(model, "_network"):
         return {}
     model.java_network.parameters.astype("<f4").tofile(folder / "parameters")
     return {"parameters": str(folder / "parameters")}
 
 
-def _stretchable(model: TrainableModel, network: dict[str, Any]) -> None:
+def _add_schedule(model: TrainableModel, network: dict[str, Any]) -> None:
     schedule = table(model.schedule, model.learning_rate, _NOMINAL)
     if schedule is not None:
         network["updater"] |= {"schedule": schedule, "schedule_iterations": _NOMINAL}
@@ -203,7 +198,7 @@ def _stretchable(model: TrainableModel, network: dict[str, Any]) -> None:
 
 def _job(
     model: TrainableModel,
-    data: Arrays | Pictures,
+    data: Arrays | Images,
     preprocessor: Preprocessor | None,
     shape: InputShape,
     seed: int,

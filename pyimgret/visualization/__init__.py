@@ -1,7 +1,7 @@
-"""Figures of what a model learned and an index finds.
+"""Figures of models, embeddings and matches.
 
-Every function returns a `matplotlib.figure.Figure` that belongs to the caller and to no
-window: ``figure.savefig("matches.png")`` writes it, a notebook shows it.
+Every function returns a `matplotlib.figure.Figure` that is not registered with
+pyplot: ``figure.savefig("matches.png")`` saves it, a notebook displays it.
 """
 
 from pyimgret.visualization.charts import plot_confusion_matrix, plot_embedding, plot_history

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
-from pyimgret.visualization import style as look
+from pyimgret.visualization import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,18 +22,18 @@ def plot_history(
     title: str | None = None,
     log: bool = False,
 ) -> Figure:
-    """Draw the loss of each epoch; a dot marks the best one of each curve.
+    """Plot the loss of each epoch; a dot marks the best epoch of each curve.
 
     Parameters
     ----------
     history : dict of name to sequence of float
-        For instance ``{"loss": [...], "val_loss": [...]}``. Other entries are left out.
+        For instance ``{"loss": [...], "val_loss": [...]}``. Other entries are ignored.
     what : str
-        The curves are the entries whose names end so: "loss", or of a deep autoencoder's
-        machines "error" and "free_energy_gap".
+        Suffix of the entries to plot: "loss", or for the RBMs of a deep
+        autoencoder "error" and "free_energy_gap".
     title : str, optional
     log : bool
-        A logarithmic axis.
+        Use a logarithmic axis.
 
     Returns
     -------
@@ -44,22 +44,22 @@ def plot_history(
     }
     if not any(curve.size for curve in curves.values()):
         raise InvalidArgumentError(
-            f"the history {sorted(history)} holds no {what}; fit the model first."
+            f"the history {sorted(history)} contains no {what}; fit the model first."
         )
-    figure = look.new_figure(6.4, 3.8)
+    figure = style.new_figure(6.4, 3.8)
     axes = figure.subplots()
-    for (name, curve), colour in zip(curves.items(), look.CLASS_COLOURS, strict=False):
+    for (name, curve), colour in zip(curves.items(), style.CLASS_COLOURS, strict=False):
         epochs, best = np.arange(1, len(curve) + 1), int(np.nanargmin(curve))
         axes.plot(epochs, curve, color=colour, linewidth=1.8, label=name.replace("_", " "))
         axes.plot(epochs[best], curve[best], "o", color=colour, markersize=5)
-    look.plain_axes(axes)
+    style.plain_axes(axes)
     axes.set_yscale("log" if log else "linear")
     axes.locator_params(axis="x", integer=True)
-    axes.set_xlabel("epoch", color=look.INK)
-    axes.set_ylabel(what.replace("_", " "), color=look.INK)
-    axes.legend(frameon=False, labelcolor=look.INK)
+    axes.set_xlabel("epoch", color=style.INK)
+    axes.set_ylabel(what.replace("_", " "), color=style.INK)
+    axes.legend(frameon=False, labelcolor=style.INK)
     if title:
-        axes.set_title(title, fontsize=11, color=look.INK, loc="left", weight="bold")
+        axes.set_title(title, fontsize=11, color=style.INK, loc="left", weight="bold")
     figure.set_layout_engine("tight")
     return figure
 
@@ -72,15 +72,15 @@ def plot_embedding(
     title: str | None = None,
     random_state: int | None = 0,
 ) -> Figure:
-    """Draw embeddings as a map, coloured by class.
+    """Plot embeddings in two dimensions, coloured by class.
 
     Parameters
     ----------
     points : array-like, (n, d)
-        Two columns are drawn as they are; more are normalised and brought to two.
+        Two columns are plotted directly; more are normalized and projected to two.
     labels : sequence of length n, optional
     method : {"tsne", "pca"}
-        t-SNE keeps neighbours together (seconds a thousand points), PCA is linear.
+        t-SNE preserves neighbourhoods (seconds per thousand points), PCA is linear.
     title : str, optional
     random_state : int, optional
 
@@ -93,28 +93,28 @@ def plot_embedding(
     van der Maaten, Hinton (2008), Visualizing data using t-SNE.
     """
     flat = _project(np.asarray(points, dtype=np.float64), method, random_state)
-    classes, numbers = look.class_names(np.zeros(len(flat)) if labels is None else labels)
+    classes, numbers = style.class_names(np.zeros(len(flat)) if labels is None else labels)
     if len(numbers) != len(flat):
         raise DimensionMismatchError(f"{len(flat)} points, but {len(numbers)} labels.")
-    figure = look.new_figure(6.8, 6.0)
+    figure = style.new_figure(6.8, 6.0)
     axes = figure.subplots()
     size = float(np.clip(9000 / max(len(flat), 1), 4, 40))
     for number, name in enumerate(classes):
         own = flat[numbers == number]
-        colour = look.CLASS_COLOURS[number % len(look.CLASS_COLOURS)]
+        colour = style.CLASS_COLOURS[number % len(style.CLASS_COLOURS)]
         axes.scatter(own[:, 0], own[:, 1], s=size, color=colour, alpha=0.75, linewidths=0)
         if labels is not None and len(classes) <= 40:
             middle = np.median(own, axis=0)
             axes.text(middle[0], middle[1], str(name), fontsize=11, weight="bold",
-                      ha="center", va="center", color=look.INK,
+                      ha="center", va="center", color=style.INK,
                       bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": colour,
                             "alpha": 0.9, "linewidth": 1.4})  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_color(look.GRID)
+        spine.set_color(style.GRID)
     if title:
-        axes.set_title(title, fontsize=11, color=look.INK, loc="left", weight="bold")
+        axes.set_title(title, fontsize=11, color=style.INK, loc="left", weight="bold")
     figure.set_layout_engine("tight")
     return figure
 
@@ -122,7 +122,7 @@ def plot_embedding(
 def _project(
     points: npt.NDArray[np.float64], method: str, random_state: int | None
 ) -> npt.NDArray[np.float64]:
-    """Bring (n, d) to (n, 2)."""
+    """Project (n, d) to (n, 2)."""
     if points.ndim != 2 or points.shape[1] < 2 or not len(points):
         raise DimensionMismatchError(f"points have shape {points.shape}; expected (n, 2 or more).")
     if method not in ("tsne", "pca"):
@@ -149,9 +149,9 @@ def plot_confusion_matrix(
     *,
     title: str | None = None,
 ) -> Figure:
-    """Draw how often each class (row) is taken for each other (column).
+    """Plot how often each class (row) is predicted as each other (column).
 
-    The colour is the share of the row; the numbers are counts.
+    Colours show fractions of the row; numbers are counts.
 
     Parameters
     ----------
@@ -166,27 +166,27 @@ def plot_confusion_matrix(
     if len(labels) != len(predictions) or not len(labels):
         raise DimensionMismatchError(f"{len(labels)} labels with {len(predictions)} predictions.")
     both = np.concatenate([np.asarray(labels), np.asarray(predictions)])
-    classes, numbers = look.class_names(both)
+    classes, numbers = style.class_names(both)
     counts = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (numbers[: len(labels)], numbers[len(labels) :]), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.48 * len(classes) + 1.6, 4, 14))
-    figure = look.new_figure(side, side)
+    figure = style.new_figure(side, side)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(classes)), [str(name) for name in classes],
                     rotation=90 if max(len(str(name)) for name in classes) > 3 else 0)  # fmt: skip
     axes.set_yticks(range(len(classes)), [str(name) for name in classes])
-    axes.tick_params(length=0, labelsize=9, labelcolor=look.INK)
+    axes.tick_params(length=0, labelsize=9, labelcolor=style.INK)
     if len(classes) <= 25:
         for row, column in zip(*np.nonzero(counts), strict=True):
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8,
-                      color="white" if shares[row, column] > 0.5 else look.INK)  # fmt: skip
+                      color="white" if shares[row, column] > 0.5 else style.INK)  # fmt: skip
     for spine in axes.spines.values():
-        spine.set_color(look.GRID)
-    axes.set_xlabel("taken for", color=look.INK)
-    axes.set_ylabel("is", color=look.INK)
+        spine.set_color(style.GRID)
+    axes.set_xlabel("predicted", color=style.INK)
+    axes.set_ylabel("actual", color=style.INK)
     if title:
-        axes.set_title(title, fontsize=11, color=look.INK, loc="left", weight="bold")
+        axes.set_title(title, fontsize=11, color=style.INK, loc="left", weight="bold")
     figure.set_layout_engine("tight")
     return figure

@@ -1,8 +1,4 @@
-"""Pictures of what a model learned and an index finds.
-
-Every function returns a `matplotlib.figure.Figure` that belongs to the caller and to no
-window: ``figure.savefig("matches.png")`` writes it, a notebook shows it.
-"""
+"""Figures of matches, weights and reconstructions; public through `pyimgret.visualization`."""
 
 from __future__ import annotations
 
@@ -13,47 +9,35 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
-from pyimgret.visualization import style as look
-from pyimgret.visualization.charts import plot_confusion_matrix, plot_embedding, plot_history
-from pyimgret.visualization.noise import plot_noise
+from pyimgret.visualization import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpec
 
-Pictures: TypeAlias = Sequence[Any] | npt.NDArray[np.uint8]
+Images: TypeAlias = Sequence[Any] | npt.NDArray[np.uint8]
 Labels: TypeAlias = Sequence[Any] | npt.NDArray[Any]
-
-__all__ = [
-    "plot_confusion_matrix",
-    "plot_embedding",
-    "plot_history",
-    "plot_matches",
-    "plot_noise",
-    "plot_reconstructions",
-    "plot_weights",
-]
 
 
 def plot_matches(
-    queries: Pictures,
-    matches: Pictures | Sequence[Pictures],
+    queries: Images,
+    matches: Images | Sequence[Images],
     *,
     scores: Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
     query_labels: Labels | None = None,
     match_labels: Labels | Sequence[Labels] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw each query, and beside it its matches, the nearest first.
+    """Plot queries with their matches, nearest first.
 
     Parameters
     ----------
-    queries : sequence of pictures, length n
+    queries : sequence of images, length n
         uint8 arrays, paths, bytes or PIL images.
-    matches : sequence of sequences of pictures, n x k
+    matches : sequence of sequences of images, n x k
     scores : sequence of sequences of float, n x k, optional
-        Written beneath each match.
+        Shown below each match.
     query_labels, match_labels : sequences, n and n x k, optional
         Matches of the query's class get a green frame, others a red one.
     title : str, optional
@@ -64,27 +48,27 @@ def plot_matches(
     """
     if len(queries) != len(matches) or not len(queries):
         raise DimensionMismatchError(f"{len(queries)} queries with {len(matches)} lists of matches")
-    judged = query_labels is not None and match_labels is not None
+    labelled = query_labels is not None and match_labels is not None
     figure, grid = _match_grid(len(queries), max(map(len, matches)), scores is not None, title)
     for row, (query, found) in enumerate(zip(queries, matches, strict=True)):
         axes = figure.add_subplot(grid[row, 0])
-        look.show(axes, query, frame=look.INK, width=1.8, square=True)
+        style.show(axes, query, frame=style.INK, width=1.8, square=True)
         if row == 0:
-            axes.set_title("query", fontsize=9, color=look.INK, pad=5)
+            axes.set_title("query", fontsize=9, color=style.INK, pad=5)
         for rank, match in enumerate(found):
             axes = figure.add_subplot(grid[row, rank + 2])
-            frame, width = look.GRID, 0.8
-            if judged and query_labels[row] == match_labels[row][rank]:  # type: ignore[index]
-                frame, width = look.RIGHT, 1.8
-            elif judged:
-                frame, width = look.WRONG, 2.6
-            look.show(axes, match, frame=frame, width=width, square=True)
+            frame, width = style.GRID, 0.8
+            if labelled and query_labels[row] == match_labels[row][rank]:  # type: ignore[index]
+                frame, width = style.CORRECT, 1.8
+            elif labelled:
+                frame, width = style.INCORRECT, 2.6
+            style.show(axes, match, frame=frame, width=width, square=True)
             if scores is not None:
                 _write_score(axes, scores[row][rank])
             if row == 0:
-                axes.set_title(str(rank + 1), fontsize=9, color=look.FAINT, pad=5)
-    if judged:
-        _frame_key(figure)
+                axes.set_title(str(rank + 1), fontsize=9, color=style.MUTED, pad=5)
+    if labelled:
+        _frame_legend(figure)
     return figure
 
 
@@ -93,29 +77,29 @@ def _match_grid(n: int, k: int, scored: bool, title: str | None) -> tuple[Figure
     cell, side, header, beneath = 0.95, 0.15, 0.62 if title else 0.3, 0.2 if scored else 0.06
     width = (k + 1.35) * cell + 2 * side
     height = n * (cell + beneath) + header + 0.3
-    figure = look.new_figure(width, height)
+    figure = style.new_figure(width, height)
     grid = figure.add_gridspec(
         n, k + 2, width_ratios=[1, 0.22, *[1] * k], wspace=0.1, hspace=(beneath + 0.02) / cell,
         left=side / width, right=1 - side / width,
         top=1 - header / height, bottom=(beneath + 0.25) / height,
     )  # fmt: skip
     if title:
-        look.headline(figure, title, side)
+        style.headline(figure, title, side)
     return figure, grid
 
 
 def _write_score(axes: Axes, score: float) -> None:
-    axes.set_xlabel(f"{score:.3f}", fontsize=8, color=look.FAINT, labelpad=3)
+    axes.set_xlabel(f"{score:.3f}", fontsize=8, color=style.MUTED, labelpad=3)
 
 
-def _frame_key(figure: Figure) -> None:
-    """Tell beneath the strips what the colours of the frames mean."""
+def _frame_legend(figure: Figure) -> None:
+    """Add a legend for the colours of the frames."""
     height = figure.get_figheight()
-    style: dict[str, Any] = {"va": "bottom", "ha": "right", "fontsize": 8}
+    options: dict[str, Any] = {"va": "bottom", "ha": "right", "fontsize": 8}
     right = 1 - 0.15 / figure.get_figwidth()
-    figure.text(right, 0.08 / height, "red: another class", color=look.WRONG, **style)
+    figure.text(right, 0.08 / height, "red: another class", color=style.INCORRECT, **options)
     offset = 1.15 / figure.get_figwidth()
-    figure.text(right - offset, 0.08 / height, "green: same class", color=look.RIGHT, **style)
+    figure.text(right - offset, 0.08 / height, "green: same class", color=style.CORRECT, **options)
 
 
 def plot_weights(
@@ -126,18 +110,18 @@ def plot_weights(
     scale: Literal["tile", "global"] = "tile",
     title: str | None = None,
 ) -> Figure:
-    """Draw what each unit of a first layer looks for, as tiles: white drives, black inhibits.
+    """Plot the weights of each unit as a tile: white is positive, black is negative.
 
     Parameters
     ----------
     weights : array-like, (inputs, units) or (filters, 1 or 3, h, w)
-        Of a dense or a convolution layer, as Deeplearning4j lays them out.
+        Of a dense or a convolution layer, in Deeplearning4j's layout.
     shape : (h, w) or (h, w, 3), optional
-        Of the input of a dense layer; by default a grey square.
+        Input shape of a dense layer; by default a grey square.
     n : int
-        At most so many tiles, the units of the largest weights in their own order.
+        Maximum number of tiles: the units with the largest weights, in order.
     scale : {"tile", "global"}
-        Grey is zero; black and white are the largest weight of the tile, or of all.
+        Grey is zero; black and white are the largest weight of each tile, or of all.
     title : str, optional
 
     Returns
@@ -150,22 +134,22 @@ def plot_weights(
     """
     if scale not in ("tile", "global"):
         raise InvalidArgumentError(f"scale={scale!r} is unknown; choose 'tile' or 'global'.")
-    tiles = look.weight_tiles(weights, shape)
+    tiles = style.weight_tiles(weights, shape)
     strength = np.linalg.norm(tiles.reshape(len(tiles), -1), axis=1)
     tiles = tiles[np.sort(np.argsort(-strength, kind="stable")[:n])]
     axis = tuple(range(1, tiles.ndim)) if scale == "tile" else None
     largest = np.abs(tiles).max(axis=axis, keepdims=True)
     shades = 0.5 + tiles / np.where(largest > 0, largest, 1) / 2
     gap = max(1, round(tiles.shape[1] / 14))
-    drawn = look.mosaic(shades, int(np.ceil(np.sqrt(len(tiles)))), gap=gap, fill=1.0)
+    drawn = style.mosaic(shades, int(np.ceil(np.sqrt(len(tiles)))), gap=gap, fill=1.0)
     width, top = 6.4, 0.42 if title else 0.0
     height = width * drawn.shape[0] / drawn.shape[1] + top
-    figure = look.new_figure(width, height)
+    figure = style.new_figure(width, height)
     axes = figure.add_axes((0, 0, 1, 1 - top / height))
     axes.imshow(drawn, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     if title:
-        look.headline(figure, title, 0.06)
+        style.headline(figure, title, 0.06)
     return figure
 
 
@@ -176,15 +160,15 @@ def plot_reconstructions(
     errors: Mapping[str, float] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw pictures, and below each what several models make of their codes.
+    """Plot images with their reconstructions by several models.
 
     Parameters
     ----------
-    images : sequence of pictures, length n
+    images : sequence of images, length n
     reconstructions : dict of name to array (n, h, w[, 3])
-        One row a model: uint8, or floats on the scale 0..1 (clipped).
+        One row per model: uint8, or floats in 0..1 (clipped).
     errors : dict of name to float, optional
-        Written beneath the name, for instance the mean squared error on a test set.
+        Shown below the name, for instance the mean squared error on a test set.
     title : str, optional
 
     Returns
@@ -193,10 +177,12 @@ def plot_reconstructions(
     """
     rows: dict[str, Any] = {"original": images, **reconstructions}
     if wrong := [name for name, row in rows.items() if len(row) != len(images)]:
-        raise DimensionMismatchError(f"{len(images)} images, but not so many of {wrong[0]!r}.")
+        raise DimensionMismatchError(
+            f"{len(images)} images, but a different number of {wrong[0]!r}."
+        )
     cell, side, top = 0.72, 1.35, 0.45 if title else 0.1
     width, height = side + len(images) * cell + 0.1, top + len(rows) * cell + 0.1
-    figure = look.new_figure(width, height)
+    figure = style.new_figure(width, height)
     grid = figure.add_gridspec(
         len(rows), len(images), wspace=0.07, hspace=0.07, left=side / width,
         right=1 - 0.1 / width, bottom=0.1 / height, top=1 - top / height,
@@ -204,10 +190,10 @@ def plot_reconstructions(
     for number, (name, row) in enumerate(rows.items()):
         axes = [figure.add_subplot(grid[number, column]) for column in range(len(images))]
         for one, image in zip(axes, row, strict=True):
-            look.show(one, image, frame=look.INK if number == 0 else look.GRID)
+            style.show(one, image, frame=style.INK if number == 0 else style.GRID)
         text = f"{name}\n{errors[name]:.4f}" if errors and name in errors else name
         axes[0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9,
-                           color=look.INK, labelpad=8)  # fmt: skip
+                           color=style.INK, labelpad=8)  # fmt: skip
     if title:
-        look.headline(figure, title, 0.1)
+        style.headline(figure, title, 0.1)
     return figure

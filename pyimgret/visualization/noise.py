@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyimgret.evaluation import UNITS, NoiseReport
-from pyimgret.visualization import style as look
+from pyimgret.visualization import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def plot_noise(report: NoiseReport, *, title: str | None = None) -> Figure:
-    """Draw precision at 10 as the noise grows, a panel for each kind, a curve for each model.
+    """Plot precision at 10 over the noise level: one panel per kind, one curve per model.
 
-    A hollow dot is a damage that no model saw in training.
+    A hollow dot marks a damage that no model was trained with.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def plot_noise(report: NoiseReport, *, title: str | None = None) -> Figure:
     kinds = list(dict.fromkeys(row.kind for row in report.rows))
     columns = min(3, len(kinds))
     lines = -(-(len(kinds) + 1) // columns)
-    figure = look.new_figure(3.6 * columns, 2.9 * lines + (0.4 if title else 0))
+    figure = style.new_figure(3.6 * columns, 2.9 * lines + (0.4 if title else 0))
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     for panel, kind in zip(axes, kinds, strict=False):
         _panel(panel, report, kind)
@@ -37,23 +37,23 @@ def plot_noise(report: NoiseReport, *, title: str | None = None) -> Figure:
         panel.set_axis_off()
     handles, names = axes[0].get_legend_handles_labels()
     place = axes[len(kinds)] if len(axes) > len(kinds) else axes[-1]
-    place.legend(handles, names, loc="center", frameon=False, labelcolor=look.INK,
-                 title="hollow: no model saw it in training", title_fontsize=8)  # fmt: skip
+    place.legend(handles, names, loc="center", frameon=False, labelcolor=style.INK,
+                 title="hollow: no model was trained with it", title_fontsize=8)  # fmt: skip
     if title:
-        figure.suptitle(title, fontsize=11, color=look.INK, weight="bold", x=0.02, ha="left")
+        figure.suptitle(title, fontsize=11, color=style.INK, weight="bold", x=0.02, ha="left")
     figure.set_layout_engine("tight")
     return figure
 
 
 def _panel(axes: Axes, report: NoiseReport, kind: str) -> None:
-    for name, colour in zip(report.dimensions, look.CLASS_COLOURS, strict=False):
+    for name, colour in zip(report.dimensions, style.CLASS_COLOURS, strict=False):
         rows = [row for row in report.rows if row.kind == kind and row.model == name]
         levels = [row.level for row in rows]
         precision = [row.precision_at_10 for row in rows]
         axes.plot(levels, precision, color=colour, linewidth=1.6, label=name)
         fills = ["white" if report.unseen(kind, level) else colour for level in levels]
         axes.scatter(levels, precision, s=22, c=fills, edgecolors=colour, zorder=3)
-    look.plain_axes(axes)
-    axes.set_title(kind, fontsize=10, color=look.INK, loc="left")
-    axes.set_xlabel(UNITS[kind], fontsize=8, color=look.FAINT)
-    axes.set_ylabel("P@10", fontsize=8, color=look.FAINT)
+    style.plain_axes(axes)
+    axes.set_title(kind, fontsize=10, color=style.INK, loc="left")
+    axes.set_xlabel(UNITS[kind], fontsize=8, color=style.MUTED)
+    axes.set_ylabel("P@10", fontsize=8, color=style.MUTED)

@@ -1,4 +1,4 @@
-"""The look of `pyimgret.visualization`: colours, bare axes, pictures as arrays."""
+"""The style of `pyimgret.visualization`: colours, axes, image tiles."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK: Final = "#22272e"
-FAINT: Final = "#7a828c"
+MUTED: Final = "#7a828c"
 GRID: Final = "#e4e7eb"
-RIGHT: Final = "#2f9e5b"
-WRONG: Final = "#d64545"
-ACCENT: Final = "#2c6fbb"
+CORRECT: Final = "#2f9e5b"
+INCORRECT: Final = "#d64545"
 CLASS_COLOURS: Final = (
     "#2c6fbb", "#f08a24", "#2f9e5b", "#d64545", "#8259b5",
     "#8c6450", "#e377b4", "#6f7780", "#b3b02a", "#22a7b8",
@@ -29,25 +28,25 @@ CLASS_COLOURS: Final = (
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of `width` x `height` inches that no window knows of."""
+    """Return an empty figure of `width` x `height` inches, without pyplot."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
-            "pictures are drawn by matplotlib, which is not installed; "
+            "plots need matplotlib, which is not installed; "
             "install the extra: pip install 'pyimgret[demo]'."
         ) from error
     return Figure(figsize=(width, height), facecolor="white", dpi=150)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format that the name ends in, all of it or nothing."""
+    """Save a figure atomically, in the format of the file name's suffix."""
     kind = path.suffix.removeprefix(".").lower()
     write_atomically(path, lambda target: figure.savefig(target, format=kind))
 
 
 def pixels(image: Any) -> npt.NDArray[np.uint8]:
-    """Return a picture of any kind as uint8, (h, w) or (h, w, 3)."""
+    """Return any image as uint8, (h, w) or (h, w, 3)."""
     from pyimgret.preprocessing import decode
 
     if isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.floating):
@@ -60,7 +59,7 @@ def pixels(image: Any) -> npt.NDArray[np.uint8]:
 def show(
     axes: Axes, image: Any, *, frame: str = GRID, width: float = 0.8, square: bool = False
 ) -> None:
-    """Draw a picture with a thin frame and no ticks; `square` pads it to equal sides."""
+    """Show an image with a thin frame and no ticks; `square` pads it to a square."""
     drawn = padded(pixels(image)) if square else pixels(image)
     smooth = "antialiased" if min(drawn.shape[:2]) >= 100 else "nearest"
     axes.imshow(drawn, cmap="gray", vmin=0, vmax=255, interpolation=smooth)
@@ -72,7 +71,7 @@ def show(
 
 
 def padded(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return a picture in the middle of a pale square.
+    """Return an image centred in a pale square.
 
     Examples
     --------
@@ -86,7 +85,7 @@ def padded(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def headline(figure: Figure, text: str, side: float) -> None:
-    """Write a title at the top left, `side` inches from the edge."""
+    """Add a title at the top left, `side` inches from the edge."""
     figure.text(
         side / figure.get_figwidth(), 1 - 0.1 / figure.get_figheight(), text,
         va="top", fontsize=11, color=INK, weight="bold",
@@ -94,18 +93,18 @@ def headline(figure: Figure, text: str, side: float) -> None:
 
 
 def plain_axes(axes: Axes) -> None:
-    """Leave only the lower and the left edge, and a quiet grid."""
+    """Style axes: only the lower and left edges, and a light grid."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
-    axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
+        axes.spines[side].set_color(MUTED)
+    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=9)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def mosaic(tiles: npt.NDArray[Any], columns: int, *, gap: int, fill: float) -> npt.NDArray[Any]:
-    """Lay tiles ``(n, h, w[, 3])`` out row by row with gaps between and around them.
+    """Arrange tiles ``(n, h, w[, 3])`` in a grid with gaps between and around them.
 
     Examples
     --------
@@ -133,19 +132,19 @@ def weight_tiles(weights: npt.ArrayLike, shape: tuple[int, ...] | None) -> npt.N
         return filters[..., 0] if W.shape[1] == 1 else filters
     if W.ndim != 2:
         raise DimensionMismatchError(
-            f"weights of shape {W.shape} cannot be drawn; expected (inputs, units) of a dense "
+            f"weights of shape {W.shape} cannot be plotted; expected (inputs, units) of a dense "
             "layer, or (filters, 1 or 3, h, w) of a convolution."
         )
     side = round(W.shape[0] ** 0.5)
     wanted = shape or (side, side)
     if int(np.prod(wanted)) != W.shape[0]:
         raise DimensionMismatchError(
-            f"{W.shape[0]} inputs are no picture of {wanted}; give shape=(h, w) or (h, w, 3)."
+            f"{W.shape[0]} inputs do not form an image of {wanted}; give shape=(h, w) or (h, w, 3)."
         )
     return W.T.reshape(-1, *wanted)
 
 
 def class_names(labels: Sequence[Any] | npt.NDArray[Any]) -> tuple[list[Any], npt.NDArray[Any]]:
-    """Return the sorted classes and the number of each label's class."""
+    """Return the sorted classes and the class index of each label."""
     names, numbers = np.unique(np.asarray(labels), return_inverse=True)
     return names.tolist(), numbers

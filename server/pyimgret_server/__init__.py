@@ -1,7 +1,7 @@
-"""The HTTP service of pyimgret: search by image, and a page to do it with.
+"""The HTTP service of pyimgret: search by image, with a web page.
 
-`create_app` makes a WSGI application; ``pyimgret serve`` runs one on Waitress. Requests are
-parsed here, answered by `pyimgret.index.Index`, and described by ``/openapi.json``.
+`create_app` creates a WSGI application; ``pyimgret serve`` runs it on Waitress. Requests are
+parsed here, processed by `pyimgret.index.Index`, and documented in ``/openapi.json``.
 """
 
 from __future__ import annotations

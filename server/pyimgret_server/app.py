@@ -1,4 +1,4 @@
-"""The application: routes, errors, limits, headers and logs put together."""
+"""The application factory: routes, errors, limits, headers and logs."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def create_app(
 ) -> OpenAPI:
     """Return the WSGI application that serves an index.
 
-    The model is loaded, and has encoded once, when this returns.
+    On return the model is loaded and has encoded once.
 
     Parameters
     ----------
     index : Index or path
-        With a path, `Service.reload` opens again what the path leads to then.
+        With a path, `Service.reload` opens the path again.
     settings : Settings, optional
     explainer : Explainer, optional
-        Makes the heat maps.
+        Computes the heat maps.
 
     Raises
     ------
     PyimgretError
-        When the index or its model does not load.
+        If the index or its model cannot be loaded.
     """
     chosen = settings or Settings()
     app = OpenAPI(
@@ -74,7 +74,7 @@ def create_app(
     app.extensions["pyimgret"] = Service(place, chosen, explainer)
     problems.install(app)
     register(app)
-    _surround(app)
+    _install_hooks(app)
     if chosen.behind_proxy:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1
@@ -83,17 +83,17 @@ def create_app(
 
 
 def _invalid(error: ValidationError) -> NoReturn:
-    """Let the one error handler answer what flask-openapi3 found."""
+    """Pass validation errors of flask-openapi3 to the error handler."""
     raise error
 
 
-def _surround(app: OpenAPI) -> None:
-    """Do what is done before and after every request."""
+def _install_hooks(app: OpenAPI) -> None:
+    """Register the hooks that run before and after every request."""
     service: Service = app.extensions["pyimgret"]
 
     @app.before_request
     def begin() -> None:
-        g.began = time.perf_counter()
+        g.start = time.perf_counter()
         g.request_id = problems.request_id(request.headers.get("X-Request-Id"))
         if request.path.startswith("/v1/"):
             _check_limits(service)
@@ -104,12 +104,12 @@ def _surround(app: OpenAPI) -> None:
         response.headers["X-Request-Id"] = g.request_id
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
-        _note(service, response)
+        _record_request(service, response)
         return response
 
 
 def _check_limits(service: Service) -> None:
-    """Refuse requests of a client that sends too many, and all while stopping."""
+    """Reject requests above the rate limit, and all requests while stopping."""
     if service.stopping:
         raise busy("The service is stopping.")
     if service.limiter is None:
@@ -123,15 +123,15 @@ def _check_limits(service: Service) -> None:
         )  # fmt: skip
 
 
-def _note(service: Service, response: Response) -> None:
-    """Count the request, and write a line about it."""
-    seconds = time.perf_counter() - g.began
-    # NB: the rule, not the path: a path may hold anything, and there are endless ones.
+def _record_request(service: Service, response: Response) -> None:
+    """Update the metrics and write the access log."""
+    seconds = time.perf_counter() - g.start
+    # NB: the rule, not the path: paths are arbitrary and unlimited in number.
     route = request.url_rule.rule if request.url_rule else "(unknown)"
     method = request.method if request.method in _METHODS else "(other)"
     service.metrics.request(method, route, response.status_code, seconds)
     name = {"key_name": g.key_name} if "key_name" in g else {}
-    logs.note_request(
+    logs.log_request(
         request_id=g.request_id, method=method, route=route, status=response.status_code,
         ms=round(seconds * 1000, 2), client=request.remote_addr, **name,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Micro-batches: what many threads ask for at the same time is computed together."""
+"""Micro-batching: concurrent requests are computed together."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ Made = TypeVar("Made")
 
 
 class Batcher(Generic[Given, Made]):
-    """One worker thread that computes the results of many requests together.
+    """A worker thread that computes the results of concurrent requests in batches.
 
-    While a batch is computed the next one gathers, so the busier the service, the larger
-    the batches; a request that is alone is not kept waiting. Requests that are known to be
-    on their way (see `expecting`) are waited for, up to ``wait`` seconds.
+    While a batch is computed, requests for the next one accumulate: the higher the load, the
+    larger the batches, and a single request does not wait. Announced requests
+    (see `expecting`) are waited for, up to ``wait`` seconds.
 
     Parameters
     ----------
     compute : callable
-        From a list of requests to the list of their results; an exception among them is
-        what its request gets.
+        Computes the list of results of a list of requests; an exception in it is raised
+        for its request.
     size : int
-        Most requests of a batch.
+        Maximum size of a batch.
     wait : float
-        Longest wait for requests on their way, in seconds.
+        Maximum wait for announced requests, in seconds.
     queue_size : int
-        Requests that may wait; more are refused.
+        Maximum number of waiting requests; further ones are rejected.
     name : str
-        Of the thread.
+        Name of the thread.
     observe : callable, optional
-        Called with the size of each batch and the seconds its first request had waited.
+        Called with the size of each batch and the waiting time of its first request.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Batcher(Generic[Given, Made]):
         self._queue_size = queue_size
         self._observe = observe or (lambda _size, _seconds: None)
         self._waiting: deque[tuple[Given, Future[Made], float]] = deque()
-        self._coming = 0
+        self._announced = 0
         self._closed = False
         self._idle = False
         self._change = threading.Condition()
@@ -65,45 +65,45 @@ class Batcher(Generic[Given, Made]):
 
     @property
     def depth(self) -> int:
-        """Requests that wait."""
+        """Number of waiting requests."""
         return len(self._waiting)
 
     @contextmanager
     def expecting(self) -> Iterator[None]:
         """Announce a request that is being prepared; submit it within the block."""
         with self._change:
-            self._coming += 1
+            self._announced += 1
         try:
             yield
         finally:
             with self._change:
-                self._coming -= 1
+                self._announced -= 1
                 if self._ready:
                     self._change.notify()
 
     def submit(self, given: Given) -> Future[Made]:
-        """Hand a request over.
+        """Queue a request.
 
         Raises
         ------
         ProblemError
-            503 when too many wait already, or the worker was closed.
+            503 if too many requests are waiting, or the worker was closed.
         """
         future: Future[Made] = Future()
         with self._change:
             if self._closed:
                 raise busy("The service is stopping.")
             if len(self._waiting) >= self._queue_size:
-                raise busy(f"{len(self._waiting)} requests wait already; try again in a second.")
+                raise busy(f"{len(self._waiting)} requests are waiting; try again in a second.")
             self._waiting.append((given, future, time.perf_counter()))
-            # NB: not for each that comes while others are waited for: to be woken costs the
-            # worker, and those who want the GIL, more than most requests do.
+            # NB: not for each request while others are expected: waking up costs the
+            # worker, and other threads that need the GIL, more than most requests do.
             if self._ready or self._idle:
                 self._change.notify()
         return future
 
     def close(self) -> None:
-        """Finish what waits, then end the thread; a second call does nothing."""
+        """Process the waiting requests, then stop the thread; a second call does nothing."""
         with self._change:
             self._closed = True
             self._change.notify()
@@ -112,25 +112,25 @@ class Batcher(Generic[Given, Made]):
 
     @property
     def _ready(self) -> bool:
-        """Whether there is a batch for which nothing is to be waited for any more."""
-        return bool(self._waiting) and (not self._coming or len(self._waiting) >= self._size)
+        """Whether a batch can be started without further waiting."""
+        return bool(self._waiting) and (not self._announced or len(self._waiting) >= self._size)
 
     def _work(self) -> None:
         while batch := self._next():
             self._observe(len(batch), time.perf_counter() - batch[0][2])
-            # NB: a request that was given up (its client waited too long) is left out.
-            alive = [one for one in batch if one[1].set_running_or_notify_cancel()]
-            if alive:
-                self._answer(alive)
+            # NB: skip requests that were cancelled because of a timeout.
+            active = [one for one in batch if one[1].set_running_or_notify_cancel()]
+            if active:
+                self._process(active)
 
-    def _answer(self, batch: list[tuple[Given, Future[Made], float]]) -> None:
+    def _process(self, batch: list[tuple[Given, Future[Made], float]]) -> None:
         try:
             results = self._compute([given for given, _, _ in batch])
         except BaseException as error:
             if len(batch) > 1:
-                # One bad request must not cost the others their answer.
+                # One bad request must not fail the others.
                 for one in batch:
-                    self._answer([one])
+                    self._process([one])
                 return
             batch[0][1].set_exception(error)
             return
@@ -152,7 +152,7 @@ class Batcher(Generic[Given, Made]):
             return [self._waiting.popleft() for _ in range(count)]
 
     def _gather(self) -> None:
-        """Wait, for a short while, for requests that are on their way."""
+        """Wait briefly for announced requests."""
         until = time.perf_counter() + self._wait
         while self._waiting and not self._ready and not self._closed:
             left = until - time.perf_counter()

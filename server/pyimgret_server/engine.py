@@ -1,4 +1,4 @@
-"""One index with its model, ready to answer: decode, encode together, search together."""
+"""The engine: an index with its model, with batched encoding and search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for: a vector of length 1 (None until it is known) and the conditions."""
+    """A search: a unit vector (None until it is known) and the conditions."""
 
     vector: Vector | None
     k: int
@@ -39,12 +39,12 @@ class Search:
 
     @property
     def conditions(self) -> tuple[Any, ...]:
-        """What must be equal for two searches to be made together."""
+        """The conditions that must be equal for searches to be batched."""
         return (repr(self.where), self.exclude)
 
 
-class Picture(NamedTuple):
-    """Pixels of the network's size, since when they wait, and what is looked for with them."""
+class PendingImage(NamedTuple):
+    """Preprocessed pixels, the time when they were queued, and the search, if any."""
 
     pixels: NDArray[np.uint8]
     since: float
@@ -52,18 +52,18 @@ class Picture(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A picture's vector, and what was found with it; nothing where nothing was looked for."""
+    """The vector of an image, and the matches of its search, if any."""
 
     vector: Vector
     found: Matches
 
 
 class Engine:
-    """An index and its model at work; safe for any number of threads.
+    """Thread-safe, batched access to an index and its model.
 
-    The pictures of a batch are encoded and looked for by the same thread: nothing is handed
-    on in between, and a request waits, and is woken, once. Searches by vector and by key
-    have a thread of their own, so that they do not wait for a network.
+    The images of a batch are encoded and searched by the same thread: no hand-over
+    is needed in between, and a request waits only once. Searches by vector and by key
+    have their own thread, so that they do not wait for the network.
 
     Parameters
     ----------
@@ -78,11 +78,11 @@ class Engine:
         self.metrics = metrics
         self.has_model = bool(index.model_checksum)
         self._preprocessor: Any = None
-        # NB: more at a time than there are cores would gain nothing, and cost memory.
+        # NB: more threads than cores would only cost memory.
         self._decoding = threading.BoundedSemaphore(max(2, available_cores()))
         common: dict[str, Any] = {"size": settings.batch_size, "queue_size": settings.queue_size}
-        self._encoding: Batcher[Picture, Encoded] = Batcher(
-            self._answer, wait=settings.batch_wait, name="encode",
+        self._encoding: Batcher[PendingImage, Encoded] = Batcher(
+            self._encode_and_search, wait=settings.batch_wait, name="encode",
             observe=metrics.batch("encode"), **common,
         )  # fmt: skip
         self._searching: Batcher[Search, Matches] = Batcher(
@@ -90,24 +90,24 @@ class Engine:
         )
 
     def warm_up(self) -> None:
-        """Load model and rows, and encode once, so that the first request finds all in place.
+        """Load model and vectors, and encode once, so that the first request is fast.
 
         Raises
         ------
         PyimgretError
-            When the model does not load, or does not belong to the index.
+            If the model cannot be loaded, or does not belong to the index.
         """
         if self.has_model:
             preprocessor = self.index.encoder.preprocessor
-            # NB: the service's own limit, in place of the model's.
+            # NB: the service's own limit replaces the model's.
             self._preprocessor = replace(preprocessor, max_pixels=self.settings.max_pixels)
-            blank = Picture(self._preprocessor.pixels(_blank()), time.perf_counter(), None)
+            blank = PendingImage(self._preprocessor.pixels(_blank()), time.perf_counter(), None)
             self._results([self._encoding.submit(blank)])
         self.index.search(np.ones(self.index.dimension, dtype=np.float32), k=1)
 
     @property
     def model_name(self) -> str:
-        """The kind of the model, such as "Autoencoder"; empty without one."""
+        """The class name of the model, such as "Autoencoder"; empty without a model."""
         if not self.has_model:
             return ""
         encoder = self.index.encoder
@@ -115,78 +115,80 @@ class Engine:
         return type(encoder if model is None else model).__name__
 
     def checked(self, image: bytes) -> bytes:
-        """Return a picture that may be decoded: one that is not too large.
+        """Return an image after checking that it can be decoded and is not too large.
 
         Raises
         ------
         ProblemError, ImageDecodeError
         """
-        self._need_model()
+        self._require_model()
         decode(image, max_pixels=self.settings.max_pixels)
         return image
 
     def embed(self, images: Sequence[bytes]) -> list[Vector]:
-        """Return the embeddings of pictures, each of length 1.
+        """Return the embeddings of images, each of length 1.
 
         Raises
         ------
         ImageDecodeError
-            With the position of the picture that cannot be read.
+            With the position of the unreadable image.
         ProblemError
-            When the index has no model, or too much waits already.
+            If the index has no model, or too many requests are waiting.
         """
         return [encoded.vector for encoded in self._results(self._submit(images))]
 
     def search(self, search: Search) -> Matches:
-        """Return the items nearest to a vector."""
+        """Search for the nearest items of a vector."""
         with self.metrics.stage("search_wait"):
             return self._results([self._searching.submit(search)])[0]
 
     def search_image(self, image: bytes, conditions: Search) -> Matches:
-        """Return the items nearest to a picture, whose vector takes the place of the search's."""
+        """Search for the nearest items of an image, with the given conditions."""
         return self._results(self._submit([image], conditions))[0].found
 
     def close(self) -> None:
-        """Finish what waits."""
+        """Process the waiting requests and stop."""
         self._encoding.close()
         self._searching.close()
 
     def _submit(
         self, images: Sequence[bytes], search: Search | None = None
     ) -> list[Future[Encoded]]:
-        """Decode pictures on this thread, and hand them over to be encoded."""
-        self._need_model()
+        """Decode images on this thread, and hand them over encoded."""
+        self._require_model()
         with self._encoding.expecting():
             with self._decoding, self.metrics.stage("decode"):
                 decoded = [self._preprocessor.pixels(image) for image in images]
             since = time.perf_counter()
-            return [self._encoding.submit(Picture(pixels, since, search)) for pixels in decoded]
+            return [
+                self._encoding.submit(PendingImage(pixels, since, search)) for pixels in decoded
+            ]
 
-    def _need_model(self) -> None:
+    def _require_model(self) -> None:
         if not self.has_model:
-            raise ProblemError(
-                422, "no-model", "This index was made without a model; search by vector or key."
-            )
+            raise ProblemError(422, "no-model", "This index has no model; search by vector or key.")
 
     def _results(self, futures: Sequence[Future[Made]]) -> list[Made]:
-        """Wait for results, not longer than a request may take."""
+        """Wait for results, at most as long as a request may take."""
         until = time.monotonic() + self.settings.timeout
         try:
             return [future.result(max(0.0, until - time.monotonic())) for future in futures]
         except FutureTimeoutError:
             for future in futures:
                 future.cancel()
-            raise busy(f"No answer within {self.settings.timeout:g} seconds; try again.") from None
+            raise busy(
+                f"Not finished within {self.settings.timeout:g} seconds; try again."
+            ) from None
 
-    def _answer(self, pictures: list[Picture]) -> list[Encoded | Exception]:
-        """Encode pictures together, and look for what is nearest to those that want it."""
-        vectors = self._encode(pictures)
+    def _encode_and_search(self, images: list[PendingImage]) -> list[Encoded | Exception]:
+        """Encode images as a batch, and search for those that have a search."""
+        vectors = self._encode(images)
         encoded = time.perf_counter()
-        answers = [_sound(vector) for vector in vectors]
+        answers = [_to_encoded(vector) for vector in vectors]
         wanted: dict[int, Search] = {}
-        for number, (picture, answer) in enumerate(zip(pictures, answers, strict=True)):
-            if picture.search is not None and isinstance(answer, Encoded):
-                wanted[number] = replace(picture.search, vector=answer.vector)
+        for number, (image, answer) in enumerate(zip(images, answers, strict=True)):
+            if image.search is not None and isinstance(answer, Encoded):
+                wanted[number] = replace(image.search, vector=answer.vector)
         for number, found in zip(wanted, self._search(list(wanted.values())), strict=True):
             answers[number] = (
                 found if isinstance(found, Exception) else Encoded(vectors[number], found)
@@ -194,17 +196,17 @@ class Engine:
             self.metrics.observe("search_wait", time.perf_counter() - encoded)
         return answers
 
-    def _encode(self, pictures: list[Picture]) -> Vector:
+    def _encode(self, images: list[PendingImage]) -> Vector:
         with self.metrics.stage("encode"):
-            # NB: bytes, which the encoder scales; as numbers they would be four times as many.
-            vectors = self.index.encoder.encode(_stacked([one.pixels for one in pictures]))
+            # NB: uint8, which the encoder scales; float32 would be four times as large.
+            vectors = self.index.encoder.encode(_stacked([one.pixels for one in images]))
         now = time.perf_counter()
-        for picture in pictures:
-            self.metrics.observe("encode_wait", now - picture.since)
+        for image in images:
+            self.metrics.observe("encode_wait", now - image.since)
         return vectors
 
     def _search(self, searches: list[Search]) -> list[Matches | Exception]:
-        """Answer searches, together where they have the same conditions."""
+        """Run searches, batched by equal conditions."""
         alike: dict[tuple[Any, ...], list[int]] = {}
         for number, search in enumerate(searches):
             alike.setdefault(search.conditions, []).append(number)
@@ -215,7 +217,7 @@ class Engine:
         return [found[number] for number in range(len(searches))]
 
     def _search_alike(self, searches: list[Search]) -> Sequence[Matches | Exception]:
-        """Answer searches with the same conditions; what fails them does so for all of them."""
+        """Run searches with equal conditions; an error applies to all of them."""
         first = searches[0]
         try:
             with self.metrics.stage("search"):
@@ -230,23 +232,23 @@ class Engine:
         return [_narrowed(r, search) for r, search in zip(results, searches, strict=True)]
 
 
-def _stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    # NB: np.stack gives the GIL up, and has to wait for it, at each of them.
-    joined = b"".join(picture.data for picture in pictures)
-    return np.frombuffer(joined, dtype=np.uint8).reshape(len(pictures), *pictures[0].shape)
+def _stacked(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    # NB: np.stack releases the GIL, and has to wait for it, for every image.
+    joined = b"".join(image.data for image in images)
+    return np.frombuffer(joined, dtype=np.uint8).reshape(len(images), *images[0].shape)
 
 
-def _sound(vector: Vector) -> Encoded | Exception:
-    """Return an embedding, nothing being found yet, or the problem that it has no direction."""
+def _to_encoded(vector: Vector) -> Encoded | Exception:
+    """Return an embedding without matches, or an error if it has no direction."""
     if np.isfinite(vector).all() and vector.any():
         return Encoded(vector, Matches([]))
     return ProblemError(
-        422, "no-embedding", "The network answers with zeros only: nothing to compare."
+        422, "no-embedding", "The network's output is all zeros: it cannot be compared."
     )
 
 
 def _narrowed(matches: Matches, search: Search) -> Matches:
-    """Leave out what one search of a batch did not ask for."""
+    """Reduce the matches of a batch to those of one search."""
     if search.min_score is None and len(matches) <= search.k:
         return matches
     least = -2.0 if search.min_score is None else search.min_score
@@ -258,9 +260,9 @@ def _blank() -> NDArray[np.uint8]:
 
 
 def unit(vector: object, dimension: int) -> Vector:
-    """Return a client's vector as float32 of length 1, or a problem that says what is wrong."""
+    """Normalize a client's vector to float32 of length 1, or raise `ProblemError`."""
     try:
-        with np.errstate(over="ignore"):  # too large for float32: an error all the same
+        with np.errstate(over="ignore"):  # overflow is reported as an error below
             return unit_vectors(vector, dimension).reshape(dimension)
     except (OverflowError, TypeError, ValueError) as error:
         if isinstance(error, ProblemError):
@@ -268,7 +270,7 @@ def unit(vector: object, dimension: int) -> Vector:
         raise ProblemError(422, "invalid-vector", str(error)) from error
 
 
-def opened(directory: Path) -> Index:
-    """Open the index that a folder, or a link to one, leads to now."""
-    # NB: resolved once, so that a link that is moved does not mix two indexes.
+def open_index(directory: Path) -> Index:
+    """Open the index of a folder, or of a symbolic link to one."""
+    # NB: resolve once, so that changing the link does not mix two indexes.
     return Index.open(directory.resolve())

@@ -1,4 +1,4 @@
-"""The heat maps behind ``/v1/explain``: what is needed to make them."""
+"""The interface of the heat maps of ``/v1/explain``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 HeatMap: TypeAlias = NDArray[np.float32]
-"""Rows and columns of numbers from 0 to 1, laid over the whole picture."""
+"""Values from 0 to 1 in rows and columns, covering the whole image."""
 
 Explainer: TypeAlias = Callable[[Any, bytes, bytes], tuple[float, HeatMap, HeatMap]]
-"""From the encoder and two encoded pictures to their score and heat maps."""
+"""Computes score and heat maps from the encoder and two image files."""
 
 
 def default_explainer() -> Explainer:
-    """Return what `pyimgret.explain` offers."""
+    """Return the explainer of `pyimgret.explain`."""
     from pyimgret.explain import heat_maps
 
     return heat_maps

@@ -1,4 +1,4 @@
-"""API keys: made once, kept as hashes, compared in constant time."""
+"""API keys: stored as hashes, compared in constant time."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _SCHEME = "Bearer "
 
 
 def make_key(path: Path, name: str) -> str:
-    """Make a key, append its hash to a file that only the user can read, and return the key.
+    """Create a key, append its hash to a file that only the user can read, and return the key.
 
-    The key holds 256 random bits, which nobody guesses; a plain SHA-256 is enough for it.
+    The key has 256 random bits and cannot be guessed, so a plain SHA-256 is sufficient.
 
     Raises
     ------
     ValueError
-        When the name has a key already, or is none.
+        If the name has a key already, or is invalid.
     """
     key = secrets.token_urlsafe(32)
     line = f"{name} sha256:{_digest(key)}"
     if not _LINE.fullmatch(line):
-        raise InvalidArgumentError(f"The name {name!r} may hold letters, digits and . _ - only.")
+        raise InvalidArgumentError(f"The name {name!r} may only contain letters, digits and . _ -")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     if name in read_keys(path, text).values():
         raise InvalidArgumentError(
-            f"{path} has a key with the name {name!r} already. Take another name, or revoke that "
+            f"{path} already has a key with the name {name!r}. Choose another name, or revoke the "
             f"key: pyimgret serve --api-key-file {path} --revoke-api-key {name}"
         )
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -46,7 +46,7 @@ def make_key(path: Path, name: str) -> str:
 
 
 def revoke_key(path: Path, name: str) -> None:
-    """Remove every key of a name from a file; a running service notices.
+    """Remove every key of a name from a file; a running service notices the change.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def revoke_key(path: Path, name: str) -> None:
     if len(kept) == len(lines):
         names = ", ".join(sorted(set(read_keys(path).values()))) or "none"
         raise InvalidArgumentError(f"{path} has no key with the name {name!r}; it has: {names}.")
-    # NB: mkstemp's file, too, is the user's alone.
+    # NB: mkstemp also creates a private file.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.writelines(kept)
@@ -66,12 +66,12 @@ def revoke_key(path: Path, name: str) -> None:
 
 
 def read_keys(path: Path, text: str | None = None) -> dict[str, str]:
-    """Return the names of a file's keys by their hashes.
+    """Return the keys of a file: hash -> name.
 
     Raises
     ------
     ValueError
-        When a line is neither a comment nor a key.
+        If a line is neither a comment nor a key.
     """
     keys: dict[str, str] = {}
     lines = (path.read_text(encoding="utf-8") if text is None else text).splitlines()
@@ -88,22 +88,24 @@ def read_keys(path: Path, text: str | None = None) -> dict[str, str]:
 
 
 class KeyFile:
-    """The keys of a file, read again when it has changed.
+    """The keys of a file, reloaded when it changes.
 
     Raises
     ------
     ValueError
-        When it holds no key to begin with.
+        If it contains no key initially.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read: tuple[object, dict[str, str]] | None = None
         if not self.current():
-            raise InvalidArgumentError(f"{path} holds no key; make one with --new-api-key NAME.")
+            raise InvalidArgumentError(
+                f"{path} contains no key; create one with --new-api-key NAME."
+            )
 
     def current(self) -> dict[str, str]:
-        """Return the names of the keys that are valid now, by their hashes."""
+        """Return the currently valid keys: hash -> name."""
         status = self.path.stat()
         state = (status.st_ino, status.st_mtime_ns, status.st_size)
         if self._read is None or self._read[0] != state:
@@ -112,17 +114,17 @@ class KeyFile:
 
 
 def authorise(request: Request, keys: dict[str, str]) -> str:
-    """Return the name of the key that a request was sent with.
+    """Return the name of the key of a request.
 
     Raises
     ------
     ProblemError
-        401 without a key, or with one that is not known.
+        401 without a key, or with an unknown one.
     """
     given = request.headers.get("Authorization", "")
     key = given.removeprefix(_SCHEME) if given.startswith(_SCHEME) else ""
     digest = _digest(key)
-    # NB: all are compared, whatever the result, so that the time says nothing.
+    # NB: compare with all keys, so that the time does not depend on the result.
     found = [name for known, name in keys.items() if hmac.compare_digest(digest, known)]
     if not key or not found:
         raise ProblemError(

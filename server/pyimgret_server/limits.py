@@ -1,4 +1,4 @@
-"""Requests a second and client: a bucket of tokens for each address."""
+"""Rate limiting: a token bucket per client address."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _MOST_CLIENTS = 10_000
 
 
 class RateLimiter:
-    """Lets each client through ``rate`` times a second, and twice as often in a burst.
+    """Allows each client ``rate`` requests per second, and bursts of twice as many.
 
     Parameters
     ----------
     rate : float
-        Requests a second.
+        Requests per second.
     """
 
     def __init__(self, rate: float) -> None:
@@ -25,7 +25,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self, client: str, now: float | None = None) -> float:
-        """Take a token; return 0, or the seconds until there is one again.
+        """Take a token; return 0, or the seconds until one is available.
 
         Examples
         --------
@@ -39,7 +39,7 @@ class RateLimiter:
             tokens = min(self._burst, tokens + (now - then) * self._rate)
             allowed = tokens >= 1
             self._buckets[client] = (tokens - 1 if allowed else tokens, now)
-            # NB: the memory is bounded; who has not been seen for longest is forgotten.
+            # NB: memory is bounded; the least recently seen client is dropped.
             while len(self._buckets) > _MOST_CLIENTS:
                 self._buckets.popitem(last=False)
         return 0.0 if allowed else (1 - tokens) / self._rate

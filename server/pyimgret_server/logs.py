@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the id of the request."""
+"""Logging: one JSON object per line, with the id of the request."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _QUOTED = re.compile(r"""(?<!\w)(['"])(?:\\.|(?!\1).)*(?:\1|$)""", re.DOTALL)
 _FIELDS = ("request_id", "method", "route", "status", "ms", "client", "key_name")
 
 
-def note_request(**fields: object) -> None:
-    """Write the line about one request."""
+def log_request(**fields: object) -> None:
+    """Write an access log record."""
     _access.info("request", extra=fields)
 
 
-def without_data(error: BaseException) -> str:
-    """Return a traceback that holds nothing of what was sent or indexed.
+def redacted_traceback(error: BaseException) -> str:
+    """Return a traceback without data of clients or of the index.
 
-    Messages may quote keys, metadata and files of users. So only those that say what is wrong
-    with the index are kept, and what stands in quotation marks there is left out.
+    Messages may contain keys, metadata and files of users. So only messages about the state of
+    the index are included, without quoted text.
     """
     parts = []
     for one in reversed(list(_chain(error))):
         parts += traceback.format_tb(one.__traceback__)
-        parts.append(f"{type(one).__module__}.{type(one).__qualname__}: {_harmless(one)}\n")
+        parts.append(f"{type(one).__module__}.{type(one).__qualname__}: {_redacted(one)}\n")
     return "".join(parts)
 
 
@@ -44,7 +44,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _harmless(error: BaseException) -> str:
+def _redacted(error: BaseException) -> str:
     if isinstance(error, (IndexStoreError, sqlite3.Error)):
         return _QUOTED.sub("'…'", str(error))
     if isinstance(error, OSError):
@@ -53,7 +53,7 @@ def _harmless(error: BaseException) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON; line breaks in it are escaped."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -65,12 +65,12 @@ class JsonFormatter(logging.Formatter):
         }
         entry |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
         if record.exc_info:
-            entry["exception"] = without_data(record.exc_info[1] or BaseException())
+            entry["exception"] = redacted_traceback(record.exc_info[1] or BaseException())
         return json.dumps(entry)
 
 
 class _NoLock(contextlib.nullcontext[None]):
-    """Takes the place of a handler's lock: from Python 3.13 on logging does not ask for None."""
+    """Replaces a handler's lock: since Python 3.13 logging requires an object."""
 
     def acquire(self) -> None:
         pass
@@ -80,15 +80,15 @@ class _NoLock(contextlib.nullcontext[None]):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes a line by one call; threads that finish together do not wait for each other."""
+    """Writes each line with one call, so that threads do not wait for a lock."""
 
     def createLock(self) -> None:  # noqa: N802  (logging's name)
-        """Make none: a stream takes a line as a whole."""
+        """Create no lock: streams write a line as a whole."""
         self.lock = _NoLock()  # type: ignore[assignment]
 
 
 def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Send the service's logs, and its web server's warnings, to a stream."""
+    """Send the logs of the service and errors of the web server to a stream."""
     handler = _Handler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name, least in (("pyimgret_server", level), ("waitress", logging.ERROR)):

@@ -17,11 +17,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 STAGES = ("decode", "encode_wait", "encode", "search_wait", "search")
-"""What `Metrics.stage` measures; the ``_wait`` ones hold the time in the queue as well."""
+"""The stages of `Metrics.stage`; those with ``_wait`` include the time in the queue."""
 
 
 class Metrics:
-    """The metrics of one application, in a registry of their own."""
+    """The metrics of one application, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -34,19 +34,19 @@ class Metrics:
             ["route"], buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self._stage_seconds = Histogram(
-            "pyimgret_stage_seconds", "Time of a stage; *_wait is what a request waited for it.",
+            "pyimgret_stage_seconds", "Time of a stage; *_wait includes the time in the queue.",
             ["stage"], buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self._batch_size = Histogram(
-            "pyimgret_batch_size", "Requests that were computed together.",
+            "pyimgret_batch_size", "Requests per batch.",
             ["stage"], buckets=_SIZES, registry=self.registry,
         )  # fmt: skip
         self._queue_seconds = Histogram(
-            "pyimgret_queue_seconds", "Wait of a batch's first request.",
+            "pyimgret_queue_seconds", "Waiting time of the first request of a batch.",
             ["stage"], buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self.items = Gauge("pyimgret_index_items", "Items of the index.", registry=self.registry)
-        # NB: labels() takes a lock and builds a key at each call; they are few, so kept.
+        # NB: labels() takes a lock and builds a key on each call, so cache the results.
         self._stages = {name: self._stage_seconds.labels(name) for name in STAGES}
         self.registry.register(_Process())
 
@@ -58,18 +58,18 @@ class Metrics:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure the time of a block."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self._stages[name].observe(time.perf_counter() - began)
+            self._stages[name].observe(time.perf_counter() - start)
 
     def observe(self, name: str, seconds: float) -> None:
-        """Note the time of a stage."""
+        """Record the time of a stage."""
         self._stages[name].observe(seconds)
 
     def batch(self, stage: str) -> Callable[[int, float], None]:
-        """Return the function that notes the batches of a worker."""
+        """Return a function that records the batches of a worker."""
         sizes, waits = self._batch_size.labels(stage), self._queue_seconds.labels(stage)
 
         def observe(size: int, seconds: float) -> None:
@@ -84,7 +84,7 @@ class Metrics:
 
 
 class _Process:
-    """Threads and memory of the process and of its JVM, read when they are asked for."""
+    """Threads and memory of the process and its JVM, read on collection."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges."""
@@ -98,7 +98,7 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 
 
 def _process() -> Iterator[tuple[str, str, float]]:
-    """Yield what Linux tells about the process; nothing elsewhere."""
+    """Yield facts about the process on Linux; nothing elsewhere."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -112,14 +112,14 @@ def _process() -> Iterator[tuple[str, str, float]]:
 _JVM = {
     "heap_used_bytes": "Java heap in use.",
     "heap_max_bytes": "Largest Java heap.",
-    "off_heap_max_bytes": "Most memory for arrays outside the Java heap.",
+    "off_heap_max_bytes": "Maximum memory for arrays outside the Java heap.",
     "java_threads": "Threads of the JVM.",
-    "open_handles": "Java objects that Python holds.",
+    "open_handles": "Java objects referenced by Python.",
 }
 
 
 def _jvm() -> Iterator[tuple[str, str, float]]:
-    """Yield the JVM's figures; nothing while it is not running."""
+    """Yield metrics of the JVM, if it is running."""
     from pyimgret.jvm import bridge
 
     if not bridge().started:

@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457): one shape for all of them."""
+"""Errors as ``application/problem+json`` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pyimgret.exceptions import (
     KeyNotFoundError,
 )
 from pyimgret.index.filters import FilterError
-from pyimgret_server.logs import without_data
+from pyimgret_server.logs import redacted_traceback
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("pyimgret_server")
@@ -30,17 +30,17 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class ProblemDetails(BaseModel):
-    """What an answer with a status of 400 or more says (RFC 9457)."""
+    """The body of an error response (RFC 9457)."""
 
-    type: str = Field(description="Names the kind of problem; the same words for the same cause.")
+    type: str = Field(description="URN of the kind of problem.")
     title: str = Field(description="The kind of problem in words.")
-    status: int = Field(description="The HTTP status, again.")
-    detail: str = Field(description="What was got, what was expected, what to do.")
-    request_id: str = Field(description="Stands in the service's log as well.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="The actual and the expected value, and what to do.")
+    request_id: str = Field(description="The id of the request in the service's log.")
 
 
 class ProblemError(Exception):
-    """An answer that is an error.
+    """An error response.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class ProblemError(Exception):
     kind : str
         A few words with hyphens, such as "undecodable-image".
     detail : str
-        For people: what was got, what was expected, what to do.
+        For people: the actual and the expected value, and what to do.
     headers : dict of str to str, optional
     """
 
@@ -71,42 +71,42 @@ class ProblemError(Exception):
             "detail": self.detail,
             "request_id": request_id,
         }
-        # NB: ASCII, so that a lone surrogate of the request cannot break the answer.
+        # NB: ASCII, so that a lone surrogate of the request cannot break the response.
         return json.dumps(document).encode("ascii")
 
     def response(self) -> Response:
-        """Return the answer."""
+        """Return the response."""
         return Response(self.body(g.request_id), self.status, self.headers, content_type=MEDIA_TYPE)
 
 
 def busy(detail: str, *, after: int = 1) -> ProblemError:
-    """Return the answer of a service that cannot take more at the moment."""
+    """Return the error of a service that is temporarily overloaded."""
     return ProblemError(503, "busy", detail, {"Retry-After": str(after)})
 
 
 def too_large(limit: int) -> ProblemError:
-    """Return the answer to a body of more bytes than are taken."""
+    """Return the error for a request body above the size limit."""
     return ProblemError(
         413, "request-entity-too-large",
-        f"The body is larger than the {limit} bytes that this service takes (--max-upload).",
+        f"The body is larger than the limit of {limit} bytes (--max-upload).",
     )  # fmt: skip
 
 
 def request_id(given: str | None) -> str:
-    """Return the id of a request: the one that the client gave if it is harmless, or a new one."""
+    """Return the id of a request: the client's if it is well-formed, else a new one."""
     if given and _REQUEST_ID.fullmatch(given):
         return given
-    # NB: no secret; those of the operating system give the GIL up.
+    # NB: not secret; the operating system's random source would release the GIL.
     return f"{random.getrandbits(64):016x}"
 
 
 def install(app: Flask) -> None:
-    """Make an application answer every error as a problem."""
+    """Install an error handler that returns problem documents."""
     app.register_error_handler(Exception, lambda error: as_problem(error).response())
 
 
 def as_problem(error: Exception) -> ProblemError:
-    """Return the problem that an exception is for the client."""
+    """Convert an exception to a problem for the client."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, HTTPException):
@@ -118,19 +118,19 @@ def as_problem(error: Exception) -> ProblemError:
     for kind, status, name in _KNOWN:
         if isinstance(error, kind):
             return ProblemError(status, name, str(error))
-    # NB: not by exc_info, for then every handler would write the messages, which quote keys.
-    told = {"request_id": g.get("request_id")}
+    # NB: not exc_info: handlers would then write messages that contain keys.
+    extra = {"request_id": g.get("request_id")}
     if isinstance(error, IndexStoreError):
-        # NB: the message names the server's folders, which are nobody's business.
-        _log.error("the index failed: %s", without_data(error), extra=told)
+        # NB: the message contains paths of the server, which must not be exposed.
+        _log.error("the index failed: %s", redacted_traceback(error), extra=extra)
         return busy("The index cannot be read or written at the moment; try again later.", after=5)
-    _log.error("unexpected error: %s", without_data(error), extra=told)
+    _log.error("unexpected error: %s", redacted_traceback(error), extra=extra)
     return ProblemError(500, "internal-error", "Something went wrong; the log says what.")
 
 
-_KEY_EXISTS = "There is an item with this key; send replace=true to take its place."
+_KEY_EXISTS = "An item with this key exists; send replace=true to replace it."
 KEY_EXISTS = f"urn:pyimgret:problem:key-exists. {_KEY_EXISTS}"
-"""What the OpenAPI document says of 409, which has no other cause."""
+"""The OpenAPI description of 409, which has no other cause."""
 
 _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
     (ImageDecodeError, 422, "undecodable-image"),
@@ -141,17 +141,17 @@ _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
 
 
 def _from_http(error: HTTPException) -> ProblemError:
-    """Return the problem for an error of Werkzeug, its headers (``Allow``, …) kept."""
+    """Convert an error of Werkzeug, keeping its headers (``Allow``, …)."""
     if isinstance(error, RequestEntityTooLarge):
-        return _from_too_much()
+        return _form_too_large()
     code = error.code or 500
     kind = HTTPStatus(code).phrase.lower().replace(" ", "-").replace("'", "")
     headers = {n: v for n, v in error.get_headers() if n.lower() != "content-type"}
     return ProblemError(code, kind, error.description or HTTPStatus(code).phrase, headers)
 
 
-def _from_too_much() -> ProblemError:
-    """Name the limit that a request went beyond."""
+def _form_too_large() -> ProblemError:
+    """Return the error for the limit that a request exceeded."""
     limit = request.max_content_length
     if limit is not None and (request.content_length or 0) > limit:
         return too_large(limit)
@@ -161,7 +161,7 @@ def _from_too_much() -> ProblemError:
 
 
 def _explained(error: ValidationError) -> str:
-    """Return what is wrong with a request, field by field, without repeating what it held."""
+    """Describe the validation errors of a request, without its data."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(map(_sentence, found[:5])) + "."
 

@@ -1,4 +1,4 @@
-"""Reading requests: what may be sent, in which form, how much of it."""
+"""Reading and validating request bodies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FORM = "multipart/form-data"
 
 
 def read(request: Request, body: type[Body], form: type[Form]) -> Body | Form:
-    """Return the request's body, as JSON or as a form, checked.
+    """Parse and validate a request body, JSON or form.
 
     Raises
     ------
     ProblemError
-        415 for another media type, 400 for JSON that is none.
+        415 for another media type, 400 for invalid JSON.
     ValidationError
-        When a field is not as the model says.
+        If a field is invalid.
     """
     if request.mimetype == JSON:
         return _from_json(request, body)
@@ -40,17 +40,19 @@ def read(request: Request, body: type[Body], form: type[Form]) -> Body | Form:
 
 def _from_json(request: Request, body: type[Body]) -> Body:
     try:
-        # NB: strict, so that what is accepted is what the OpenAPI document says.
+        # NB: strict, to match the OpenAPI document.
         return body.model_validate_json(request.get_data(), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] != "json_invalid":
             raise
-        raise ProblemError(400, "invalid-json", f"The body is no JSON: {first['msg']}.") from error
+        raise ProblemError(
+            400, "invalid-json", f"The body is not valid JSON: {first['msg']}."
+        ) from error
 
 
 def _fields(request: Request, form: type[BaseModel]) -> dict[str, Any]:
-    """Return the fields and files of a form, each once unless the model wants a list."""
+    """Return the fields and files of a form; only lists may be repeated."""
     values: dict[str, Any] = {}
     sent: list[tuple[str, Sequence[str | bytes]]] = [*request.form.lists(), *_files(request)]
     for name, parts in sent:

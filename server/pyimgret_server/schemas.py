@@ -1,4 +1,4 @@
-"""What requests and answers hold: the models that check them and describe them."""
+"""Schemas of requests and responses, for validation and documentation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pydantic import (
 from pyimgret.index import to_json
 
 _ABSENT: Any = Field(default=None)
-"""A field that may be left out, but is not null when it is there."""
+"""An optional field that must not be null."""
 
-_NO_KEY: Any = Field(default=None, description="By default a new one.")
+_NO_KEY: Any = Field(default=None, description="By default a new key.")
 
 _QUERIES: Final = ("image", "vector", "key")
 
@@ -30,7 +30,7 @@ def _decoded(encoded: bytes) -> bytes:
     try:
         return base64.b64decode(encoded, validate=True)
     except ValueError as error:
-        raise ValueError(f"is no base64 ({error})") from error
+        raise ValueError(f"is not valid base64 ({error})") from error
 
 
 Image = Annotated[
@@ -42,14 +42,14 @@ Upload: TypeAlias = Annotated[bytes, WithJsonSchema({"type": "string", "format":
 
 
 def _storable(text: str) -> str:
-    """Refuse what no database and no file of JSON lines could hold."""
+    """Reject text that cannot be stored."""
     if "\0" in text or any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        raise ValueError("holds a NUL or a lone surrogate, which are no text")
+        raise ValueError("contains a NUL or a lone surrogate")
     return text
 
 
 def _plain_json(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Refuse NaN and infinity, which Python's JSON has and JSON has not."""
+    """Reject NaN and infinity, which are not valid JSON."""
     to_json(metadata)
     return metadata
 
@@ -62,20 +62,20 @@ Metadata = Annotated[dict[Text, JsonValue], AfterValidator(_plain_json)]
 
 
 class _Strict(BaseModel):
-    """A request: unknown fields are an error, as they are misspelt ones."""
+    """A request: unknown fields are an error, because they may be misspelt."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class SearchConditions(_Strict):
-    """How many matches, and which."""
+    """The conditions of a search."""
 
-    k: int = Field(default=5, ge=1, description="How many, at most.")
+    k: int = Field(default=5, ge=1, description="Maximum number of matches.")
     min_score: float = Field(
-        default=-1.0, ge=-1, le=1, description="Leave out what is less similar."
+        default=-1.0, ge=-1, le=1, description="Exclude matches with a lower score."
     )
     exclude_self: bool = Field(
-        default=False, description="Leave out the item whose key is searched with."
+        default=False, description="Exclude the item whose key is the query."
     )
 
 
@@ -84,7 +84,7 @@ def _exactly_one(schema: dict[str, Any]) -> None:
 
 
 class SearchRequest(SearchConditions):
-    """A search by a picture, a vector or an item of the index."""
+    """A search by image, vector or item of the index."""
 
     model_config = ConfigDict(json_schema_extra=_exactly_one)
 
@@ -106,14 +106,14 @@ class SearchRequest(SearchConditions):
 
 
 class SearchForm(SearchConditions):
-    """A search by an uploaded picture."""
+    """A search by an uploaded image."""
 
     image: Upload
     where: Text = Field(default="", description="A filter over the metadata, as text.")
 
 
 class Match(BaseModel):
-    """One item that was found."""
+    """A matching item."""
 
     key: str
     id: str
@@ -130,19 +130,19 @@ class SearchAnswer(BaseModel):
 
 
 class EmbedRequest(_Strict):
-    """Pictures to embed."""
+    """Images to embed."""
 
     images: list[Image] = Field(min_length=1)
 
 
 class EmbedForm(_Strict):
-    """Uploaded pictures to embed; the field may be repeated."""
+    """Uploaded images to embed; the field may be repeated."""
 
     image: list[Upload] = Field(min_length=1)
 
 
 class EmbedAnswer(BaseModel):
-    """Vectors of length 1, in the order of the pictures."""
+    """Vectors of length 1, in the order of the images."""
 
     vectors: list[list[float]]
     took_ms: float
@@ -155,7 +155,7 @@ class ItemPath(BaseModel):
 
 
 class ItemQuery(BaseModel):
-    """The key of an item, which may hold slashes and anything else."""
+    """The key of an item, which may contain slashes and any other characters."""
 
     key: Key
 
@@ -170,7 +170,7 @@ class Item(BaseModel):
 
 
 class NewItem(_Strict):
-    """An item to add: a picture, or a vector."""
+    """An item to add: an image, or a vector."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["image"]}, {"required": ["vector"]}]}
@@ -180,7 +180,7 @@ class NewItem(_Strict):
     vector: Vector = _ABSENT
     key: Key = _NO_KEY
     metadata: Metadata = Field(default_factory=dict)
-    replace: bool = Field(default=False, description="Take the place of an item with this key.")
+    replace: bool = Field(default=False, description="Replace an existing item with this key.")
 
     @model_validator(mode="after")
     def _one_source(self) -> NewItem:
@@ -190,39 +190,39 @@ class NewItem(_Strict):
 
 
 class NewItemForm(_Strict):
-    """An uploaded picture to add."""
+    """An uploaded image to add."""
 
     image: Upload
     key: Key = _NO_KEY
     metadata: Annotated[
         Json[Metadata], WithJsonSchema({"type": "string", "contentMediaType": "application/json"})
     ] = Field(default_factory=dict)
-    replace: bool = Field(default=False, description="Take the place of an item with this key.")
+    replace: bool = Field(default=False, description="Replace an existing item with this key.")
 
 
 class Added(BaseModel):
-    """An item that is in the index now."""
+    """An item that was added."""
 
     id: str
     key: str
 
 
 class ExplainRequest(_Strict):
-    """A picture and the item that it was compared with."""
+    """An image and the matching item."""
 
     image: Image
     id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
 
 
 class ExplainForm(_Strict):
-    """An uploaded picture and the item that it was compared with."""
+    """An uploaded image and the matching item."""
 
     image: Upload
     id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
 
 
 class ExplainAnswer(BaseModel):
-    """Heat maps: rows of numbers from 0 to 1; the higher, the more it made them similar."""
+    """Heat maps: values from 0 to 1; higher values contribute more to the similarity."""
 
     score: float
     query: list[list[float]]
@@ -230,17 +230,17 @@ class ExplainAnswer(BaseModel):
 
 
 class IndexAnswer(BaseModel):
-    """The index that is served."""
+    """Facts about the served index."""
 
     count: int
     dimension: int
     metric: str
-    model: str = Field(description="The kind of the model; empty for vectors only.")
+    model: str = Field(description="The class name of the model; empty without a model.")
     model_checksum: str
     uuid: str
     revision: int
     writable: bool
-    explain: bool = Field(description="Whether /v1/explain can be used.")
+    explain: bool = Field(description="Whether /v1/explain is available.")
     max_k: int
     max_upload: int
 

@@ -1,4 +1,4 @@
-"""What an application holds: the engine at work, and how another takes its place."""
+"""The state of an application: its engine, and reloading."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import cast
 from flask import current_app
 
 from pyimgret.index import Index
-from pyimgret_server.engine import Engine, opened
+from pyimgret_server.engine import Engine, open_index
 from pyimgret_server.explaining import Explainer, default_explainer
 from pyimgret_server.keys import KeyFile
 from pyimgret_server.limits import RateLimiter
-from pyimgret_server.logs import without_data
+from pyimgret_server.logs import redacted_traceback
 from pyimgret_server.metrics import Metrics
 from pyimgret_server.settings import Settings
 
@@ -29,10 +29,10 @@ class Service:
     Parameters
     ----------
     index : Index or path
-        One that was opened here is closed here; an `Index` that is given stays open.
+        A path is opened and closed here; an `Index` stays open.
     settings : Settings
     explainer : Explainer, optional
-        Makes heat maps; by default what `pyimgret.explain` offers for the model.
+        Computes heat maps; by default `pyimgret.explain`.
     """
 
     def __init__(
@@ -45,21 +45,21 @@ class Service:
         self.limiter = RateLimiter(settings.rate) if settings.rate else None
         self.stopping = False
         self._given = index if isinstance(index, Index) else None
-        self._place = index if isinstance(index, Path) else index.directory
+        self._location = index if isinstance(index, Path) else index.directory
         self._lock = threading.Lock()
         self._change = threading.Condition()
         self._users: dict[Engine, int] = {}
-        self._engine = self._made(opened(index) if isinstance(index, Path) else index)
+        self._engine = self._create_engine(open_index(index) if isinstance(index, Path) else index)
         self.metrics.items.set_function(lambda: len(self._engine.index))
 
     @property
     def ready(self) -> bool:
-        """Whether requests are answered."""
+        """Whether requests are accepted."""
         return not self.stopping
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
-        """Lend the engine; it is not closed before it is given back."""
+        """Yield the engine, which is not closed during the block."""
         with self._change:
             engine = self._engine
             self._users[engine] = self._users.get(engine, 0) + 1
@@ -71,17 +71,17 @@ class Service:
                 self._change.notify_all()
 
     def reload(self) -> bool:
-        """Open the index again and put it in the place of the old one.
+        """Reopen the index and replace the old one.
 
-        When it, or its model, does not load, the old one stays. Returns whether it changed.
+        If the index or its model cannot be loaded, the old one is kept. Returns whether it changed.
         """
         with self._lock:
             try:
-                new = self._made(opened(self._place))
+                new = self._create_engine(open_index(self._location))
             except Exception as error:
                 _log.error(
-                    "the index %s does not load; the old one stays: %s",
-                    self._place, without_data(error),
+                    "the index %s cannot be loaded; the old one is kept: %s",
+                    self._location, redacted_traceback(error),
                 )  # fmt: skip
                 return False
             with self._change:
@@ -89,11 +89,11 @@ class Service:
                 self._change.wait_for(lambda: not self._users.get(old))
                 self._users.pop(old, None)
             self._close(old)
-            _log.info("the index was loaded anew: %d items", len(new.index))
+            _log.info("the index was reloaded: %d items", len(new.index))
             return True
 
     def close(self) -> None:
-        """Finish what waits and close the index."""
+        """Process the waiting requests and close the index."""
         self.stopping = True
         self._close(self._engine)
 
@@ -102,7 +102,7 @@ class Service:
         if engine.index is not self._given:
             engine.index.close()
 
-    def _made(self, index: Index) -> Engine:
+    def _create_engine(self, index: Index) -> Engine:
         engine = Engine(index, self.settings, self.metrics)
         try:
             engine.warm_up()
@@ -113,5 +113,5 @@ class Service:
 
 
 def current_service() -> Service:
-    """Return the service of the application that handles the request."""
+    """Return the service of the current application."""
     return cast(Service, current_app.extensions["pyimgret"])

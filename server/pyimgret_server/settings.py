@@ -1,4 +1,4 @@
-"""What a service can be told; every limit has a default that is safe to leave alone."""
+"""Settings of the service; every limit has a safe default."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ class Settings:
     writable : bool
         Whether items may be added and deleted; needs `api_keys`.
     api_keys : path or None
-        File with the hashes of the keys that may write; see `pyimgret_server.keys`.
+        File with the hashes of the API keys; see `pyimgret_server.keys`.
     max_upload : int
-        Bytes of a request's body.
+        Maximum size of a request body in bytes.
     max_pixels : int
-        Pixels (width x height) of a picture, checked before it is decoded.
+        Maximum number of pixels of an image, checked before decoding.
     max_k : int
-        Most matches of one search.
+        Maximum number of matches per search.
     max_images : int
-        Most pictures of one request to embed.
+        Maximum number of images per embed request.
     rate : float or None
-        Requests below ``/v1`` a second and client address; twice as many in a burst.
+        Requests per second and client address below ``/v1``; twice as many in a burst.
     batch_size : int
-        Most pictures that are encoded together.
+        Maximum number of images encoded together.
     batch_wait : float
-        Longest that a picture waits for others that are being decoded, in seconds.
+        Maximum time that an image waits for others being decoded, in seconds.
     queue_size : int
-        Pictures that may wait to be encoded; more are answered with 503.
+        Maximum number of images waiting to be encoded; further ones get 503.
     timeout : float
-        Longest that a request waits for its turn, in seconds.
+        Maximum waiting time of a request, in seconds.
     threads : int
-        Requests that are worked on at a time.
+        Number of requests processed at a time.
     behind_proxy : bool
         Trust the ``X-Forwarded-*`` headers of one reverse proxy.
     """
@@ -61,7 +61,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.writable and self.api_keys is None:
             raise InvalidArgumentError(
-                "A writable service needs a file of API keys; make one with "
+                "A writable service needs a file of API keys; create one with "
                 "'pyimgret serve --api-key-file FILE --new-api-key NAME'."
             )
         for name in ("max_upload", "max_pixels", "max_k", "max_images", "batch_size"):

@@ -1,4 +1,4 @@
-"""The request class: everything in memory, and never more of it than allowed."""
+"""The request class, which keeps uploads in memory."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class BoundedRequest(Request):
         filename: str | None = None,  # noqa: ARG002
         content_length: int | None = None,  # noqa: ARG002
     ) -> IO[bytes]:
-        # NB: Werkzeug would use a temporary file, which a read-only system does not have.
+        # NB: Werkzeug would use a temporary file, impossible on a read-only file system.
         return io.BytesIO()

@@ -23,8 +23,8 @@ def create(vectors_file: str) -> Flask:
 
     @app.post("/v1/search")
     def search():
-        picture = Image.open(io.BytesIO(request.files["image"].read())).convert("L")
-        pixels = np.asarray(picture.resize((28, 28)), dtype=np.float32).ravel() / 255
+        image = Image.open(io.BytesIO(request.files["image"].read())).convert("L")
+        pixels = np.asarray(image.resize((28, 28)), dtype=np.float32).ravel() / 255
         code = pixels @ matrix
         scores = vectors @ (code / np.linalg.norm(code))
         k = int(request.form["k"])

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.convnet --data FOLDER [--larger] [--head centres] [--rows]
 
-FOLDER holds the four IDX files. 2,000 of the 10,000 test pictures are the queries, the other
+FOLDER holds the four IDX files. 2,000 of the 10,000 test images are the queries, the other
 8,000 the database. ``--rows`` trains `RowNet`, the LSTM over lines, instead. ``--validate`` leaves
-the test pictures alone: the last 10,000 of the training pictures judge, for choosing settings.
+the test images alone: the last 10,000 of the training images judge, for choosing settings.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from pyimgret.evaluation import nearest_neighbours, retrieval_report
 Labelled = tuple[NDArray[np.uint8], NDArray[Any]]
 
 QUERIES = 2000
-#: How pictures are moved while they are learned: digits have no mirror images.
+#: How images are moved while they are learned: digits have no mirror images.
 AUGMENTATION: dict[str, Any] = {"shift": 2.0, "rotation": 10.0, "zoom": 0.1}
-#: Clothes lie in the middle of their pictures: moving them by two pixels cost 4 points of
-#: accuracy in 6 epochs on 12,000 of the training pictures (judged on 10,000 others).
+#: Clothes lie in the middle of their images: moving them by two pixels cost 4 points of
+#: accuracy in 6 epochs on 12,000 of the training images (judged on 10,000 others).
 LARGER: dict[str, Any] = {
     "channels": (32, 64), "kernel_size": 3, "convolutions": 2, "mode": "same",
     "batch_normalization": True, "dense_size": 256, "dropout": 0.25, "flip": True,
@@ -94,7 +94,7 @@ def _split(options: argparse.Namespace) -> tuple[Labelled, Labelled]:
 
 
 def labelled(folder: Path, part: str, count: int) -> Labelled:
-    """Return the first pictures of a part, "train" or "t10k", with their classes."""
+    """Return the first images of a part, "train" or "t10k", with their classes."""
     images, labels = (
         load_idx(next(folder.glob(f"{part}-{kind}-idx{ranks}-ubyte*")))
         for kind, ranks in (("images", 3), ("labels", 1))

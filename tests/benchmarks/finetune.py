@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.finetune --images DIR [--freeze BLOCK …] [--head centres]
 
-The folders below DIR are the classes. Of each, every second picture in the order of names is
+The folders below DIR are the classes. Of each, every second image in the order of names is
 learned from, the others judge: accuracy, and P@1, P@10 and mAP of each of them against the rest.
 ``--validate`` divides the first half again, and leaves the second alone.
 """
@@ -49,7 +49,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(results, indent=1))
         return
-    print(f"{len(learned)} pictures learned, {len(judging)} judge")
+    print(f"{len(learned)} images learned, {len(judging)} judge")
     for name, figures in results.items():
         print(name, ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
 

@@ -86,7 +86,7 @@ def _top(scores: np.ndarray) -> list[int]:
 
 
 def encode(options: argparse.Namespace) -> dict[str, Any]:
-    """Compare encoding of picture files."""
+    """Compare encoding of image files."""
     files = _files(options.images)
     encoder = Encoder.load(options.model)
     encoder.encode(files[:8])
@@ -101,7 +101,7 @@ def encode(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def photos(options: argparse.Namespace) -> dict[str, Any]:
-    """Compare the embeddings, and the five nearest of every picture among the others."""
+    """Compare the embeddings, and the five nearest of every image among the others."""
     files = _files(options.images)
     python = Encoder.load(options.model).encode(files)
     with tempfile.TemporaryDirectory() as folder:

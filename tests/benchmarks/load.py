@@ -10,15 +10,15 @@ from collections.abc import Sequence
 _BOUNDARY = "pyimgret-benchmark"
 
 
-def upload(address: tuple[str, int], picture: bytes, k: int = 10) -> bytes:
-    """Return the bytes of a request that searches by an uploaded picture."""
+def upload(address: tuple[str, int], image: bytes, k: int = 10) -> bytes:
+    """Return the bytes of a request that searches by an uploaded image."""
     part = f"--{_BOUNDARY}\r\nContent-Disposition: form-data; name="
     body = (
         (
             f'{part}"k"\r\n\r\n{k}\r\n{part}"image"; filename="q.png"\r\n'
             "Content-Type: image/png\r\n\r\n"
         ).encode()
-        + picture
+        + image
         + f"\r\n--{_BOUNDARY}--\r\n".encode()
     )
     head = (

@@ -51,14 +51,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     X, y = labelled(options.data, "train", 60_000)
-    pictures = torch.from_numpy(X).float().div(255).unsqueeze(1)
-    learned = pictures[: options.count], torch.from_numpy(y[: options.count])
+    images = torch.from_numpy(X).float().div(255).unsqueeze(1)
+    learned = images[: options.count], torch.from_numpy(y[: options.count])
     for name, margin in HEADS.items():
         for seed in range(options.seeds if name.startswith(options.only) else 0):
             torch.manual_seed(seed)
             network = trained(learned, margin, options.epochs)
             with torch.inference_mode():
-                codes = network.eval()(pictures[50_000:]).numpy()
+                codes = network.eval()(images[50_000:]).numpy()
             print(f"{name}, seed {seed}: {judged_codes(codes, y[50_000:])}", flush=True)
 
 
@@ -100,16 +100,16 @@ def logits(codes: Tensor, head: nn.Linear, y: Tensor, margin: tuple[float, float
     return scale * (cosines - distance * F.one_hot(y, CLASSES))
 
 
-def moved(pictures: Tensor) -> Tensor:
-    """Turn, zoom and shift each picture by chance, as far as `AUGMENTATION` says."""
-    chance = torch.rand(4, len(pictures)) * 2 - 1
+def moved(images: Tensor) -> Tensor:
+    """Turn, zoom and shift each image by chance, as far as `AUGMENTATION` says."""
+    chance = torch.rand(4, len(images)) * 2 - 1
     angle = chance[0] * np.radians(AUGMENTATION["rotation"])
     zoom = 1 + chance[1] * AUGMENTATION["zoom"]
-    shift = chance[2:] * AUGMENTATION["shift"] * 2 / pictures.shape[-1]
+    shift = chance[2:] * AUGMENTATION["shift"] * 2 / images.shape[-1]
     cos, sin = zoom * torch.cos(angle), zoom * torch.sin(angle)
     rows = torch.stack([cos, -sin, shift[0], sin, cos, shift[1]], dim=1)
-    grid = F.affine_grid(rows.view(-1, 2, 3), list(pictures.shape), align_corners=False)
-    result: Any = F.grid_sample(pictures, grid, align_corners=False)
+    grid = F.affine_grid(rows.view(-1, 2, 3), list(images.shape), align_corners=False)
+    result: Any = F.grid_sample(images, grid, align_corners=False)
     return Tensor(result)
 
 

@@ -3,12 +3,12 @@
     python -m tests.benchmarks.photos [--images DIR] [--json]
     python -m tests.benchmarks.photos --images DIR --matches [--json]
 
-``--matches`` judges the embeddings of both sides instead: P@1, P@10 and mAP of each picture of
+``--matches`` judges the embeddings of both sides instead: P@1, P@10 and mAP of each image of
 DIR against all others, the folders being the classes. PyTorch's are those of torchvision's
 network on what torchvision's own transforms make of the files.
 
 Without it, speeds: both sides take turns in one process, with as many threads; a figure is the
-median of 5 rounds after one that is not counted, in pictures a second by the clock. ``ratio`` is
+median of 5 rounds after one that is not counted, in images a second by the clock. ``ratio`` is
 ours divided by PyTorch's; ``cpu`` is the same by processor time, which other load disturbs less.
 The folder is DIR (its first 96 files), or 96 JPEGs that are made. Needs PyTorch (the extra
 ``bench``), torchvision and MobileNetV2's weights.
@@ -32,7 +32,7 @@ from PIL import Image
 
 from pyimgret import Encoder
 from pyimgret.cli.embed import encode_all
-from pyimgret.cli.sources import Pictures
+from pyimgret.cli.sources import ImageSource
 from pyimgret.datasets import ImageFiles, ImageFolder
 from pyimgret.evaluation import retrieval_report
 from pyimgret.preprocessing import normalize
@@ -89,8 +89,8 @@ def jpegs(given: Path | None, made: Path) -> list[Path]:
     if given is not None:
         return [file.path for file in ImageFolder(given).files[:FILES]]
     for number in range(FILES):
-        picture = Image.fromarray(made_pictures(1, side=400, seed=number)[0])
-        picture.save(made / f"{number:03}.jpg", quality=90)
+        image = Image.fromarray(made_pictures(1, side=400, seed=number)[0])
+        image.save(made / f"{number:03}.jpg", quality=90)
     return sorted(made.iterdir())
 
 
@@ -112,21 +112,21 @@ def output(ours: Encoder, theirs: Any) -> dict[str, float]:
 
 def folder(ours: Encoder, theirs: Any, files: list[Path]) -> dict[str, float]:
     """Compare decoding, resizing and embedding; each side in its usual way."""
-    pictures = Pictures(ImageFiles([os.fspath(file) for file in files]))
+    images = ImageSource(ImageFiles([os.fspath(file) for file in files]))
     return compared(
         len(files),
         {
-            "ours": lambda: encode_all(ours, pictures),
+            "ours": lambda: encode_all(ours, images),
             "torch": lambda: torch_embeddings(theirs, files),
         },
     )
 
 
 def matches(ours: Encoder, theirs: Any, images: Path) -> dict[str, dict[str, float]]:
-    """Judge both sides' embeddings, each picture against all others."""
-    pictures = ImageFolder(images)
-    paths = {file.key: file.path for file in pictures.files}
-    keys, labels, vectors = encode_all(ours, Pictures(pictures))
+    """Judge both sides' embeddings, each image against all others."""
+    folder = ImageFolder(images)
+    paths = {file.key: file.path for file in folder.files}
+    keys, labels, vectors = encode_all(ours, ImageSource(folder))
     sides = {"ours": vectors, "torch": torch_embeddings(theirs, [paths[key] for key in keys])}
     results = {}
     for name, embeddings in sides.items():
@@ -154,14 +154,14 @@ def torch_embeddings(network: Any, files: list[Path]) -> NDArray[np.float32]:
     parts = []
     with torch.inference_mode():
         for start in range(0, len(files), BATCH):
-            pictures = [Image.open(f).convert("RGB") for f in files[start : start + BATCH]]
-            batch = torch.stack([prepared(picture) for picture in pictures])
+            images = [Image.open(f).convert("RGB") for f in files[start : start + BATCH]]
+            batch = torch.stack([prepared(image) for image in images])
             parts.append(network.features(batch).mean((2, 3)).numpy())
     return np.concatenate(parts)
 
 
 def compared(count: int, sides: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Run the sides in turn; return pictures a second, and the ratios."""
+    """Run the sides in turn; return images a second, and the ratios."""
     wall: dict[str, list[float]] = {name: [] for name in sides}
     cpu: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(ROUNDS + 1):

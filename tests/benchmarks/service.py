@@ -1,4 +1,4 @@
-"""Searches by picture a second over HTTP: ``python -m tests.benchmarks.service [--json]``.
+"""Searches by image a second over HTTP: ``python -m tests.benchmarks.service [--json]``.
 
 16 clients on the machine of the server. ``digits``: an autoencoder over 60,000 items, beside
 a bare Flask and Waitress app that multiplies by a matrix. ``mobilenet``: MobileNetV2 over
@@ -68,8 +68,8 @@ def mobilenet(folder: Path) -> tuple[Path, list[bytes]]:
 
 def _png(image, kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    picture.save(buffer, kind)
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -148,7 +148,7 @@ def run_digits(folder: Path, seconds: float) -> dict[str, object]:
 
 
 def run_mobilenet(folder: Path, seconds: float) -> dict[str, object]:
-    """Compare the service with itself, one picture at a time."""
+    """Compare the service with itself, one image at a time."""
     index, queries = mobilenet(folder)
     alone = ("--batch-size", "1", "--batch-wait", "0")
     with ours(index, 8792) as service, ours(index, 8793, *alone) as peer:

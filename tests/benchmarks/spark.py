@@ -117,13 +117,13 @@ def encoding(folder: Path, rows: int) -> dict[str, Any]:
 
 def photos(folder: Path, count: int) -> dict[str, Any]:
     """Encode photos with one worker and with two."""
-    data = spark.Pictures(_write_photos(folder / "photos", count))
+    data = spark.Images(_write_photos(folder / "photos", count))
     mobilenet_v2().save(folder / "mobilenet.zip")
     return {"photos": count} | _encode(folder, "mobilenet", data, max(32, count // 40), batch=16)
 
 
 def _encode(
-    folder: Path, model: str, data: spark.Arrays | spark.Pictures, part: int, batch: int = 256
+    folder: Path, model: str, data: spark.Arrays | spark.Images, part: int, batch: int = 256
 ) -> dict[str, Any]:
     """Encode the same by one worker and by two; rates are a second, once rows come out."""
     seconds, rates = {}, {}

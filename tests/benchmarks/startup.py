@@ -45,11 +45,11 @@ network = JavaNetwork.create({
 def output(java):
     # Deeplearning4j's own output: an Encoder would run such a network on our engine.
     lenet = java.network(types.SimpleNamespace(java_network=network))
-    pictures = java.autoclass("org.nd4j.linalg.factory.Nd4j").ones(128, 1, 28, 28)
+    images = java.autoclass("org.nd4j.linalg.factory.Nd4j").ones(128, 1, 28, 28)
     times = []
     for _ in range(40):
         start = time.perf_counter()
-        lenet.output(pictures).close()
+        lenet.output(images).close()
         times.append(time.perf_counter() - start)
     return times
 

@@ -6,7 +6,7 @@ Both sides take turns, round by round, in one process and with as many threads; 
 the median of 5 rounds, after one that is not counted. ``ratio`` is ours divided by
 PyTorch's: above 1 is faster, for ``wall`` by the clock, for ``cpu`` by the processor time
 that each side took, which other load disturbs less. ``noise`` is the widest quarter of the
-rounds' times over their median. Both sides train on the same pictures, with batches gathered
+rounds' times over their median. Both sides train on the same images, with batches gathered
 from one tensor, and their losses are shown. Needs PyTorch (the extra ``bench``).
 """
 
@@ -164,7 +164,7 @@ def fit(make: Callable[[int], tuple[Any, Torch]], batch: int, *, classes: bool) 
 
 
 def encode() -> dict[str, Any]:
-    """Compare the encoding of 5,000 digits, the pictures being uint8 on our side."""
+    """Compare the encoding of 5,000 digits, the images being uint8 on our side."""
     model, theirs = autoencoder(256)
     half = theirs.net[:7]
     model.encode(X)

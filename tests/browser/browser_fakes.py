@@ -1,4 +1,4 @@
-"""Drawn pictures, and an encoder that sees their colours: no licence, no JVM, no training."""
+"""Drawn images, and an encoder that sees their colours: no licence, no JVM, no training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NASTY = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 
 class ColourEncoder:
-    """Embeds a picture by a coarse grid of its colours."""
+    """Embeds an image by a coarse grid of its colours."""
 
     def __init__(self) -> None:
         self.preprocessor = Preprocessor("RGB", 6, 6, filter="box")
@@ -48,14 +48,14 @@ def scene(kind: str, hue: float, seed: int, size=(360, 300)) -> Image.Image:
     """Draw a landscape of one kind in one mood."""
     rng = np.random.default_rng(seed)
     width, height = size
-    picture = Image.new("RGB", size)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", size)
+    draw = ImageDraw.Draw(image)
     for y in range(height):
         draw.line([(0, y), (width, y)], fill=_colour(hue, 0.55 - 0.4 * y / height, 0.95))
     sun = int(rng.integers(40, width - 40))
     draw.ellipse([sun - 22, 40, sun + 22, 84], fill=_colour(hue + 0.5, 0.25, 1.0))
     _GROUND[kind](draw, rng, hue, width, height)
-    return picture
+    return image
 
 
 def _mountain(draw, rng, hue, width, height):
@@ -104,17 +104,17 @@ def fill(index) -> None:
     assert not index.add(images, keys=keys, metadata=metadata).failed
 
 
-def jpeg(picture: Image.Image) -> bytes:
+def jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
 def product(kind: str, hue: float, seed: int, size=(300, 300)) -> Image.Image:
     """Draw a thing on a table: a mug, a bottle or a lamp."""
     rng = np.random.default_rng(seed)
-    picture = Image.new("RGB", size, _colour(0.1, 0.04, 0.95))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", size, _colour(0.1, 0.04, 0.95))
+    draw = ImageDraw.Draw(image)
     draw.rectangle([0, 235, 300, 300], fill=_colour(0.08, 0.15, 0.85))
     x, main, dark = 150 + int(rng.integers(-14, 15)), _colour(hue, 0.6, 0.8), _colour(hue, 0.7, 0.5)
     if kind == "mug":
@@ -130,14 +130,14 @@ def product(kind: str, hue: float, seed: int, size=(300, 300)) -> Image.Image:
         draw.rectangle([x - 5, 120, x + 5, 240], fill=dark)
         draw.ellipse([x - 50, 228, x + 50, 250], fill=dark)
         draw.polygon([(x - 30, 55), (x + 30, 55), (x + 70, 140), (x - 70, 140)], fill=main)
-    return picture
+    return image
 
 
 def house(kind: str, hue: float, seed: int, size=(340, 280)) -> Image.Image:
     """Draw a house with a garden: a cottage, a villa or a block of flats."""
     rng = np.random.default_rng(seed)
-    picture = Image.new("RGB", size, _colour(0.56, 0.25, 0.97))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", size, _colour(0.56, 0.25, 0.97))
+    draw = ImageDraw.Draw(image)
     draw.rectangle([0, 210, 340, 280], fill=_colour(0.3, 0.5, 0.6))
     wall, roof = _colour(hue, 0.3, 0.92), _colour(hue + 0.45, 0.55, 0.55)
     half, top = {"cottage": (70, 150), "villa": (120, 130), "flats": (75, 50)}[kind]
@@ -152,7 +152,7 @@ def house(kind: str, hue: float, seed: int, size=(340, 280)) -> Image.Image:
             draw.rectangle([column, row, column + 24, row + 26], fill=_colour(0.57, 0.35, 0.5))
     draw.rectangle([x - 14, 195, x + 14, 235], fill=roof)
     draw.ellipse([10, 150, 70, 225], fill=_colour(0.33, 0.6, 0.4))
-    return picture
+    return image
 
 
 def use_case(index, name: str) -> Image.Image:

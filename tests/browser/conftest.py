@@ -1,4 +1,4 @@
-"""A real browser, a served index of coloured pictures, and screenshots that are kept."""
+"""A real browser, a served index of coloured images, and screenshots that are kept."""
 
 from __future__ import annotations
 

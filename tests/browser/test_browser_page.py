@@ -18,7 +18,7 @@ from pyimgret_server import create_app
 
 
 @pytest.fixture
-def picture(tmp_path):
+def image(tmp_path):
     path = tmp_path / "beach.jpg"
     path.write_bytes(jpeg(scene("sea", 0.55, 7)))
     return path
@@ -29,13 +29,13 @@ def page(browser, address):
     browser.set_window_size(1280, 900)
     browser.get("about:blank")
     browser.get(f"{address}/")
-    until(browser, lambda: "pictures" in text(browser, "facts"))
+    until(browser, lambda: "images" in text(browser, "facts"))
     yield browser
     assert errors_of_page(browser) == []
     assert browser.execute_script("return window.hacked") is None
 
 
-def test_a_broken_rule_of_the_security_policy_is_seen(browser, address):
+def test_broken_rule_of_security_policy_is_seen(browser, address):
     browser.get(f"{address}/")
     browser.execute_script(
         "const script = document.createElement('script'); script.textContent = 'hacked = 1';"
@@ -105,12 +105,12 @@ def fill_in(driver, identifier: str, value: str) -> None:
 
 
 def test_first_sight(page, shot):
-    assert "49 pictures" in text(page, "facts")
+    assert "49 images" in text(page, "facts")
     shot(page)
 
 
-def test_upload_shows_the_nearest_with_scores(page, picture, shot):
-    give(page, picture)
+def test_upload_shows_nearest_with_scores(page, image, shot):
+    give(page, image)
     assert searched(page, 12)[0].startswith("sea/")
     scores = [float(b.text) for b in page.find_elements(By.CSS_SELECTOR, ".score b")]
     assert scores == sorted(scores, reverse=True)
@@ -119,14 +119,14 @@ def test_upload_shows_the_nearest_with_scores(page, picture, shot):
 
 
 @pytest.mark.parametrize("kind", ["paste", "drop"])
-def test_a_picture_can_be(page, shot, kind):
+def test_image_can_be(page, shot, kind):
     fire(page, kind, jpeg(scene("mountain", 0.31, 8)), "alps.jpg", "image/jpeg")
     assert searched(page)[0].startswith("mountain/")
     shot(page)
 
 
-def test_click_through_and_back(page, picture, shot):
-    give(page, picture)
+def test_click_through_and_back(page, image, shot):
+    give(page, image)
     first = searched(page)[3]
     page.find_elements(By.CSS_SELECTOR, ".card .open")[3].click()
     until(page, lambda: text(page, "caption") == first)
@@ -137,8 +137,8 @@ def test_click_through_and_back(page, picture, shot):
     until(page, lambda: text(page, "caption") == first)
 
 
-def test_filter_number_and_least_score(page, picture, shot):
-    give(page, picture)
+def test_filter_number_and_least_score(page, image, shot):
+    give(page, image)
     searched(page)
     fill_in(page, "where", "kind == 'town' and year >= 2010")
     until(page, lambda: all(key.startswith("town/") for key in searched(page)))
@@ -149,21 +149,21 @@ def test_filter_number_and_least_score(page, picture, shot):
     until(page, lambda: text(page, "error").startswith("The filter:"))
     shot(page, "mistake")
     fill_in(page, "where", "kind == 'harbour'")
-    until(page, lambda: "Nothing matches" in text(page, "status"))
+    until(page, lambda: "No matches" in text(page, "status"))
 
 
-def test_a_broken_file_is_explained_in_words(page, tmp_path, shot):
+def test_broken_file_is_explained_in_words(page, tmp_path, shot):
     broken = tmp_path / "holiday.jpg"
-    broken.write_bytes(b"this is not a picture at all")
+    broken.write_bytes(b"this is not an image at all")
     give(page, broken)
-    until(page, lambda: "cannot be read as a picture" in text(page, "error"))
+    until(page, lambda: "cannot be read as an image" in text(page, "error"))
     assert not keys(page)
     shot(page)
 
 
-def test_phone_width(page, picture, shot):
+def test_phone_width(page, image, shot):
     with phone(page):
-        give(page, picture)
+        give(page, image)
         searched(page)
         assert page.execute_script("return document.documentElement.scrollWidth") <= 390
         shot(page, "top")
@@ -172,9 +172,9 @@ def test_phone_width(page, picture, shot):
         shot(page, "results")
 
 
-def test_dark(page, picture, shot):
+def test_dark(page, image, shot):
     with dark_mode(page):
-        give(page, picture)
+        give(page, image)
         searched(page)
         ground = page.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(17, 20, 28)"
@@ -189,8 +189,8 @@ def test_script_in_metadata_is_shown_as_text(page, shot):
     shot(page)
 
 
-def test_search_by_a_region_with_the_keyboard(page, picture, shot):
-    give(page, picture)
+def test_search_by_region_with_keyboard(page, image, shot):
+    give(page, image)
     before = searched(page)
     page.find_element(By.ID, "crop").click()
     region = page.switch_to.active_element
@@ -204,8 +204,8 @@ def test_search_by_a_region_with_the_keyboard(page, picture, shot):
     shot(page)
 
 
-def test_the_heat_maps_of_a_match(page, picture, shot):
-    give(page, picture)
+def test_heat_maps_of_match(page, image, shot):
+    give(page, image)
     searched(page)
     page.find_element(By.CSS_SELECTOR, ".card .explain").click()
     until(page, lambda: page.find_element(By.ID, "why").is_displayed())
@@ -221,8 +221,8 @@ def test_the_heat_maps_of_a_match(page, picture, shot):
     until(page, lambda: not page.find_element(By.ID, "why").is_displayed())
 
 
-def test_everything_can_be_reached_by_keyboard_and_has_a_name(page, picture):
-    give(page, picture)
+def test_everything_can_be_reached_by_keyboard_and_has_name(page, image):
+    give(page, image)
     searched(page)
     page.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
     reached = set()
@@ -237,7 +237,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(page, picture):
     )
 
 
-def test_the_page_is_small_and_knows_no_other_host(page):
+def test_page_is_small_and_knows_no_other_host(page):
     loaded = page.execute_script(
         "return performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
     )
@@ -256,13 +256,13 @@ def test_the_page_is_small_and_knows_no_other_host(page):
         ("listings", "price <= 350000 and rooms >= 3"),
     ],
 )
-def test_a_worked_use(browser, tmp_path, shot, name, where):
+def test_worked_use(browser, tmp_path, shot, name, where):
     with Index.create(tmp_path / "idx", ColourEncoder()) as index:
         query = use_case(index, name)
         with served(create_app(index)) as address:
             browser.set_window_size(1180, 860)
             browser.get(f"{address}/")
-            until(browser, lambda: "54 pictures" in text(browser, "facts"))
+            until(browser, lambda: "54 images" in text(browser, "facts"))
             browser.find_element(By.ID, "where").send_keys(where)
             fire(browser, "drop", jpeg(query), "query.jpg", "image/jpeg")
             found = searched(browser)

@@ -58,14 +58,14 @@ class Limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, self.before)
 
 
-def attempts(index: Index, disk: Path, pictures: Path) -> dict[str, Callable[[], object]]:
+def attempts(index: Index, disk: Path, images: Path) -> dict[str, Callable[[], object]]:
     """Return everything that needs space, by name."""
     more = unit(2000, 16, seed=9)
     return {
         "add": lambda: index.add(more, keys=[f"new{n}" for n in range(len(more))]),
         "update": lambda: index.update("v3", metadata={"long": "x" * 100_000}),
-        "import": lambda: index.import_from(pictures.parent / "rows.npy"),
-        "sync": lambda: index.sync(pictures),
+        "import": lambda: index.import_from(images.parent / "rows.npy"),
+        "sync": lambda: index.sync(images),
         "build hnsw": lambda: index.build("hnsw"),
         "build exact": lambda: index.build("exact"),
         "build int8": lambda: index.build("int8"),
@@ -95,14 +95,14 @@ def state(index: Index) -> dict[str, object]:
         return {"keys": sorted(fresh.keys()), "matches": matches}
 
 
-def run(kind: str, disk: Path, pictures: Path) -> dict[str, object]:
+def run(kind: str, disk: Path, images: Path) -> dict[str, object]:
     """Go through the whole story and return what was seen."""
     full = {"tmpfs": Tmpfs, "limit": Limit}[kind](disk)
     index = Index.create(disk / "idx", FakeEncoder())
     index.add(unit(3000, 16), keys=[f"v{n}" for n in range(3000)])
     index.build("hnsw")
     report: dict[str, object] = {"before": state(index)}
-    wishes = attempts(index, disk, pictures)
+    wishes = attempts(index, disk, images)
     full.fill()
     report["full"] = {name: outcome(wish) for name, wish in wishes.items()}
     report["during"] = state(index)

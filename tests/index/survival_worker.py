@@ -50,7 +50,7 @@ def change(directory: str, seed: str) -> None:
 
 
 def write_groups(directory: str, seconds: str) -> None:
-    """Add and delete whole groups of pictures with one vector each, in one transaction."""
+    """Add and delete whole groups of images with one vector each, in one transaction."""
     index = Index.open(directory)
     rng = random.Random(0)
     end, live = time.monotonic() + float(seconds), []

@@ -52,13 +52,13 @@ def checksums(directory):
     }
 
 
-def test_info_is_the_recorded_one(index, kind):
+def test_info_is_recorded_one(index, kind):
     found = index.info()
     expected = ANSWERS["info"] | {"published": kind == "published"}
     assert {name: found[name] for name in expected} == expected
 
 
-def test_keys_and_items_are_the_recorded_ones(index):
+def test_keys_and_items_are_recorded_ones(index):
     assert list(index.keys()) == list(ANSWERS["items"])
     for key, expected in ANSWERS["items"].items():
         item = index.get(key)
@@ -81,7 +81,7 @@ def test_keys_lead_back_to_undecodable_file_names(index):
     assert item.source.path.endswith(b"/caf\xe9-latin1.png")
 
 
-def test_searches_of_every_method_and_filter_find_the_recorded_matches(index):
+def test_searches_of_every_method_and_filter_find_recorded_matches(index):
     methods = {query["options"].get("method", "auto") for query in ANSWERS["queries"]}
     assert methods == {"auto", "exact", "int8", "binary", "hnsw"}
     for query in ANSWERS["queries"]:
@@ -121,7 +121,7 @@ def test_live_index_takes_changes(tmp_path):
 
 
 @pytest.mark.jvm
-def test_stored_model_fits_and_finds_the_recorded_matches_of_an_image(index):
+def test_stored_model_fits_and_finds_recorded_matches_of_image(index):
     image = ANSWERS["image"]
     found = index.search(GOLDEN / "pictures" / image["file"], k=5)
     assert_matches(found, image["matches"])

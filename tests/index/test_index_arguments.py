@@ -62,13 +62,13 @@ def all_searches(index):
         ({"min_score": True}, TypeError, "got True"),
         ({"where": 5}, FilterError, "not int"),
         ({"where": [{"a": 1}]}, FilterError, "not list"),
-        ({"where": {5: 1}}, FilterError, "name of a field is a string"),
-        ({"where": {"a": object()}}, FilterError, "no number, string"),
+        ({"where": {5: 1}}, FilterError, "field name must be a string"),
+        ({"where": {"a": object()}}, FilterError, "not a number, string"),
         ({"exclude": 5}, TypeError, "one of the keys or a list, got 5"),
         ({"exclude": [5]}, ValueError, "A key must be a non-empty str, got 5"),
     ],
 )
-def test_conditions_that_make_no_sense_are_refused(either, options, error, message):
+def test_conditions_that_make_no_sense_are_rejected(either, options, error, message):
     for search in all_searches(either):
         with pytest.raises(error, match=message):
             search(**options)
@@ -82,11 +82,11 @@ def test_k_may_be_any_integer(either, kind):
 
 
 @pytest.mark.parametrize("value", [np.float32(0.25), np.float64(-1), 1, 0])
-def test_min_score_may_be_any_number_of_a_cosine(stored, value):
+def test_min_score_may_be_any_number_of_cosine(stored, value):
     assert all(match.score >= value for match in stored.search(QUERY, 50, min_score=value))
 
 
-def test_numpy_numbers_are_values_of_a_filter(index):
+def test_numpy_numbers_are_values_of_filter(index):
     index.update("v1", metadata={"year": 2001})
     assert index.search(QUERY, where={"year": np.int64(2001)}).keys == ["v1"]
     assert index.search(QUERY, where={"year": {"$in": [np.int32(2001)]}}).keys == ["v1"]
@@ -102,14 +102,14 @@ INTEGERS = [
 
 
 @pytest.mark.parametrize("vector", INTEGERS, ids=lambda v: type(v).__name__)
-def test_integers_are_a_vector(either, vector):
+def test_integers_are_vector(either, vector):
     assert either.search(vector).keys == either.search(QUERY).keys
     either.add([vector], keys=["integers"])
     assert either.search(QUERY, k=1).keys == ["integers"]
     either.delete("integers")
 
 
-def test_a_list_of_integers_is_one_vector_in_add_and_update(index):
+def test_list_of_integers_is_one_vector_in_add_and_update(index):
     assert len(index.add([2] + [0] * 15, keys=["one"]).added) == 1
     index.update("v0", [3] + [0] * 15)
     assert index.get("v0").vector.tolist() == index.get("one").vector.tolist() == QUERY
@@ -118,10 +118,10 @@ def test_a_list_of_integers_is_one_vector_in_add_and_update(index):
 @pytest.mark.parametrize(
     ("query", "error", "message"),
     [
-        ([1, 2, 3], DimensionMismatchError, r"shape \(3,\).*vectors of 16 numbers"),
-        ([0.1, "a"], ValueError, "A vector holds numbers"),
-        ([True] * 16, ValueError, "A vector holds numbers"),
-        ([[1.0, 2.0], [1.0]], ValueError, "Got no vectors but"),
+        ([1, 2, 3], DimensionMismatchError, r"shape \(3,\).*vectors of dimension 16"),
+        ([0.1, "a"], ValueError, "A vector must contain numbers"),
+        ([True] * 16, ValueError, "A vector must contain numbers"),
+        ([[1.0, 2.0], [1.0]], ValueError, "Expected vectors, got"),
         ([1e300] * 16, ValueError, "length inf"),
         ([float("nan")] * 16, ValueError, "length nan"),
         ([0] * 16, ValueError, r"length 0\.0"),
@@ -135,7 +135,7 @@ def test_a_list_of_integers_is_one_vector_in_add_and_update(index):
         ("https://host/a.png", ImageDecodeError, "https://host/a.png: URLs are not fetched"),
     ],
 )
-def test_a_query_that_is_neither_image_nor_vector_is_refused(either, query, error, message):
+def test_query_that_is_neither_image_nor_vector_is_rejected(either, query, error, message):
     with pytest.raises(error, match=message):
         either.search(query)
 
@@ -150,7 +150,7 @@ def test_a_query_that_is_neither_image_nor_vector_is_refused(either, query, erro
         (["ftp://host/a.png"], ImageDecodeError, "URLs are not fetched"),
     ],
 )
-def test_queries_that_are_neither_images_nor_vectors_are_refused(stored, queries, error, message):
+def test_queries_that_are_neither_images_nor_vectors_are_rejected(stored, queries, error, message):
     with pytest.raises(error, match=message):
         stored.search_batch(queries)
 
@@ -161,18 +161,18 @@ def test_no_queries_have_no_matches(stored):
 
 
 @pytest.mark.parametrize("given", [None, 5, {"a": 1}, 2.5])
-def test_add_refuses_what_is_no_list_of_images(stored, given):
+def test_add_rejects_what_is_not_list_of_images(stored, given):
     with pytest.raises(TypeError, match="Expected one of the images or a list, got"):
         stored.add(given)
 
 
-def test_add_reports_what_is_no_image_and_takes_one_grey_image(tmp_path):
+def test_add_reports_what_is_not_image_and_takes_one_grey_image(tmp_path):
     with Index.create(tmp_path / "new", FakeEncoder()) as index:
         report = index.add([None, "http://host/a.png", object()], keys=["a", "b", "c"])
         reasons = {failure.key: failure.reason for failure in report.failed}
-        assert "NoneType is not a picture" in reasons["a"]
+        assert "NoneType is not an image" in reasons["a"]
         assert "URLs are not fetched" in reasons["b"]
-        assert "object is not a picture" in reasons["c"]
+        assert "object is not an image" in reasons["c"]
         grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
         assert index.add(grey, keys=["grey"]).added == ["grey"]
         assert index.search(Image.fromarray(grey), k=1).keys == ["grey"]
@@ -189,14 +189,14 @@ def test_add_reports_what_is_no_image_and_takes_one_grey_image(tmp_path):
         ({"keys": ["a"], "metadata": [{}, {}]}, ValueError, "metadata for 2 of 1"),
     ],
 )
-def test_add_refuses_keys_and_metadata_of_wrong_types(stored, options, error, message):
+def test_add_rejects_keys_and_metadata_of_wrong_types(stored, options, error, message):
     with pytest.raises(error, match=message):
         stored.add([QUERY], **options)
     assert len(stored) == 200
 
 
 @pytest.mark.parametrize("key", [5, None, b"v1", ["v1"], ""])
-def test_a_key_of_a_wrong_type_is_named(stored, key):
+def test_key_of_wrong_type_is_named(stored, key):
     for call in (stored.get, stored.thumbnail, lambda k: stored.update(k, metadata={})):
         with pytest.raises(ValueError, match="A key must be a non-empty str, got"):
             call(key)
@@ -205,14 +205,14 @@ def test_a_key_of_a_wrong_type_is_named(stored, key):
 @pytest.mark.parametrize(
     ("keys", "error"), [(5, TypeError), (None, TypeError), ([5], ValueError), (b"v1", ValueError)]
 )
-def test_delete_refuses_what_is_no_key(either, keys, error):
+def test_delete_rejects_what_is_not_key(either, keys, error):
     with pytest.raises(error, match="key"):
         either.delete(keys)
     assert len(either) == 200
 
 
 @pytest.mark.parametrize("threshold", [float("nan"), "0.9", True, None, 1.5])
-def test_duplicates_refuse_a_threshold_that_is_no_cosine(stored, threshold):
+def test_duplicates_refuse_threshold_that_is_not_cosine(stored, threshold):
     with pytest.raises((TypeError, ValueError), match="threshold must be a number from -1 to 1"):
         stored.duplicates(threshold)
 
@@ -244,7 +244,7 @@ def test_whatever_is_called_after_close_says_that_it_is_closed(index, tmp_path):
             call()
 
 
-def test_a_collection_that_was_closed_says_so(tmp_path):
+def test_collection_that_was_closed_reports_it(tmp_path):
     made = MilvusIndex.create(str(tmp_path / "lite.db"), dimension=16)
     made.close()
     made.close()
@@ -260,10 +260,10 @@ def test_a_collection_that_was_closed_says_so(tmp_path):
             call()
 
 
-def test_a_transaction_that_cannot_begin_gives_its_connection_back(index):
-    lent = index.context.database.lend()
+def test_transaction_that_cannot_begin_gives_its_connection_back(index):
+    lent = index.context.database.acquire()
     lent.execute("BEGIN")
-    index.context.database.take_back(lent, healthy=True)
+    index.context.database.release(lent, healthy=True)
     with (
         pytest.raises(IndexStoreError, match="cannot start a transaction within"),
         index.context.database.read(),

@@ -36,31 +36,31 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     rng = np.random.default_rng(0)
     for name in ["cats/a.png", "cats/b.png", "dogs/c.png", "new\nline.png"]:
-        path = tmp_path / "pictures" / name
+        path = tmp_path / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
-    return tmp_path / "pictures"
+    return tmp_path / "images"
 
 
 @pytest.fixture
-def filled(run, pictures):
-    run("index", "add", "--index", "idx", "--model", "ae.zip", "pictures")
+def filled(run, images):
+    run("index", "add", "--index", "idx", "--model", "ae.zip", "images")
     return run
 
 
 def test_add_then_search_as_text_and_json(filled):
     document = json.loads(
-        filled("search", "--index", "idx", "pictures/cats/b.png", "-k", "2", "--json").stdout
+        filled("search", "--index", "idx", "images/cats/b.png", "-k", "2", "--json").stdout
     )
     assert [match["rank"] for match in document["matches"]] == [1, 2]
     best = document["matches"][0]
     assert best["key"] == "cats/b.png"
     assert best["score"] == pytest.approx(1, abs=1e-6)
     assert best["metadata"] == {"folder": "cats"}
-    text = filled("search", "--index", "idx", "pictures/new\nline.png", "-k", "1").stdout
+    text = filled("search", "--index", "idx", "images/new\nline.png", "-k", "1").stdout
     assert "new\\nline.png" in text
     by_key = filled(
         "search", "--index", "idx", "--key", "cats/a.png", "--exclude", "cats/a.png", "--json"
@@ -69,29 +69,29 @@ def test_add_then_search_as_text_and_json(filled):
 
 
 def test_adding_again_does_nothing_and_single_files_are_keyed_as_given(filled):
-    again = filled("index", "add", "--index", "idx", "pictures", "--json")
+    again = filled("index", "add", "--index", "idx", "images", "--json")
     assert json.loads(again.stdout)["unchanged"] == 4
-    one = filled("index", "add", "--index", "idx", "pictures/cats/a.png", "--json")
+    one = filled("index", "add", "--index", "idx", "images/cats/a.png", "--json")
     assert json.loads(one.stdout)["count"] == 5
     document = json.loads(
         filled("search", "--index", "idx", "--key", "cats/a.png", "--json").stdout
     )
-    assert document["matches"][1]["key"] == "pictures/cats/a.png"
+    assert document["matches"][1]["key"] == "images/cats/a.png"
 
 
-def test_sync_dry_run_names_and_does_nothing(filled, pictures):
-    (pictures / "cats/a.png").unlink()
-    (pictures / "broken.png").write_bytes(b"no picture")
-    dry = filled("index", "sync", "--index", "idx", "--dry-run", "pictures")
+def test_sync_dry_run_names_and_does_nothing(filled, images):
+    (images / "cats/a.png").unlink()
+    (images / "broken.png").write_bytes(b"no image")
+    dry = filled("index", "sync", "--index", "idx", "--dry-run", "images")
     assert "delete cats/a.png" in dry.stdout
     assert "would add 1, would delete 1, unchanged 3." in dry.stdout
-    done = filled("index", "sync", "--index", "idx", "pictures", "--json")
+    done = filled("index", "sync", "--index", "idx", "images", "--json")
     document = json.loads(done.stdout)
     assert (document["deleted"], document["count"]) == (1, 3)
     assert document["failed"][0]["key"] == "broken.png"
-    text = filled("index", "sync", "--index", "idx", "pictures")
+    text = filled("index", "sync", "--index", "idx", "images")
     assert "not added: broken.png: " in text.stderr
-    strict = filled("index", "sync", "--index", "idx", "--strict", "pictures", code=1)
+    strict = filled("index", "sync", "--index", "idx", "--strict", "images", code=1)
     assert strict.stderr.startswith("pyimgret: broken.png: ")
 
 
@@ -104,19 +104,19 @@ def test_delete_and_info(filled):
     assert "cats/a.png" in missing.stderr
 
 
-def test_wrong_usage_and_clear_errors(run, pictures):
-    nowhere = run("index", "add", "--index", "idx", "pictures", code=1)
-    assert "holds no index" in nowhere.stderr
+def test_wrong_usage_and_clear_errors(run, images):
+    nowhere = run("index", "add", "--index", "idx", "images", code=1)
+    assert "contains no index" in nowhere.stderr
     run("index", "add", "--index", "idx", "--model", "ae.zip", "nothing", code=2)
-    run("index", "add", "--index", "idx", "--model", "ae.zip", "pictures")
+    run("index", "add", "--index", "idx", "--model", "ae.zip", "images")
     run("search", "--index", "idx", code=2)
-    run("search", "--index", "idx", "-k", "0", "pictures/cats/a.png", code=2)
-    no_picture = pictures.parent / "text.png"
-    no_picture.write_text("hello")
+    run("search", "--index", "idx", "-k", "0", "images/cats/a.png", code=2)
+    no_image = images.parent / "text.png"
+    no_image.write_text("hello")
     assert run("search", "--index", "idx", "text.png", code=1).stderr.startswith("pyimgret: ")
 
 
-def test_the_keeping_of_an_index(filled, tmp_path):
+def test_keeping_of_index(filled, tmp_path):
     for kind in ("hnsw", "int8", "binary", "exact"):
         built = filled("index", "build", "--index", "idx", "--kind", kind, "--recall", "--json")
         assert json.loads(built.stdout)["recall_at_10"] == 1.0
@@ -134,7 +134,7 @@ def test_the_keeping_of_an_index(filled, tmp_path):
     assert "0 groups" in filled("duplicates", "--index", "idx", "--threshold", "0.999").stdout
 
 
-def test_filters_on_the_command_line(filled):
+def test_filters_on_command_line(filled):
     for where in ("folder == 'cats'", '{"folder": "cats"}'):
         found = filled(
             "search", "--index", "idx", "--key", "cats/a.png", "--where", where, "--json"
@@ -145,7 +145,7 @@ def test_filters_on_the_command_line(filled):
     assert "Expected a comparison" in bad.stderr
 
 
-def test_a_damaged_index_ends_with_status_1(filled, tmp_path):
+def test_damaged_index_ends_with_status_1(filled, tmp_path):
     import sqlite3
 
     connection = sqlite3.connect(tmp_path / "idx" / "index.sqlite")
@@ -156,22 +156,22 @@ def test_a_damaged_index_ends_with_status_1(filled, tmp_path):
     assert "damaged: the vector of" in result.stdout
 
 
-def test_several_pictures_and_folders_are_searched_with_in_one_call(filled, tmp_path):
-    (tmp_path / "pictures/dogs/broken.png").write_bytes(b"no picture")
-    call = ["search", "--index", "idx", "pictures/cats", "pictures/dogs", "-k", "2"]
+def test_several_images_and_folders_are_searched_with_in_one_call(filled, tmp_path):
+    (tmp_path / "images/dogs/broken.png").write_bytes(b"no image")
+    call = ["search", "--index", "idx", "images/cats", "images/dogs", "-k", "2"]
     done = filled(*call, "--json")
     document = json.loads(done.stdout)
-    names = ["pictures/cats/a.png", "pictures/cats/b.png", "pictures/dogs/c.png"]
+    names = ["images/cats/a.png", "images/cats/b.png", "images/dogs/c.png"]
     assert [one["query"] for one in document["queries"]] == names
     best = [one["matches"][0]["key"] for one in document["queries"]]
     assert best == ["cats/a.png", "cats/b.png", "dogs/c.png"]
-    assert [one["key"] for one in document["skipped"]] == ["pictures/dogs/broken.png"]
-    assert "skipped pictures/dogs/broken.png: " in done.stderr
+    assert [one["key"] for one in document["failed"]] == ["images/dogs/broken.png"]
+    assert "skipped images/dogs/broken.png: " in done.stderr
     lines = filled(*call, "--where", "folder == 'dogs'", "--min-score", "0.999").stdout.splitlines()
     assert [line.split() for line in lines[1:]] == [
-        ["pictures/cats/a.png", "no", "match"],
-        ["pictures/cats/b.png", "no", "match"],
-        ["pictures/dogs/c.png", "dogs/c.png", "1.0000"],
+        ["images/cats/a.png", "no", "match"],
+        ["images/cats/b.png", "no", "match"],
+        ["images/dogs/c.png", "dogs/c.png", "1.0000"],
     ]
     single = json.loads(filled("search", "--index", "idx", names[0], "-k", "2", "--json").stdout)
     pairs = zip(single["matches"], document["queries"][0]["matches"], strict=True)
@@ -181,8 +181,8 @@ def test_several_pictures_and_folders_are_searched_with_in_one_call(filled, tmp_
     filled("search", "--milvus", "m.db", "--model", "ae.zip", *names, code=2)
 
 
-@pytest.mark.parametrize("queries", [("pictures/cats/a.png",), ("pictures/cats", "pictures/dogs")])
-def test_a_filter_on_a_field_that_no_item_has_says_so(filled, queries):
+@pytest.mark.parametrize("queries", [("images/cats/a.png",), ("images/cats", "images/dogs")])
+def test_filter_on_field_that_no_item_has_reports_it(filled, queries):
     call = ("search", "--index", "idx", *queries, "--where", "foldr == 'cats' or exists(x.y)")
     done = filled(*call, "--json")
     assert "no item of the index has the field 'foldr'; did you mean folder?\n" in done.stderr
@@ -192,11 +192,11 @@ def test_a_filter_on_a_field_that_no_item_has_says_so(filled, queries):
     assert (known.stderr, "unknown_fields" in json.loads(known.stdout)) == ("", False)
 
 
-def test_ctrl_c_says_how_many_images_the_index_has_kept(filled, pictures, monkeypatch):
+def test_ctrl_c_says_how_many_images_index_has_stored(filled, images, monkeypatch):
     whole = FakeEncoder.encode_tensors
     for number in range(200):
         array = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
-        Image.fromarray(array).save(pictures / f"{number:03}.png")
+        Image.fromarray(array).save(images / f"{number:03}.png")
 
     def interrupted(self, X):
         if self.batches:
@@ -204,23 +204,23 @@ def test_ctrl_c_says_how_many_images_the_index_has_kept(filled, pictures, monkey
         return whole(self, X)
 
     monkeypatch.setattr(FakeEncoder, "encode_tensors", interrupted)
-    call = ("index", "add", "--index", "idx", "--model", "ae.zip", "pictures")
+    call = ("index", "add", "--index", "idx", "--model", "ae.zip", "images")
     stopped = filled(*call, code=130)
     assert stopped.stderr == (
-        "pyimgret: interrupted: 128 new images are kept, the index holds 132; the same command "
-        "goes on from there\n"
+        "pyimgret: interrupted: 128 new images were added, the index now has 132; the same "
+        "command resumes there\n"
     )
     monkeypatch.setattr(FakeEncoder, "encode_tensors", whole)
     assert json.loads(filled(*call, "--json").stdout)["added"] == 72
 
 
-def test_reasons_do_not_repeat_the_path(filled, pictures):
-    (pictures / "bad.png").write_bytes(b"no picture")
-    for path, key in (("pictures", "bad.png"), ("pictures/bad.png", "pictures/bad.png")):
+def test_reasons_do_not_repeat_path(filled, images):
+    (images / "bad.png").write_bytes(b"no image")
+    for path, key in (("images", "bad.png"), ("images/bad.png", "images/bad.png")):
         text = filled("index", "add", "--index", "idx", path).stderr
-        assert text.startswith(f"not added: {key}: not a picture")
-    skipped = filled("search", "--index", "idx", "pictures/bad.png", "pictures/cats").stderr
-    assert skipped.startswith("skipped pictures/bad.png: not a picture")
+        assert text.startswith(f"not added: {key}: not an image")
+    skipped = filled("search", "--index", "idx", "images/bad.png", "images/cats").stderr
+    assert skipped.startswith("skipped images/bad.png: not an image")
 
 
 def test_explain_says_where_it_wrote(filled, monkeypatch):
@@ -229,56 +229,56 @@ def test_explain_says_where_it_wrote(filled, monkeypatch):
 
     monkeypatch.setattr(explain, "explain", lambda *_: None)
     monkeypatch.setattr(explain, "plot_explanation", lambda *_: new_figure(1, 1))
-    call = ("search", "--index", "idx", "pictures/cats/a.png", "--explain", "why.png")
+    call = ("search", "--index", "idx", "images/cats/a.png", "--explain", "why.png")
     assert filled(*call).stdout.endswith("\nWrote why.png.\n")
     assert json.loads(filled(*call, "--json").stdout)["explanation"] == "why.png"
     with Image.open("why.png") as image:
         assert image.format == "PNG"
 
 
-def test_a_dry_run_says_what_it_would_do(filled, pictures):
-    (pictures / "cats/new.png").write_bytes((pictures / "cats/a.png").read_bytes())
-    dry = ("index", "sync", "--index", "idx", "--dry-run", "pictures")
+def test_dry_run_reports_what_it_would_do(filled, images):
+    (images / "cats/new.png").write_bytes((images / "cats/a.png").read_bytes())
+    dry = ("index", "sync", "--index", "idx", "--dry-run", "images")
     assert "would add 1" in filled(*dry).stdout
     assert json.loads(filled(*dry, "--json").stdout)["dry_run"] is True
 
 
-def test_a_filter_that_is_no_json_says_what_was_expected(filled):
+def test_filter_that_is_not_json_reports_what_was_expected(filled):
     done = filled("search", "--index", "idx", "--key", "cats/a.png", "--where", '{"a": ', code=1)
-    assert "no JSON" in done.stderr
+    assert "not JSON" in done.stderr
     assert "year >= 2001" in done.stderr
 
 
 @pytest.fixture
-def hidden(pictures):
+def hidden(images):
     """Add a hidden folder, a hidden file and two system files."""
-    content = (pictures / "cats/a.png").read_bytes()
+    content = (images / "cats/a.png").read_bytes()
     for name in (".git/x.png", ".y.png", "cats/Thumbs.db", "__MACOSX/z.png"):
-        (pictures / name).parent.mkdir(exist_ok=True)
-        (pictures / name).write_bytes(content)
-    return pictures
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_bytes(content)
+    return images
 
 
-SAID = "left out 4 hidden files and folders; --hidden takes them."
+SAID = "skipped 4 hidden files and folders; --hidden includes them."
 
 
 @pytest.mark.parametrize("command", ["add", "sync"])
 def test_index_commands_leave_hidden_files_out_and_say_so(run, hidden, command):
-    arguments = ("index", command, "--index", "idx", "--model", "ae.zip", "pictures")
+    arguments = ("index", command, "--index", "idx", "--model", "ae.zip", "images")
     done = run(*arguments)
     assert "added 4." in done.stdout
     assert SAID in done.stderr
     document = json.loads(run(*arguments, "--json").stdout)
     assert (document["unchanged"], document["hidden_skipped"]) == (4, 4)
     assert "added 4" in run(*arguments, "--hidden").stdout
-    kept = run("index", "sync", "--index", "idx", "pictures")
-    assert "4 pictures of hidden files were in the index and stay as they are" in kept.stderr
+    kept = run("index", "sync", "--index", "idx", "images")
+    assert "4 images of hidden files in the index were left unchanged;" in kept.stderr
     assert "deleted" not in kept.stdout
 
 
-def test_every_command_that_reads_a_folder_leaves_the_same_files_out(run, hidden, filled):
-    embed = ("embed", "--model", "ae.zip", "--images", "pictures", "--json")
-    search = ("search", "--index", "idx", "pictures", "-k", "1", "--json")
+def test_every_command_that_reads_folder_leaves_same_files_out(run, hidden, filled):
+    embed = ("embed", "--model", "ae.zip", "--images", "images", "--json")
+    search = ("search", "--index", "idx", "images", "-k", "1", "--json")
     for arguments, name in ((embed, "embeddings"), (search, "queries")):
         done = run(*arguments)
         assert SAID in done.stderr
@@ -293,15 +293,15 @@ def test_every_command_that_reads_a_folder_leaves_the_same_files_out(run, hidden
     ["train", "embed", "evaluate", "search", "index add", "index sync", "spark train",
      "spark embed", "plot embedding", "plot reconstructions"],
 )  # fmt: skip
-def test_every_command_that_reads_a_folder_has_the_option(run, command):
+def test_every_command_that_reads_folder_has_option(run, command):
     assert "--hidden " in run(*command.split(), "--help").stdout
 
 
-def test_a_folder_with_hidden_files_only_names_the_option(run, tmp_path):
+def test_folder_with_hidden_files_only_names_option(run, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".a.png").write_bytes(b"x")
     arguments = ("embed", "--model", "ae.zip", "--images", "empty", "--json")
-    assert "--hidden takes them" in run(*arguments, code=1).stderr
+    assert "--hidden includes them" in run(*arguments, code=1).stderr
 
 
 def test_urls_are_not_fetched(filled):
@@ -311,6 +311,6 @@ def test_urls_are_not_fetched(filled):
     assert "URLs are not fetched" in done.stderr
 
 
-def test_a_score_that_is_no_number_is_refused(filled):
-    arguments = ("search", "--index", "idx", "pictures/cats/a.png", "--min-score", "nan")
+def test_score_that_is_not_number_is_rejected(filled):
+    arguments = ("search", "--index", "idx", "images/cats/a.png", "--min-score", "nan")
     assert "min_score must be a number from -1 to 1" in filled(*arguments, code=1).stderr

@@ -110,7 +110,7 @@ def random_filter(rng, depth=0):
     return And(parts) if kind < 8 else Or(parts)
 
 
-def test_sql_agrees_with_a_naive_evaluation():
+def test_sql_agrees_with_naive_evaluation():
     rng = random.Random(0)
     rows = [random_metadata(rng) for _ in range(200)]
     connection = sqlite3.connect(":memory:")
@@ -149,7 +149,7 @@ def test_sql_agrees_with_a_naive_evaluation():
         ("exists == 1", None),
     ],
 )
-def test_text_and_json_say_the_same(text, document):
+def test_text_and_json_say_same(text, document):
     if document is None:
         with pytest.raises(FilterError):
             parse(text)
@@ -175,7 +175,7 @@ def test_and_binds_tighter_than_or_and_not_tighter_than_and():
         {'a"b': 1}, {"": 1}, {1: 2}, {"a": {"$in": list(range(10_001))}}, 7, ["a"],
     ],
 )  # fmt: skip
-def test_what_is_no_filter_is_refused(bad):
+def test_what_is_not_filter_is_rejected(bad):
     with pytest.raises(FilterError):
         parse(bad)
 

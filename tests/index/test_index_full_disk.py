@@ -31,25 +31,25 @@ def can_mount(folder):
 @pytest.fixture(scope="module", params=["tmpfs", "limit"])
 def report(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"full-{request.param}")
-    disk, pictures = folder / "disk", folder / "pictures"
+    disk, images = folder / "disk", folder / "images"
     disk.mkdir()
-    pictures.mkdir()
+    images.mkdir()
     rng = np.random.default_rng(0)
     for number in range(150):
-        Image.fromarray(rng.integers(0, 256, (32, 32), np.uint8)).save(pictures / f"{number}.png")
+        Image.fromarray(rng.integers(0, 256, (32, 32), np.uint8)).save(images / f"{number}.png")
     np.save(folder / "rows.npy", unit(2000, 16, seed=7))
     prefix = NAMESPACE if request.param == "tmpfs" else []
     kind = request.param
     if prefix and not can_mount(disk):
         # NB: no test is skipped: the story is told with files that may not grow instead.
         prefix, kind = [], "limit"
-    command = [*prefix, sys.executable, str(WORKER), kind, str(disk), str(pictures)]
+    command = [*prefix, sys.executable, str(WORKER), kind, str(disk), str(images)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_everything_that_needs_space_says_so_and_what_to_do(report):
+def test_everything_that_needs_space_reports_it_and_what_to_do(report):
     for name, (kind, message) in report["full"].items():
         assert kind == "IndexStoreError", (name, kind, message)
         assert (

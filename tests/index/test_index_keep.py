@@ -33,7 +33,7 @@ def full(tmp_path):
 QUERIES = unit(10, 8, seed=1)
 
 
-def test_a_published_copy_answers_alike_and_refuses_changes(full, tmp_path):
+def test_published_copy_answers_similar_and_rejects_changes(full, tmp_path):
     target = full.publish(tmp_path / "copy")
     copy = Index.open(target)
     assert copy.search_batch(QUERIES) == full.search_batch(QUERIES)
@@ -44,11 +44,11 @@ def test_a_published_copy_answers_alike_and_refuses_changes(full, tmp_path):
     with pytest.raises(IndexStoreError, match="the index itself"):
         full.publish(full.directory)
     other = Index.create(tmp_path / "live", dimension=8)
-    with pytest.raises(IndexStoreError, match="holds a live index"):
+    with pytest.raises(IndexStoreError, match="contains a live index"):
         full.publish(other.directory)
 
 
-def test_readers_of_a_copy_notice_the_next_one(full, tmp_path):
+def test_readers_of_copy_notice_next_one(full, tmp_path):
     target = full.publish(tmp_path / "copy")
     full.build("hnsw")
     copy = Index.open(target)
@@ -81,7 +81,7 @@ except IndexStoreError as error:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
-def test_a_read_only_folder_serves_a_copy_and_names_the_remedy_for_a_live_index(full, open_folder):
+def test_read_only_folder_serves_copy_and_names_remedy_for_live_index(full, open_folder):
     target = full.publish(open_folder / "copy")
     shutil.rmtree(target / "cache")
     expected = full.search(np.ones(8, dtype=np.float32), 3).keys
@@ -98,7 +98,7 @@ def test_a_read_only_folder_serves_a_copy_and_names_the_remedy_for_a_live_index(
     assert "pyimgret index publish" in lines[1]
 
 
-def test_a_sound_index_checks_clean(full):
+def test_sound_index_checks_clean(full):
     full.build("exact")
     full.build("int8")
     full.build("binary")
@@ -133,7 +133,7 @@ def test_check_names_damaged_vectors_and_metadata(full):
         Index.open(full.directory).search(QUERIES[0])
 
 
-def test_a_corrupted_page_is_reported_and_never_answered_from(full):
+def test_corrupted_page_is_reported_and_never_answered_from(full):
     full.close()
     path = full.directory / "index.sqlite"
     content = bytearray(path.read_bytes())
@@ -145,7 +145,7 @@ def test_a_corrupted_page_is_reported_and_never_answered_from(full):
 
 
 @pytest.mark.parametrize("name", ["saved.parquet", "saved.npy"])
-def test_salvage_saves_every_row_but_those_of_the_damaged_page(tmp_path, name):
+def test_salvage_saves_every_row_but_those_of_damaged_page(tmp_path, name):
     rows = unit(2000, 64)
     broken = Index.create(tmp_path / "broken", dimension=64)
     broken.add(rows, keys=[f"k{n}" for n in range(2000)], metadata=[{"n": n} for n in range(2000)])
@@ -192,7 +192,7 @@ def test_check_finds_leftovers_and_repair_removes_them(full, monkeypatch):
     assert Index.open(full.directory).search_batch(QUERIES) == full.search_batch(QUERIES)
 
 
-def test_a_model_that_is_not_the_index_s_is_found(tmp_path, monkeypatch):
+def test_model_that_is_not_index_s_is_found(tmp_path, monkeypatch):
     index = Index.create(tmp_path / "i", FakeEncoder())
     loaded = []
 
@@ -245,7 +245,7 @@ def naive_groups(vectors, threshold):
     return groups
 
 
-def test_duplicates_equal_a_naive_search_in_blocks_of_any_size(tmp_path, monkeypatch):
+def test_duplicates_equal_naive_search_in_blocks_of_any_size(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     base = unit(60, 8)
     vectors = base[rng.integers(0, 60, 400)] + 0.08 * rng.standard_normal((400, 8))
@@ -264,7 +264,7 @@ def test_duplicates_equal_a_naive_search_in_blocks_of_any_size(tmp_path, monkeyp
         index.duplicates(2)
 
 
-def test_exact_copies_are_told_from_pictures_that_are_alike(tmp_path, encoder):
+def test_exact_copies_are_reported_from_images_that_are_similar(tmp_path, encoder):
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -292,7 +292,7 @@ def test_export_and_import_bring_everything_back(full, tmp_path, name):
     assert (a.id, a.metadata) == (b.id, b.metadata)
     assert np.array_equal(a.vector, b.vector)
     assert other.search_batch(QUERIES) == full.search_batch(QUERIES)
-    with pytest.raises(IndexStoreError, match="already holds"):
+    with pytest.raises(IndexStoreError, match="already contains"):
         other.import_from(tmp_path / name)
     other.import_from(tmp_path / name, replace=True)
     assert len(other) == 298
@@ -313,7 +313,7 @@ def test_plain_files_from_elsewhere(tmp_path):
     assert index.get("p3").vector == pytest.approx(vectors[3], abs=1e-6)
 
 
-def test_what_does_not_fit_is_refused(full, tmp_path):
+def test_what_does_not_fit_is_rejected(full, tmp_path):
     full.export(tmp_path / "a.parquet")
     full.export(tmp_path / "a.npy")
     narrow = Index.create(tmp_path / "n", dimension=3)
@@ -324,13 +324,13 @@ def test_what_does_not_fit_is_refused(full, tmp_path):
         with pytest.raises(ModelMismatchError, match="cannot be compared"):
             modelled.import_from(tmp_path / name)
         (tmp_path / name).write_bytes(b"nothing of the kind")
-        with pytest.raises(IndexStoreError, match="can be read"):
+        with pytest.raises(IndexStoreError, match="readable"):
             full.import_from(tmp_path / name)
     with pytest.raises(ValueError, match=r"\.parquet or \.npy"):
         full.export(tmp_path / "a.csv")
 
 
-def test_an_exported_line_is_plain_json(full, tmp_path):
+def test_exported_line_is_plain_json(full, tmp_path):
     full.export(tmp_path / "a.npy")
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert len(lines) == 299
@@ -346,7 +346,7 @@ ODD_METADATA = [
 
 
 @pytest.mark.parametrize("name", ["all.parquet", "all.npy"])
-def test_every_kind_of_metadata_survives_the_round_trip(tmp_path, name):
+def test_every_kind_of_metadata_survives_round_trip(tmp_path, name):
     index = Index.create(tmp_path / "i", dimension=8)
     index.add(unit(4, 8), keys=["ä\n%", "b", "c" * 5000, "d"], metadata=ODD_METADATA)
     index.export(tmp_path / name)
@@ -360,13 +360,13 @@ def test_every_kind_of_metadata_survives_the_round_trip(tmp_path, name):
     assert other.search(unit(1, 8)[0], where=f"big == {2**60}").keys == []
 
 
-def test_lines_that_do_not_belong_to_the_vectors_are_refused(full, tmp_path):
+def test_lines_that_do_not_belong_to_vectors_are_rejected(full, tmp_path):
     full.export(tmp_path / "all.npy")
     lines = (tmp_path / "all.jsonl").read_text().splitlines()
     other = Index.create(tmp_path / "other", dimension=8)
     for wrong, words in [
-        (lines[:-1], r"names 297 pictures, but all\.npy holds 298 vectors"),
-        ([*lines, lines[-1]], r"names 299 pictures"),
+        (lines[:-1], r"lists 297 images, but all\.npy contains 298 vectors"),
+        ([*lines, lines[-1]], r"lists 299 images"),
         ([lines[0], '{"kez": 1}', *lines[2:]], r"line 2: expected .*kez"),
         (["[1]", *lines[1:]], r"line 1: expected"),
     ]:

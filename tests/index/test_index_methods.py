@@ -103,7 +103,7 @@ def test_approximate_methods_follow_changes(index, method):
 
 @pytest.mark.parametrize("where", ["n == 17", "n < 30", "n < 2000", "n >= 0", "n < 0"])
 @pytest.mark.parametrize("method", ["hnsw", "binary", "auto"])
-def test_filters_are_exact_whatever_the_method(index, method, where):
+def test_filters_are_exact_whatever_method(index, method, where):
     exact = index.search_batch(QUERIES, 10, method="exact", where=where)
     assert index.search_batch(QUERIES, 10, method=method, where=where) == exact
 
@@ -122,14 +122,14 @@ def test_what_was_not_built_is_named(tmp_path):
     for method in ("hnsw", "binary"):
         with pytest.raises(IndexStoreError, match=f"--kind {method}"):
             index.search([1.0, 0, 0], method=method)
-    with pytest.raises(ValueError, match="'best' is no method"):
+    with pytest.raises(ValueError, match="'best' is not a search method"):
         index.search([1.0, 0, 0], method="best")
     with pytest.raises(ValueError, match="'best' cannot be built"):
         index.build("best")
     assert index.recall_check(method="exact")["recall"] == 1.0
 
 
-def test_more_than_there_is_and_an_empty_graph(tmp_path):
+def test_more_than_there_is_and_empty_graph(tmp_path):
     index = Index.create(tmp_path / "i", dimension=3)
     index.build("hnsw")
     index.build("binary")
@@ -141,7 +141,7 @@ def test_more_than_there_is_and_an_empty_graph(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove", "header"])
-def test_a_damaged_graph_is_noticed_and_exact_search_answers(index, harm):
+def test_damaged_graph_is_noticed_and_exact_search_answers(index, harm):
     path = next((index.directory / "cache").glob("hnsw-*-graph.bin"))
     if harm == "flip":
         content = bytearray(path.read_bytes())
@@ -162,7 +162,7 @@ def test_a_damaged_graph_is_noticed_and_exact_search_answers(index, harm):
     assert recall(fresh, "hnsw", QUERIES) >= 0.97
 
 
-def test_a_reader_notices_a_new_graph(index):
+def test_reader_notices_new_graph(index):
     reader = Index.open(index.directory)
     reader.search(QUERIES[0], method="hnsw")
     index.add(clustered(100, 6), keys=[f"n{n}" for n in range(100)])
@@ -172,7 +172,7 @@ def test_a_reader_notices_a_new_graph(index):
     assert reader.context.searcher.graph.header().count == N + 100
 
 
-def test_codes_and_rows_are_kept_in_files(index, monkeypatch):
+def test_codes_and_rows_are_stored_in_files(index, monkeypatch):
     monkeypatch.setattr(scan, "_FLUSH_ROWS", 64)
     for kind in ("exact", "int8", "binary"):
         assert index.build(kind)["written"] is True
@@ -181,7 +181,7 @@ def test_codes_and_rows_are_kept_in_files(index, monkeypatch):
     assert recall(Index.open(index.directory), "binary", QUERIES) >= 0.97
 
 
-def test_bits_are_counted_alike_with_and_without_the_instruction(monkeypatch):
+def test_bits_are_counted_equally_with_and_without_instruction(monkeypatch):
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 2**63, (50, 4), dtype=np.uint64)
     expected = [

@@ -1,4 +1,4 @@
-"""The same pictures in Milvus Lite, through the client that speaks to a cluster as well."""
+"""The same images in Milvus Lite, through the client that speaks to a cluster as well."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def both(tmp_path_factory):
         yield index, copy
 
 
-def test_search_and_get_answer_as_the_index_does(both):
+def test_search_and_get_answer_as_index_does(both):
     index, copy = both
     assert len(copy) == len(index)
     for query in unit(10, 8, seed=1):
@@ -57,12 +57,12 @@ def test_search_and_get_answer_as_the_index_does(both):
     )
 
 
-def test_an_open_collection_refuses_to_be_pickled(both):
-    with pytest.raises(TypeError, match="open the collection 'pyimgret' anew"):
+def test_open_collection_rejects_to_be_pickled(both):
+    with pytest.raises(TypeError, match="open the collection 'pyimgret' again"):
         pickle.dumps(both[1])
 
 
-def test_filters_mean_the_same(both):
+def test_filters_mean_same(both):
     index, copy = both
     rng = random.Random(5)
     query, selective = unit(1, 8, seed=3)[0], 0
@@ -80,7 +80,7 @@ def test_adding_replacing_and_deleting(both):
     _, copy = both
     new = unit(3, 8, seed=9)
     assert copy.add(new, keys=["x", "y", "z"], metadata={"new": True}) == 3
-    with pytest.raises(IndexStoreError, match="already holds 'x'"):
+    with pytest.raises(IndexStoreError, match="already contains 'x'"):
         copy.add(new[:1], keys=["x"])
     assert set(copy.search(new[0], 9, where="new == true").keys) == {"x", "y", "z"}
     copy.add(-new[:1], keys=["x"], replace=True)
@@ -93,17 +93,17 @@ def test_adding_replacing_and_deleting(both):
         copy.get("x")
 
 
-def test_pictures_models_and_errors(tmp_path):
+def test_images_models_and_errors(tmp_path):
     uri = str(tmp_path / "lite.db")
     encoder = FakeEncoder()
     index = Index.create(tmp_path / "idx", encoder)
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 8), dtype=np.uint8)
-    index.add(pictures, keys=list("abcd"))
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8), dtype=np.uint8)
+    index.add(images, keys=list("abcd"))
     MilvusIndex.load(index, uri).close()
     with MilvusIndex(uri, encoder=encoder) as copy:
-        assert copy.search(pictures[2], 1).keys == ["c"]
+        assert copy.search(images[2], 1).keys == ["c"]
     with MilvusIndex(uri) as copy, pytest.raises(IndexStoreError, match="give the model"):
-        copy.search(pictures[2])
+        copy.search(images[2])
     with pytest.raises(ModelMismatchError):
         MilvusIndex(uri, encoder=FakeEncoder(seed=1))
     with pytest.raises(IndexStoreError, match="no collection 'other'"):
@@ -112,7 +112,7 @@ def test_pictures_models_and_errors(tmp_path):
         MilvusIndex.load(index, uri)
 
 
-def test_from_the_command_line(tmp_path, index):
+def test_from_command_line(tmp_path, index):
     uri = str(tmp_path / "lite.db")
     done = CliRunner().invoke(
         main, ["index", "export", "--index", str(index.directory), "--milvus", uri, "--json"]
@@ -125,10 +125,10 @@ def test_from_the_command_line(tmp_path, index):
     assert CliRunner().invoke(main, both).exit_code == 2
 
 
-def test_search_from_the_command_line(tmp_path, both):
+def test_search_from_command_line(tmp_path, both):
     index, _ = both
     uri = str(tmp_path / "lite.db")
-    MilvusIndex.load(index, uri, "pictures").close()
+    MilvusIndex.load(index, uri, "images").close()
     key = index.search(unit(1, 8, seed=4)[0], 1).keys[0]
     asked = ["-k", "4", "--key", key, "--exclude", key, "--json"]
 
@@ -137,20 +137,20 @@ def test_search_from_the_command_line(tmp_path, both):
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout)["matches"]
 
-    remote = answer("--milvus", uri, "--collection", "pictures")
+    remote = answer("--milvus", uri, "--collection", "images")
     local = answer("--index", str(index.directory))
     assert len(remote) == 4
     assert [m["key"] for m in remote] == [m["key"] for m in local]
     assert [m["metadata"] for m in remote] == [m["metadata"] for m in local]
 
 
-def test_search_by_picture_needs_the_model(tmp_path, monkeypatch):
-    uri, picture = str(tmp_path / "lite.db"), tmp_path / "query.png"
+def test_search_by_image_needs_model(tmp_path, monkeypatch):
+    uri, image = str(tmp_path / "lite.db"), tmp_path / "query.png"
     index = Index.create(tmp_path / "idx", FakeEncoder())
     index.add(np.random.default_rng(0).integers(0, 256, (9, 8, 8), dtype=np.uint8))
     MilvusIndex.load(index, uri).close()
-    Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 8), dtype=np.uint8)).save(picture)
-    command = ["search", "--milvus", uri, str(picture)]
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 8), dtype=np.uint8)).save(image)
+    command = ["search", "--milvus", uri, str(image)]
     without = CliRunner().invoke(main, command)
     assert without.exit_code == 2
     assert "give --model" in without.output
@@ -159,10 +159,10 @@ def test_search_by_picture_needs_the_model(tmp_path, monkeypatch):
     monkeypatch.setattr(Choice, "encoder", lambda *_: index.encoder)
     found = CliRunner().invoke(main, [*command, "--model", "model.zip", "--json"])
     assert found.exit_code == 0, found.output
-    assert [m["key"] for m in json.loads(found.stdout)["matches"]] == index.search(picture, 5).keys
+    assert [m["key"] for m in json.loads(found.stdout)["matches"]] == index.search(image, 5).keys
 
 
-def test_another_process_finds_the_collection_ready(both, tmp_path):
+def test_another_process_finds_collection_ready(both, tmp_path):
     # NB: Milvus Lite lets one process at a time open its file, so two do it in turn.
     index, _ = both
     uri, key = str(tmp_path / "lite.db"), next(index.keys())
@@ -188,7 +188,7 @@ with MilvusIndex(sys.argv[1]) as copy:
 """
 
 
-def test_a_file_that_another_process_has_open_is_named(tmp_path):
+def test_file_that_another_process_has_open_is_named(tmp_path):
     uri = str(tmp_path / "lite.db")
     MilvusIndex.create(uri, dimension=3)
     command = [sys.executable, "-c", _SEARCH, uri, "", "k"]

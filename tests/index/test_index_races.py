@@ -47,7 +47,7 @@ def index(tmp_path, encoder):
         yield made
 
 
-def test_metadata_written_while_an_image_is_encoded_are_kept(index, encoder):
+def test_metadata_written_while_image_is_encoded_are_stored(index, encoder):
     encoder.meanwhile = lambda: index.update("k1", metadata={"n": 7})
     before = index.get("k1")
     index.update("k1", images(1, seed=9)[0])
@@ -56,17 +56,17 @@ def test_metadata_written_while_an_image_is_encoded_are_kept(index, encoder):
     assert not np.array_equal(after.vector, before.vector)
 
 
-def test_an_item_deleted_while_an_image_is_encoded_stays_deleted(index, encoder):
+def test_item_deleted_while_image_is_encoded_stays_deleted(index, encoder):
     encoder.meanwhile = lambda: index.delete("k1")
     with pytest.raises(KeyNotFoundError, match="'k1'"):
         index.update("k1", images(1)[0], metadata={"n": 1})
     assert "k1" not in index
 
 
-def test_a_key_added_while_an_image_is_encoded_is_an_error_of_its_own(index, encoder):
+def test_key_added_while_image_is_encoded_is_error_of_its_own(index, encoder):
     other = Index.open(index.directory, FakeEncoder())
     encoder.meanwhile = lambda: other.add(images(1), keys=["new"], metadata={"by": "other"})
-    with pytest.raises(KeyExistsError, match="already holds 'new'"):
+    with pytest.raises(KeyExistsError, match="already contains 'new'"):
         index.add(images(1, seed=9), keys=["new"])
     assert index.get("new").metadata == {"by": "other"}
     other.close()
@@ -178,7 +178,7 @@ def folder(tmp_path):
     return place
 
 
-def test_sync_does_not_take_the_place_of_what_another_added_meanwhile(index, encoder, folder):
+def test_sync_does_not_take_place_of_what_another_added_meanwhile(index, encoder, folder):
     other = Index.open(index.directory, FakeEncoder())
     encoder.meanwhile = lambda: other.add(images(1), keys=["1.png"], metadata={"by": "other"})
     report = index.sync(folder)
@@ -187,7 +187,7 @@ def test_sync_does_not_take_the_place_of_what_another_added_meanwhile(index, enc
     other.close()
 
 
-def test_sync_adds_a_moved_image_whose_item_was_deleted_meanwhile(index, encoder, folder):
+def test_sync_adds_moved_image_whose_item_was_deleted_meanwhile(index, encoder, folder):
     index.sync(folder)
     (folder / "1.png").rename(folder / "moved.png")
     Image.fromarray(images(1, seed=5)[0]).save(folder / "new.png")

@@ -47,7 +47,7 @@ def header(index):
 
 @pytest.mark.parametrize("n", [1, 5, 100, 8192, 8193, 20000, 70001])
 @pytest.mark.parametrize("k", [1, 10, 300])
-def test_top_k_equals_a_full_sort(n, k):
+def test_top_k_equals_full_sort(n, k):
     rng = np.random.default_rng(n + k)
     for scores in (rng.standard_normal(n), rng.integers(0, 5, n), np.zeros(n)):
         scores = scores.astype(np.float32)
@@ -57,7 +57,7 @@ def test_top_k_equals_a_full_sort(n, k):
 
 @pytest.mark.parametrize("n", [1, 100, 8193, 20000])
 @pytest.mark.parametrize("k", [1, 10, 300])
-def test_the_top_k_of_several_queries_are_those_of_each(n, k):
+def test_top_k_of_several_queries_are_those_of_each(n, k):
     scores = np.random.default_rng(n + k).integers(-9, 9, (n, 3)).astype(np.float32)
     scores[:, 1] = -np.inf
     scores[: n // 2, 2] = -np.inf
@@ -70,7 +70,7 @@ def test_the_top_k_of_several_queries_are_those_of_each(n, k):
 
 @pytest.mark.parametrize("count", [2, 5, 32, 33])
 @pytest.mark.parametrize("n", [3, 9000, 70001])
-def test_a_few_queries_together_equal_a_full_sort(n, count):
+def test_few_queries_together_equal_full_sort(n, count):
     rows, queries, dead = unit(n, 32), unit(count, 32, seed=1), np.array([0, 2])
     expected = queries @ rows.T
     expected[:, dead] = -np.inf
@@ -94,7 +94,7 @@ def test_batches_in_blocks_equal_single_queries(monkeypatch):
         assert scores == pytest.approx(np.sort(np.delete(rows @ query, dead))[::-1], abs=1e-6)
 
 
-def test_the_file_is_used_by_the_next_process_and_grows(cached, monkeypatch):
+def test_file_is_used_by_next_process_and_grows(cached, monkeypatch):
     index, _ = cached
     count = header(index)["count"]
     assert count >= 448
@@ -121,7 +121,7 @@ def test_deleted_rows_stay_dead_for_those_who_open_later(cached):
     assert answers(fresh) == answers(index)
 
 
-def test_a_file_that_is_mostly_dead_is_written_anew(cached):
+def test_file_that_is_mostly_dead_is_written_again(cached):
     index, _ = cached
     old = header(index)["generation"]
     index.delete([str(i) for i in range(400)])
@@ -132,7 +132,7 @@ def test_a_file_that_is_mostly_dead_is_written_anew(cached):
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "header", "remove", "swap", "empty"])
-def test_a_damaged_file_is_noticed_and_made_anew(cached, harm):
+def test_damaged_file_is_noticed_and_made_again(cached, harm):
     index, _ = cached
     expected = answers(index)
     cache = index.directory / "cache"
@@ -166,7 +166,7 @@ def test_two_that_append_in_turn_do_not_harm_each_other(cached):
     assert answers(Index.open(first.directory)) == answers(first)
 
 
-def test_a_database_that_was_replaced_by_an_older_one_is_noticed(cached, tmp_path):
+def test_database_that_was_replaced_by_older_one_is_noticed(cached, tmp_path):
     index, _ = cached
 
     def empty_log():
@@ -194,7 +194,7 @@ def products(rows, query):
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 30, 34, 128])
-def test_padded_rows_give_the_answers_of_bare_ones(dimension, tmp_path):
+def test_padded_rows_give_answers_of_bare_ones(dimension, tmp_path):
     rows, queries = unit(3000, dimension), unit(5, dimension, seed=1)
     width = padded_width(dimension)
     assert width % 4 == 0
@@ -211,7 +211,7 @@ def test_padded_rows_give_the_answers_of_bare_ones(dimension, tmp_path):
     assert np.allclose(many, best, atol=1e-5)
 
 
-def test_a_search_takes_the_rows_in_the_file_and_in_memory_as_one(tmp_path):
+def test_search_takes_rows_in_file_and_in_memory_as_one(tmp_path):
     rows, query = unit(20_000, 30), unit(1, 30, seed=1)[0]
     index = Index.create(tmp_path / "index", dimension=30)
     index.add(rows[:17_000], keys=[str(n) for n in range(17_000)])
@@ -230,7 +230,7 @@ def test_products_in_blocks_equal_one_product(shape):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_a_child_of_fork_scans_with_threads_of_its_own():
+def test_child_of_fork_scans_with_threads_of_its_own():
     rows, query = unit(30_000, 128), unit(1, 128)[0]
     expected = products(rows, query)
     with warnings.catch_warnings():

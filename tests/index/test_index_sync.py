@@ -1,4 +1,4 @@
-"""Sync: what is new, changed, moved, vanished; odd names; kills; broken pictures."""
+"""Sync: what is new, changed, moved, vanished; odd names; kills; broken images."""
 
 # ruff: noqa: PTH103, PTH110, PTH118, PTH120, PTH123, PTH104
 # NB: pathlib knows no bytes.
@@ -21,7 +21,7 @@ from pyimgret.index.ingest.sync_plan import Plan
 from pyimgret.preprocessing import Preprocessor
 
 
-def picture(path, seed):
+def image(path, seed):
     rng = np.random.default_rng(seed)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
@@ -31,9 +31,9 @@ def picture(path, seed):
 
 @pytest.fixture
 def folder(tmp_path):
-    root = tmp_path / "pictures"
+    root = tmp_path / "images"
     for number, name in enumerate(["a.png", "cats/b.png", "cats/old/c.png", "dogs/d.png"]):
-        picture(root / name, number)
+        image(root / name, number)
     return root
 
 
@@ -48,7 +48,7 @@ def counts(report):
     return {name: count for name, count in known.items() if count}
 
 
-def test_the_first_sync_adds_all_and_the_second_does_nothing(index, folder, encoder):
+def test_first_sync_adds_all_and_second_does_nothing(index, folder, encoder):
     report = index.sync(folder)
     assert counts(report) == {"added": 4}
     assert sorted(index.keys()) == ["a.png", "cats/b.png", "cats/old/c.png", "dogs/d.png"]
@@ -60,12 +60,12 @@ def test_the_first_sync_adds_all_and_the_second_does_nothing(index, folder, enco
     assert encoder.batches == []
 
 
-def test_new_changed_moved_touched_and_vanished(index, folder, encoder):
+def test_new_changed_moved_touched_and_missing(index, folder, encoder):
     index.sync(folder)
     ids = {key: index.get(key).id for key in index}
     index.update("cats/b.png", metadata={"folder": "cats", "name": "Tom"})
-    picture(folder / "new.png", 10)
-    picture(folder / "a.png", 11)
+    image(folder / "new.png", 10)
+    image(folder / "a.png", 11)
     os.utime(folder / "a.png", ns=(1, 1))
     (folder / "cats/b.png").rename(folder / "dogs/tom.png")
     os.utime(folder / "cats/old/c.png", ns=(5, 5))
@@ -91,12 +91,12 @@ def test_new_changed_moved_touched_and_vanished(index, folder, encoder):
     assert counts(index.sync(folder)) == {"unchanged": 4}
 
 
-def test_a_dry_run_knows_a_folder_that_has_moved(index, folder):
+def test_dry_run_knows_folder_that_has_moved(index, folder):
     index.sync(folder)
     before = [index.get(key).source.path for key in sorted(index.keys())]
     moved = folder.rename(folder.with_name("elsewhere"))
-    picture(moved / "new.png", 10)
-    os.utime(picture(moved / "a.png", 11), ns=(1, 1))
+    image(moved / "new.png", 10)
+    os.utime(image(moved / "a.png", 11), ns=(1, 1))
     (moved / "cats/b.png").rename(moved / "tom.png")
     (moved / "dogs/d.png").unlink()
     expected = {"added": 1, "updated": 1, "moved": 1, "deleted": 1, "unchanged": 1}
@@ -113,7 +113,7 @@ def test_without_delete_nothing_vanishes_and_moves_are_additions(index, folder):
     assert "a.png" in index
 
 
-def test_two_copies_of_a_vanished_picture(index, folder):
+def test_two_copies_of_missing_image(index, folder):
     index.sync(folder)
     shutil.copy(folder / "a.png", folder / "x.png")
     (folder / "a.png").rename(folder / "y.png")
@@ -128,10 +128,10 @@ ODD = [
 ]  # fmt: skip
 
 
-def test_any_name_that_the_system_allows(index, tmp_path):
+def test_any_name_that_system_allows(index, tmp_path):
     root = os.fsencode(tmp_path / "odd")
     for number, name in enumerate(ODD):
-        picture(os.path.join(root, b"d\xe9p", name), number)
+        image(os.path.join(root, b"d\xe9p", name), number)
     report = index.sync(root)
     assert counts(report) == {"added": len(ODD)}
     assert len(set(index.keys())) == len(ODD)
@@ -147,8 +147,8 @@ def test_any_name_that_the_system_allows(index, tmp_path):
 
 def test_links_are_followed_and_loops_end(index, folder, tmp_path):
     outside = tmp_path / "outside"
-    picture(outside / "o.png", 20)
-    picture(outside / "deep/p.png", 21)
+    image(outside / "o.png", 20)
+    image(outside / "deep/p.png", 21)
     (outside / "back").symlink_to(folder)
     (folder / "self").symlink_to(folder)
     (folder / "cats/up").symlink_to("..")
@@ -168,20 +168,20 @@ def test_links_are_followed_and_loops_end(index, folder, tmp_path):
 def test_pipes_and_sockets_are_reported_and_do_not_hang(index, folder):
     os.mkfifo(folder / "pipe.png")
     report = index.sync(folder)
-    assert [(f.key, f.reason) for f in report.failed] == [("pipe.png", "no regular file")]
+    assert [(f.key, f.reason) for f in report.failed] == [("pipe.png", "not a regular file")]
     assert report.added == 4
 
 
-def test_a_broken_picture_is_remembered_until_it_changes(index, folder, encoder):
+def test_broken_image_is_remembered_until_it_changes(index, folder, encoder):
     broken = folder / "broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     report = index.sync(folder)
     assert [f.key for f in report.failed] == ["broken.png"]
     encoder.batches.clear()
     again = index.sync(folder)
     assert [f.reason for f in again.failed] == [f.reason for f in report.failed]
     assert encoder.batches == []
-    picture(broken, 30)
+    image(broken, 30)
     assert counts(index.sync(folder)) == {"added": 1, "unchanged": 4}
     broken.write_bytes(b"broken again")
     assert len(index.sync(folder).failed) == 1
@@ -191,35 +191,35 @@ def test_a_broken_picture_is_remembered_until_it_changes(index, folder, encoder)
 
 
 def test_strict_raises_and_keeps_what_was_committed(index, folder):
-    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "broken.png").write_bytes(b"no image")
     with pytest.raises(ImageDecodeError, match=r"^broken.png: "):
         index.sync(folder, strict=True)
 
 
-def test_two_folders_with_the_same_names_need_prefixes(index, folder, tmp_path):
+def test_two_folders_with_same_names_need_prefixes(index, folder, tmp_path):
     other = tmp_path / "other"
-    picture(other / "a.png", 40)
+    image(other / "a.png", 40)
     index.sync(folder)
     report = index.sync(other)
     assert [f.key for f in report.failed] == ["a.png"]
     with pytest.raises(IndexStoreError, match="prefix"):
         index.sync(other, prefix="other/")
     third = tmp_path / "third"
-    picture(third / "a.png", 41)
+    image(third / "a.png", 41)
     assert counts(index.sync(third, prefix="third/")) == {"added": 1}
     assert index.get("third/a.png").metadata == {"folder": "third"}
     assert counts(index.sync(folder)) == {"unchanged": 4}
 
 
-def test_a_missing_folder_deletes_nothing(index, folder):
+def test_missing_folder_deletes_nothing(index, folder):
     index.sync(folder)
     folder.rename(folder.with_name("elsewhere"))
-    with pytest.raises(IndexStoreError, match="is no folder"):
+    with pytest.raises(IndexStoreError, match="is not a folder"):
         index.sync(folder)
     assert len(index) == 4
 
 
-def test_a_picture_that_was_added_by_its_path_is_taken_over(index, folder, monkeypatch):
+def test_image_that_was_added_by_its_path_is_taken_over(index, folder, monkeypatch):
     monkeypatch.chdir(folder)
     index.add(["a.png"])
     before = index.get("a.png")
@@ -238,10 +238,10 @@ def test_metadata_and_progress(index, folder):
     assert seen[-1] == (4, 4)
 
 
-def test_many_pictures_arrive_in_batches(index, tmp_path, encoder):
+def test_many_images_arrive_in_batches(index, tmp_path, encoder):
     root = tmp_path / "many"
     for number in range(300):
-        picture(root / f"{number:03}.png", number)
+        image(root / f"{number:03}.png", number)
     assert counts(index.sync(root)) == {"added": 300}
     assert encoder.batches == [128, 128, 44]
     assert [m.keys[0] for m in index.search_batch(sorted(root.iterdir())[:5], 1)] == [
@@ -249,12 +249,12 @@ def test_many_pictures_arrive_in_batches(index, tmp_path, encoder):
     ]
 
 
-def test_an_unrelated_folder_takes_no_vanished_one_s_place(index, folder, tmp_path):
+def test_unrelated_folder_takes_no_missing_one_s_place(index, folder, tmp_path):
     index.sync(folder)
     folder.rename(tmp_path / "unplugged")
     other = tmp_path / "other"
     for number in range(5):
-        picture(other / f"holiday{number}.png", 50 + number)
+        image(other / f"holiday{number}.png", 50 + number)
     assert counts(index.sync(other, dry_run=True)) == {"added": 5}
     assert counts(index.sync(other)) == {"added": 5}
     assert len(index) == 9
@@ -262,7 +262,7 @@ def test_an_unrelated_folder_takes_no_vanished_one_s_place(index, folder, tmp_pa
     assert counts(index.sync(folder)) == {"unchanged": 4}
 
 
-def test_a_published_copy_is_not_synced(index, folder, tmp_path):
+def test_published_copy_is_not_synced(index, folder, tmp_path):
     index.sync(folder)
     copy = Index.open(index.publish(tmp_path / "copy"), index.encoder)
     with pytest.raises(IndexStoreError, match="published copy, which is read-only"):
@@ -271,7 +271,7 @@ def test_a_published_copy_is_not_synced(index, folder, tmp_path):
 
 
 class WithoutBias(FakeEncoder):
-    """Answers a black picture with zeros, as a network of rectified units may."""
+    """Answers a black image with zeros, as a network of rectified units may."""
 
     def __init__(self):
         super().__init__()
@@ -282,19 +282,19 @@ class WithoutBias(FakeEncoder):
         return codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-9)
 
 
-def test_a_picture_that_the_network_says_nothing_about_is_reported(tmp_path, folder):
+def test_image_that_network_says_nothing_about_is_reported(tmp_path, folder):
     index = Index.create(tmp_path / "silent", WithoutBias())
     Image.new("L", (8, 8), 0).save(folder / "black.png")
     report = index.sync(folder)
     assert [(f.key, f.reason) for f in report.failed] == [
-        ("black.png", "the network answers with zeros only (or no numbers): nothing to compare")
+        ("black.png", "the network's output is all zeros or not finite: it cannot be compared")
     ]
     assert report.added == 4
     assert [f.key for f in index.sync(folder).failed] == ["black.png"]
     added = index.add([folder / "black.png", folder / "a.png"], keys=["black", "a"])
     assert (added.added, [f.key for f in added.failed]) == (["a"], ["black"])
-    (folder / "wrong.png").write_bytes(b"no picture")
-    assert index.sync(folder).failed[-1].reason.startswith("not a picture of a known format")
+    (folder / "wrong.png").write_bytes(b"no image")
+    assert index.sync(folder).failed[-1].reason.startswith("not an image in a known format")
 
 
 HIDDEN = [".git/a.png", ".git/b.png", ".x.png", "cats/Thumbs.db", "cats/__MACOSX/c.png"]
@@ -302,7 +302,7 @@ HIDDEN = [".git/a.png", ".git/b.png", ".x.png", "cats/Thumbs.db", "cats/__MACOSX
 
 def test_hidden_and_system_files_are_counted_and_taken_only_when_wanted(index, folder):
     for number, name in enumerate(HIDDEN):
-        picture(folder / name, 30 + number)
+        image(folder / name, 30 + number)
     report = index.sync(folder)
     assert (report.added, report.hidden_skipped, report.hidden_kept) == (4, 4, 0)
     assert report.failed == []
@@ -310,11 +310,11 @@ def test_hidden_and_system_files_are_counted_and_taken_only_when_wanted(index, f
     assert set(HIDDEN) < set(index.keys())
 
 
-def test_images_of_hidden_files_that_are_in_the_index_stay_as_long_as_the_files(index, folder):
+def test_images_of_hidden_files_that_are_in_index_stay_as_long_as_files(index, folder):
     for number, name in enumerate(HIDDEN):
-        picture(folder / name, 30 + number)
+        image(folder / name, 30 + number)
     index.sync(folder, hidden=True)  # as version 0.1.0 did always
-    os.utime(picture(folder / ".x.png", 40), ns=(1, 1))
+    os.utime(image(folder / ".x.png", 40), ns=(1, 1))
     before = index.get(".x.png").vector
     report = index.sync(folder)
     assert (report.deleted, report.updated, report.unchanged) == (0, 0, 4)
@@ -328,8 +328,8 @@ def test_images_of_hidden_files_that_are_in_the_index_stay_as_long_as_the_files(
     assert index.sync(folder, hidden=True).hidden_kept == 0
 
 
-def test_a_hidden_file_that_is_shown_moves_and_one_that_is_hidden_goes(index, folder):
-    picture(folder / ".x.png", 30)
+def test_hidden_file_that_is_shown_moves_and_one_that_is_hidden_goes(index, folder):
+    image(folder / ".x.png", 30)
     index.sync(folder, hidden=True)
     identifier = index.get(".x.png").id
     (folder / ".x.png").rename(folder / "x.png")
@@ -340,21 +340,21 @@ def test_a_hidden_file_that_is_shown_moves_and_one_that_is_hidden_goes(index, fo
     assert "a.png" not in index
 
 
-def test_a_folder_that_was_given_may_have_a_hidden_name(index, folder):
-    moved = folder.rename(folder.with_name(".pictures"))
+def test_folder_that_was_given_may_have_hidden_name(index, folder):
+    moved = folder.rename(folder.with_name(".images"))
     assert counts(index.sync(moved)) == {"added": 4}
 
 
-def test_many_hidden_files_beside_many_vanished_ones_take_no_long_time(index, tmp_path):
+def test_many_hidden_files_beside_many_missing_ones_take_no_long_time(index, tmp_path):
     root = os.fsencode(tmp_path)
-    plan = Plan(index.context.database.lend(), 1, "")
+    plan = Plan(index.context.database.acquire(), 1, "")
     plan.connection.execute("BEGIN")
     plan.connection.execute("INSERT INTO roots VALUES (1, ?, '')", (root,))
     rows = [(n + 1, f"i{n}", f"k{n}", root + b"/%d.png" % n) for n in range(20_000)]
     plan.connection.executemany("INSERT INTO items VALUES (?, ?, ?, '{}', 1, 1, ?, 1, 1, '')", rows)
     plan.connection.execute("COMMIT")
     start = time.monotonic()
-    plan.look(Hidden(root + b"/.%d" % n, b".%d" % n) for n in range(20_000))
+    plan.scan(Hidden(root + b"/.%d" % n, b".%d" % n) for n in range(20_000))
     assert time.monotonic() - start < 5
     assert (plan.hidden_skipped, plan.hidden_kept, plan.counts()[2]) == (20_000, 0, 20_000)
     plan.connection.close()

@@ -87,8 +87,8 @@ def test_train_on_a_folder_reports_what_it_skips(data, tmp_path):
     )  # fmt: skip
     summary = json.loads(result.stdout)
     assert (summary["model"], summary["images"]) == ("SVD", 60)
-    assert [skipped["key"] for skipped in summary["skipped"]] == ["class 0/broken.png"]
-    assert "skipped class 0/broken.png: not a picture" in result.stderr
+    assert [skipped["key"] for skipped in summary["failed"]] == ["class 0/broken.png"]
+    assert "skipped class 0/broken.png: not an image" in result.stderr
     report = run_json("evaluate", "--model", tmp_path / "svd.zip", "--images", data / "photos")
     assert report["n_queries"] == 60
 
@@ -147,13 +147,13 @@ def test_embed_of_named_files(pca, data):
     assert [Path(e["key"]).name for e in document["embeddings"]] == [
         n for n in names if n != "broken.png"
     ]
-    assert [Path(skipped["key"]).name for skipped in document["skipped"]] == ["broken.png"]
+    assert [Path(skipped["key"]).name for skipped in document["failed"]] == ["broken.png"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--digits"], "Give --out FILE, or --json"),
+        (["--digits"], "give --out FILE, or --json"),
         (["--digits", "--out", "x.txt"], "must end in .npy or .npz"),
         (["--digits", "a.png", "--json"], "not both"),
     ],
@@ -200,7 +200,7 @@ def test_evaluate_leaves_out_pictures_without_a_class_and_says_so(pca, data, tmp
     assert (document["n_queries"], document["n_skipped"], document["skipped_labels"]) == (
         2, 1, ["b"],
     )  # fmt: skip
-    assert document["skipped"] == [{"key": "top.png", "reason": "it is in no class folder."}]
+    assert document["failed"] == [{"key": "top.png", "reason": "it is not in a class folder."}]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_evaluate_leaves_out_pictures_without_a_class_and_says_so(pca, data, tmp
         (["--idx", "{data}/images.idx", "--labels", "{data}/images.idx"], 1, "labels for 300"),
         (["--idx", "{data}/labels.idx", "--labels", "{data}/labels.idx"], 1, "expected uint8"),
         (["--images", "{data}/gone"], 1, "is not a folder"),
-        (["--digits", "--queries", "5000"], 1, "leaves no database"),
+        (["--digits", "--queries", "5000"], 1, "leaves no images for the database"),
     ],
 )
 def test_wrong_usage_of_evaluate(pca, data, arguments, status, message):
@@ -313,7 +313,7 @@ def test_an_interrupted_training_leaves_the_older_model_alone(data, tmp_path, mo
     monkeypatch.setattr(loop._Loop, "_last", lambda running: stop(running) or {})
     result = run("train", "--idx", data / "images.idx", *SMALL, "--out", out, status=130)
     kept = tmp_path / "ae.interrupted.zip"
-    assert f"{kept} holds the model after 1 of 2 epochs" in result.stderr
+    assert f"{kept} contains the model after 1 of 2 epochs" in result.stderr
     assert out.read_bytes() == older
     vectors = run_json("embed", "--model", kept, "--idx", data / "images.idx")["embeddings"]
     assert np.shape(vectors[0]["vector"]) == (8,)
@@ -372,7 +372,7 @@ def test_demo_splits_at_random_and_without_overlap():
 def test_demo_does_not_replace_what_is_no_index(tmp_path):
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "thesis.txt").write_text("years of work")
-    assert "not the index of a demo" in run("demo", "--out", tmp_path, status=1).stderr
+    assert "not created by the demo" in run("demo", "--out", tmp_path, status=1).stderr
     assert (tmp_path / "index" / "thesis.txt").exists()
 
 
@@ -381,7 +381,7 @@ def test_demo_does_not_replace_an_index_of_something_else(tmp_path):
 
     with Index.create(tmp_path / "index", dimension=2) as index:
         index.add([[1.0, 0.0]], keys=["holiday.jpg"])
-    assert "not the index of a demo" in run("demo", "--out", tmp_path, status=1).stderr
+    assert "not created by the demo" in run("demo", "--out", tmp_path, status=1).stderr
     with Index.open(tmp_path / "index") as index:
         assert list(index.keys()) == ["holiday.jpg"]
 

@@ -98,4 +98,4 @@ def test_noise_is_reported_as_table_document_and_picture(folder, tmp_path):
 
 def test_several_models_are_for_noise_alone(folder):
     models = ("--model", folder / "deep.zip", "--model", folder / "pca.zip")
-    assert "belong to --noise" in run("evaluate", *models, "--digits", status=2).output
+    assert "can only be given with --noise" in run("evaluate", *models, "--digits", status=2).output

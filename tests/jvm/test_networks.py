@@ -191,7 +191,7 @@ def test_pictures_of_another_size_are_brought_to_size(trained, digits) -> None:
 def test_values_that_are_no_numbers_are_refused(trained, bad) -> None:
     X = np.zeros((2, 784), np.float32)
     X[1, 3] = bad
-    with pytest.raises(ValueError, match="holds NaN or infinity"):
+    with pytest.raises(ValueError, match="contains NaN or infinity"):
         trained.encode(X)
 
 

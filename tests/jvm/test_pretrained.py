@@ -159,7 +159,7 @@ def test_evaluate_takes_each_improvement(folder) -> None:
     for more in ([], ["--flip", "--whiten", 3, "--augment-database", 1], ["--pooling", "gem"]):
         report = json.loads(run(*plain, *more))
         assert report["n_queries"] == 6
-        assert [entry["key"] for entry in report["skipped"]] == ["a/broken.jpg"]
+        assert [entry["key"] for entry in report["failed"]] == ["a/broken.jpg"]
 
 
 def test_classify_names_five_classes(folder) -> None:
@@ -228,5 +228,5 @@ def test_train_takes_a_pretrained_network(folder, tmp_path, monkeypatch) -> None
     text = run("train", "--pretrained", "mobilenet_v2", "--images", folder, "--out", out, "--json")
     summary = json.loads(text)
     assert summary["classes"] == 2
-    assert [entry["key"] for entry in summary["skipped"]] == ["a/broken.jpg"]
+    assert [entry["key"] for entry in summary["failed"]] == ["a/broken.jpg"]
     assert pyimgret.load(out).classes_ == ["a", "b"]

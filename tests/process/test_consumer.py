@@ -23,7 +23,7 @@ GOLDEN = ROOT / "tests" / "golden"
 CONSUMER = ROOT / "tests" / "consumer"
 
 
-def pictures() -> list[Path]:
+def images() -> list[Path]:
     return sorted((GOLDEN / "pictures").glob("*.[pbj]*"))
 
 
@@ -70,10 +70,10 @@ def classpath(installed: None, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    """Return an index of the golden pictures, as Python writes it."""
+    """Return an index of the golden images, as Python writes it."""
     encoder = Encoder.load(GOLDEN / "models" / "autoencoder.zip")
     index = Index.create(tmp_path_factory.mktemp("index") / "live ä", encoder)
-    index.add([str(path) for path in pictures()], keys=[path.name for path in pictures()])
+    index.add([str(path) for path in images()], keys=[path.name for path in images()])
     yield index
     index.close()
 
@@ -113,34 +113,34 @@ def post(address: str, body: bytes = b"") -> dict[str, object]:
         return json.load(answer)
 
 
-def test_the_service_finds_what_python_finds(service, index):
+def test_service_finds_what_python_finds(service, index):
     with ThreadPoolExecutor(8) as threads:
-        requests = [(f"{service}/search?k=5", path.read_bytes()) for path in pictures()]
+        requests = [(f"{service}/search?k=5", path.read_bytes()) for path in images()]
         answers = list(threads.map(lambda request: post(*request), requests))
-    for picture, answer in zip(pictures(), answers, strict=True):
-        expected = index.search(str(picture), k=len(index))
+    for image, answer in zip(images(), answers, strict=True):
+        expected = index.search(str(image), k=len(index))
         scores = {match.key: match.score for match in expected}
         found = answer["matches"]
         assert len(found) == 5
         for rank, match in enumerate(found):
-            # NB: the same picture in two formats is equally near; either may come first.
+            # NB: the same image in two formats is equally near; either may come first.
             assert match["score"] == pytest.approx(scores[match["key"]], abs=1e-5)
             assert match["score"] == pytest.approx(expected[rank].score, abs=1e-5)
 
 
-def test_the_service_sees_what_python_added_since(service, index):
+def test_service_sees_what_python_added_since(service, index):
     size = len(index)
     assert post(f"{service}/reload") == {"changed": False, "size": size}
-    picture = GOLDEN / "pictures" / "animated.gif"
-    index.add([str(picture)], keys=['new/ä"\\.gif'])
+    image = GOLDEN / "pictures" / "animated.gif"
+    index.add([str(image)], keys=['new/ä"\\.gif'])
     assert post(f"{service}/reload") == {"changed": True, "size": size + 1}
-    best = post(f"{service}/search?k=1", picture.read_bytes())["matches"][0]
+    best = post(f"{service}/search?k=1", image.read_bytes())["matches"][0]
     assert best == {"key": 'new/ä"\\.gif', "score": pytest.approx(1, abs=1e-5)}
 
 
-def test_the_service_says_what_is_no_picture(service):
+def test_service_reports_what_is_not_image(service):
     with pytest.raises(urllib.error.HTTPError) as caught:
-        post(f"{service}/search", b"no picture")
+        post(f"{service}/search", b"no image")
     with caught.value as answer:
         assert answer.code == 422
         assert "not a picture" in json.load(answer)["detail"]

@@ -25,7 +25,7 @@ def doctor(*arguments: str, **changes: str | None) -> tuple[int, str]:
     return process.returncode, out
 
 
-def test_a_machine_in_order_is_shown_without_problems() -> None:
+def test_machine_in_order_is_shown_without_problems() -> None:
     status, text = doctor(PYIMGRET_THREADS="1", PYIMGRET_HEAP="512", PYIMGRET_OFF_HEAP="1024")
     lines = {line[:16].strip(): line[16:] for line in text.splitlines() if line[:1].isalpha()}
     assert status == 0
@@ -44,7 +44,7 @@ def test_a_machine_in_order_is_shown_without_problems() -> None:
     assert lines["off-heap memory"].startswith("at most 1024 MiB")
 
 
-def test_without_java_the_install_table_is_shown_once(tmp_path: Path) -> None:
+def test_without_java_install_table_is_shown_once(tmp_path: Path) -> None:
     status, text = doctor(PATH=str(tmp_path), **NO_HOMES)
     assert status == 1
     rows = {**INSTALL, "any system": INSTALL_RUNTIME}
@@ -55,7 +55,7 @@ def test_without_java_the_install_table_is_shown_once(tmp_path: Path) -> None:
     assert all(text.count(command) == 1 for command in rows.values())
 
 
-def test_a_wrong_java_home_is_the_only_problem(tmp_path: Path) -> None:
+def test_wrong_java_home_is_only_problem(tmp_path: Path) -> None:
     status, text = doctor("--json", **NO_HOMES | {"JAVA_HOME": str(tmp_path)})
     facts = json.loads(text)
     assert status == 1
@@ -65,7 +65,7 @@ def test_a_wrong_java_home_is_the_only_problem(tmp_path: Path) -> None:
     assert problem.startswith(f"JAVA_HOME={tmp_path} is not a JDK")
 
 
-def test_more_threads_than_cores_are_a_problem_that_has_a_remedy() -> None:
+def test_more_threads_than_cores_are_problem_that_has_remedy() -> None:
     status, text = doctor("--json", PYIMGRET_THREADS="640")
     [problem] = json.loads(text)["problems"]
     assert status == 0

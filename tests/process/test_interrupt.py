@@ -204,7 +204,7 @@ def seconds_of(script: str, *arguments: object) -> float:
 
 
 @pytest.mark.parametrize("script", CASES.values(), ids=CASES)
-def test_ctrl_c_is_answered_within_half_a_second(script: str, tmp_path) -> None:
+def test_ctrl_c_is_answered_within_half_second(script: str, tmp_path) -> None:
     seconds = seconds_of(script, tmp_path)
     print(f"{seconds:.3f} s")
     assert seconds < LIMIT + SLACK

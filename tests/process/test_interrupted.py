@@ -44,8 +44,8 @@ def test_ctrl_c_saves_what_was_learned_and_says_how_to_go_on(tmp_path: Path) -> 
     code, printed, error = interrupt_when(checkpoint / "training.npz", *settings)
     assert (code, printed) == (130, ""), error
     said = re.fullmatch(
-        rf"pyimgret: interrupted: {out} holds the model after (\d+) of 2000 epochs; "
-        rf"the same command goes on from {checkpoint}\n",
+        rf"pyimgret: interrupted: {out} contains the model after (\d+) of 2000 epochs; "
+        rf"the same command resumes from {checkpoint}\n",
         error,
     )
     assert said, error
@@ -53,7 +53,7 @@ def test_ctrl_c_saves_what_was_learned_and_says_how_to_go_on(tmp_path: Path) -> 
     assert run(LOAD, out) == "Autoencoder (3, 4)"
 
 
-def test_ctrl_c_between_pretraining_and_a_model_says_that_nothing_is_saved(tmp_path: Path) -> None:
+def test_ctrl_c_between_pretraining_and_model_says_that_nothing_is_saved(tmp_path: Path) -> None:
     out, checkpoint = tmp_path / "deep.zip", tmp_path / "run"
     settings = ("--rbm-epochs", 2000, "--seed", 0, "--checkpoint", checkpoint, "--out", out)
     code, _, error = interrupt_when(
@@ -61,13 +61,13 @@ def test_ctrl_c_between_pretraining_and_a_model_says_that_nothing_is_saved(tmp_p
     )
     assert code == 130
     assert error == (
-        "pyimgret: interrupted: there was no model yet, so nothing is saved; the same command "
-        f"goes on from {checkpoint}\n"
+        "pyimgret: interrupted: there was no model to save yet; the same command "
+        f"resumes from {checkpoint}\n"
     )
     assert not out.exists()
 
 
-def test_public_modules_are_there_without_an_import_and_nothing_starts() -> None:
+def test_public_modules_are_there_without_import_and_nothing_starts() -> None:
     script = """
     import sys, threading
     import pyimgret
@@ -82,7 +82,7 @@ def test_public_modules_are_there_without_an_import_and_nothing_starts() -> None
     assert run(script).splitlines() == ["True False", "[]", "True True", "False False", "[] 1"]
 
 
-def test_the_first_lines_of_python_in_the_readme_can_be_run_twice(tmp_path, monkeypatch) -> None:
+def test_first_lines_of_python_in_readme_can_be_run_twice(tmp_path, monkeypatch) -> None:
     text = (ROOT / "README.md").read_text()
     block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert block is not None
@@ -94,7 +94,7 @@ def test_the_first_lines_of_python_in_the_readme_can_be_run_twice(tmp_path, monk
 
 
 @pytest.mark.parametrize("kind", ["ConvNet", "RowNet", "ConvAutoencoder"])
-def test_every_network_goes_on_from_its_checkpoint(kind: str, tmp_path: Path) -> None:
+def test_every_network_resumes_from_its_checkpoint(kind: str, tmp_path: Path) -> None:
     script = """
     import sys
     import numpy as np

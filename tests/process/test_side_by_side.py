@@ -70,7 +70,7 @@ print(json.dumps([max(seconds, of_the_same), all(equal), encode.is_alive()]))
     [BESIDE_FIT.format(kind="Autoencoder"), BESIDE_FIT.format(kind="ConvNet"), BESIDE_ENCODE],
     ids=["fit of an autoencoder", "fit of a convolutional network", "large encode"],
 )
-def test_one_image_is_encoded_while_a_long_call_runs(script: str) -> None:
+def test_one_image_is_encoded_while_long_call_runs(script: str) -> None:
     seconds, equal, still_running = json.loads(run(SETUP + script))
     assert equal
     assert still_running
@@ -78,7 +78,7 @@ def test_one_image_is_encoded_while_a_long_call_runs(script: str) -> None:
     assert seconds < 0.2
 
 
-def test_fits_in_two_threads_beside_encodes_give_the_bits_of_fits_alone() -> None:
+def test_fits_in_two_threads_beside_encodes_give_bits_of_fits_alone() -> None:
     script = """
     from pyimgret import Network
     from pyimgret.layers import Dense, Dropout, Output
@@ -150,7 +150,7 @@ def test_threads_that_encode_with_one_model_get_right_answers() -> None:
     assert run(SETUP + textwrap.dedent(script)) == "0"
 
 
-def test_a_model_that_is_being_trained_says_so_to_other_threads() -> None:
+def test_model_that_is_being_trained_reports_it_to_other_threads() -> None:
     script = """
     model = pyimgret.Autoencoder((64,), 8, epochs=40, verbose=False, random_state=0)
     fit = in_thread(lambda: model.fit(digits))
@@ -170,7 +170,7 @@ def test_a_model_that_is_being_trained_says_so_to_other_threads() -> None:
     assert (training, usable) == ("True", "True")
 
 
-def test_a_model_that_is_closed_while_it_encodes_answers_or_says_so() -> None:
+def test_model_that_is_closed_while_it_encodes_answers_or_reports_it() -> None:
     script = """
     from pyimgret.exceptions import JavaCallError
     answers = []
@@ -196,7 +196,7 @@ def test_a_model_that_is_closed_while_it_encodes_answers_or_says_so() -> None:
     assert run(SETUP + textwrap.dedent(script)) == "['closed', 'right'] 36 0"
 
 
-def test_a_network_that_is_closed_while_it_trains_stays_until_the_epoch_is_over() -> None:
+def test_network_that_is_closed_while_it_trains_stays_until_epoch_is_over() -> None:
     script = """
     model = pyimgret.Autoencoder((64,), 8, epochs=1000, verbose=False, random_state=0)
     raised = []
@@ -216,7 +216,7 @@ def test_a_network_that_is_closed_while_it_trains_stays_until_the_epoch_is_over(
     assert run(SETUP + textwrap.dedent(script)) == "True"
 
 
-def test_what_polling_raises_stops_the_epoch_and_comes_out_of_fit() -> None:
+def test_what_polling_raises_stops_epoch_and_comes_out_of_fit() -> None:
     script = """
     from pyimgret.training import loop
     class Bar:
@@ -244,7 +244,7 @@ def test_what_polling_raises_stops_the_epoch_and_comes_out_of_fit() -> None:
     assert run(SETUP + textwrap.dedent(script)) == "from the bar\nTrue True"
 
 
-def test_ctrl_c_during_the_start_leaves_a_jvm_that_can_be_used() -> None:
+def test_ctrl_c_during_start_leaves_jvm_that_can_be_used() -> None:
     script = """
     import os, signal
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -261,7 +261,7 @@ def test_ctrl_c_during_the_start_leaves_a_jvm_that_can_be_used() -> None:
     assert run(SETUP + textwrap.dedent(script)) == "interrupted\n0"
 
 
-def test_a_fit_that_waits_for_another_one_is_interrupted_at_once() -> None:
+def test_fit_that_waits_for_another_one_is_interrupted_at_once() -> None:
     script = """
     import os, signal
     signal.signal(signal.SIGINT, signal.default_int_handler)

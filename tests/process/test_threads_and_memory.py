@@ -32,7 +32,7 @@ print(json.dumps([len(wrong), after["java_threads"] - before, after["open_handle
 """
 
 
-def test_a_thousand_short_lived_threads_leave_no_thread_and_mix_up_nothing() -> None:
+def test_thousand_short_lived_threads_leave_no_thread_and_mix_up_nothing() -> None:
     wrong, more_threads, handles = json.loads(run(THREADS))
     assert wrong == 0
     assert more_threads <= 1  # the JVM's own compiler threads come and go
@@ -83,7 +83,7 @@ def test_memory_is_flat_and_handles_are_given_back(fits: int, encodes: int) -> N
     assert last - first < 60
 
 
-def test_an_allocation_beyond_the_limit_says_the_limit_and_how_to_raise_it() -> None:
+def test_allocation_beyond_limit_says_limit_and_how_to_raise_it() -> None:
     script = """
     import numpy as np
     from pyimgret import Network
@@ -101,7 +101,7 @@ def test_an_allocation_beyond_the_limit_says_the_limit_and_how_to_raise_it() -> 
     assert "PYIMGRET_OFF_HEAP" in message
 
 
-def test_an_array_that_is_collected_during_a_call_is_still_read() -> None:
+def test_array_that_is_collected_during_call_is_still_read() -> None:
     script = """
     import gc, threading
     import numpy as np

@@ -79,7 +79,7 @@ def kill_after(script: str, folder: Path, changes: int, out: Path) -> None:
 @pytest.mark.parametrize(
     "script", [CORRUPTION, DROPOUT, CONVOLUTION], ids=["corruption", "dropout", "convolution"]
 )
-def test_a_killed_run_that_goes_on_equals_one_that_was_not(script: str, tmp_path: Path) -> None:
+def test_killed_run_that_resumes_equals_one_that_was_not(script: str, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole.npz", tmp_path / "parts.npz"
     run(script, "", whole)
     checkpoint = tmp_path / "run"
@@ -92,7 +92,7 @@ def test_a_killed_run_that_goes_on_equals_one_that_was_not(script: str, tmp_path
             assert np.array_equal(expected[name], got[name]), name
 
 
-def test_ctrl_c_stops_within_two_seconds_and_leaves_a_usable_model(tmp_path: Path) -> None:
+def test_ctrl_c_stops_within_two_seconds_and_leaves_usable_model(tmp_path: Path) -> None:
     script = """
     import signal, sys, threading, time
     import numpy as np
@@ -134,7 +134,7 @@ def test_ctrl_c_stops_within_two_seconds_and_leaves_a_usable_model(tmp_path: Pat
     assert (same, finite) == ("True", "True")
 
 
-def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_another_runs_checkpoint_is_rejected(tmp_path: Path) -> None:
     script = """
     import sys
     import numpy as np
@@ -173,7 +173,7 @@ while True:
 """
 
 
-def test_kills_while_saving_leave_the_old_file_or_the_new(tmp_path: Path) -> None:
+def test_kills_while_saving_leave_old_file_or_new(tmp_path: Path) -> None:
     target = tmp_path / "model.zip"
     for pause in (0.05, 0.13, 0.31):
         process = start(SAVE, target)
@@ -189,7 +189,7 @@ def test_kills_while_saving_leave_the_old_file_or_the_new(tmp_path: Path) -> Non
         assert run(check, target) in {"40", "80"}
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+def test_full_disk_leaves_old_file(tmp_path: Path) -> None:
     script = """
     import os, resource, signal, sys
     import numpy as np
@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a user without rights, as POSIX has it")
-def test_a_folder_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_leaves_old_file(tmp_path: Path) -> None:
     script = """
     import os, sys
     import numpy as np
@@ -234,7 +234,7 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> 
     assert run(script, tmp_path / "kept" / "model.zip") == "3 ['model.zip']"
 
 
-def test_divergence_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+def test_divergence_keeps_last_good_checkpoint(tmp_path: Path) -> None:
     script = """
     import sys
     import numpy as np
@@ -256,7 +256,7 @@ def test_divergence_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     assert run(script, tmp_path / "run") == "True True\nTrue"
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     script = """
     import sys
     import numpy as np
@@ -265,6 +265,6 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     try:
         model.save(sys.argv[1] + "/none/model.zip")
     except FileNotFoundError as error:
-        print("does not exist; make it first" in str(error))
+        print("does not exist; create it first" in str(error))
     """
     assert run(script, tmp_path) == "True"

@@ -27,7 +27,7 @@ def tools(tmp_path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/usr/bin/env").exists(), reason="The tools are looked for in /usr.")
-def test_the_wheel_runs_the_demo_in_an_empty_environment(tmp_path, tools):
+def test_wheel_runs_demo_in_empty_environment(tmp_path, tools):
     run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT])
     [wheel] = tmp_path.glob("pyimgret-*.whl")
     run([sys.executable, "-m", "venv", tmp_path / "venv"])

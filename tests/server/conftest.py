@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from server_fakes import FakeEncoder, pictures
+from server_fakes import FakeEncoder, make_images
 
 from pyimgret.index import Index
 from pyimgret_server import Settings, create_app
@@ -17,7 +17,7 @@ def encoder():
 def index(tmp_path, encoder):
     made = Index.create(tmp_path / "idx", encoder)
     made.add(
-        list(pictures(30)),
+        list(make_images(30)),
         keys=[f"a/{n}.png" for n in range(30)],
         metadata=[{"n": n, "even": n % 2 == 0} for n in range(30)],
     )

@@ -1,4 +1,4 @@
-"""An encoder of NumPy only, pictures to ask with, and a server on a thread."""
+"""An encoder of NumPy only, images to ask with, and a server on a thread."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FakeEncoder:
         Path(path).write_bytes(b"fake model")
 
 
-def pictures(count: int, seed: int = 0):
+def make_images(count: int, seed: int = 0):
     return np.random.default_rng(seed).integers(0, 256, (count, 8, 8), dtype=np.uint8)
 
 

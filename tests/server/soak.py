@@ -15,14 +15,14 @@ import numpy as np
 _BOUNDARY = "soak"
 
 
-def form(picture: bytes, **fields: str) -> tuple[bytes, str]:
-    """Return the body of a form with a picture, and its media type."""
+def form(image: bytes, **fields: str) -> tuple[bytes, str]:
+    """Return the body of a form with an image, and its media type."""
     parts = [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'.encode()
         for n, v in fields.items()
     ]
     head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n'
-    body = b"".join(parts) + head.encode() + picture + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    body = b"".join(parts) + head.encode() + image + f"\r\n--{_BOUNDARY}--\r\n".encode()
     return body, f"multipart/form-data; boundary={_BOUNDARY}"
 
 
@@ -34,16 +34,16 @@ class Soak:
     ----------
     address : tuple of (str, int)
     api_key : str
-    pictures : list of bytes
+    images : list of bytes
     expected : list of list of (str, float)
-        The matches of each picture among the items that stay (``fixed == true``).
+        The matches of each image among the items that stay (``fixed == true``).
     vectors : ndarray
-        The pictures' embeddings.
+        The images' embeddings.
     """
 
     address: tuple[str, int]
     api_key: str
-    pictures: list[bytes]
+    images: list[bytes]
     expected: list[list[tuple[str, float]]]
     vectors: np.ndarray
     wrong: list[str] = field(default_factory=list)
@@ -104,17 +104,17 @@ class _Client:
         action()
 
     def search(self) -> None:
-        """Search by a picture among the items that stay."""
-        number = self.random.randrange(len(self.soak.pictures))
-        body, kind = form(self.soak.pictures[number], k="10", where="fixed == true")
+        """Search by an image among the items that stay."""
+        number = self.random.randrange(len(self.soak.images))
+        body, kind = form(self.soak.images[number], k="10", where="fixed == true")
         status, found = self.ask("POST", "/v1/search", body, kind)
         matches = [(m["key"], m["score"]) for m in found.get("matches", ())]
         self.check(status == 200 and _same(matches, self.soak.expected[number]), found)
 
     def embed(self) -> None:
-        """Embed a picture."""
-        number = self.random.randrange(len(self.soak.pictures))
-        status, found = self.ask("POST", "/v1/embed", *form(self.soak.pictures[number]))
+        """Embed an image."""
+        number = self.random.randrange(len(self.soak.images))
+        status, found = self.ask("POST", "/v1/embed", *form(self.soak.images[number]))
         right = status == 200 and np.allclose(
             found["vectors"][0], self.soak.vectors[number], atol=1e-5
         )
@@ -128,10 +128,10 @@ class _Client:
 
     def write(self) -> None:
         """Add an item, and find it at once."""
-        number = self.random.randrange(len(self.soak.pictures))
+        number = self.random.randrange(len(self.soak.images))
         self.count += 1
         key = f"soak/{self.number}/{self.count}"
-        body, kind = form(self.soak.pictures[number], key=key, metadata='{"fixed": false}')
+        body, kind = form(self.soak.images[number], key=key, metadata='{"fixed": false}')
         status, added = self.ask("POST", "/v1/items", body, kind)
         self.check(status == 201, added)
         if status == 201:
@@ -175,7 +175,7 @@ _BAD = [
     (b'{"vector": [1, 2]}', "application/json", 422),
     (b'{"key": "nowhere"}', "application/json", 404),
     (b"x", "text/plain", 415),
-    (*form(b"no picture at all"), 422),
+    (*form(b"no image at all"), 422),
     (*form(b"\x89PNG\r\n\x1a\n" + bytes(2000)), 422),
 ]
 

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from server_fakes import pictures, png, upload
+from server_fakes import make_images, png, upload
 
 from pyimgret_server.batcher import Batcher
 from pyimgret_server.problems import ProblemError
@@ -45,7 +45,7 @@ def make(gate):
         batcher.close()
 
 
-def test_what_gathers_while_a_batch_is_computed_is_computed_together(make, gate):
+def test_what_gathers_while_batch_is_computed_is_computed_together(make, gate):
     batcher, sizes = make()
     futures = [batcher.submit(0)]
     while batcher.depth:
@@ -56,7 +56,7 @@ def test_what_gathers_while_a_batch_is_computed_is_computed_together(make, gate)
     assert sizes == [1, 8, 8, 3]
 
 
-def test_a_full_queue_is_503_with_retry_after(make, gate):
+def test_full_queue_is_503_with_retry_after(make, gate):
     batcher, _ = make(queue_size=3, size=1)
     first = batcher.submit(0)
     while batcher.depth:
@@ -69,7 +69,7 @@ def test_a_full_queue_is_503_with_retry_after(make, gate):
     assert [f.result(5) for f in (first, *waiting)] == [0, 0, 2, 4]
 
 
-def test_one_bad_request_does_not_cost_the_others_their_answer(make, gate):
+def test_one_bad_request_does_not_cost_others_their_answer(make, gate):
     batcher, _ = make()
     futures = [batcher.submit(n) for n in (1, "bad", 3)]
     gate.set()
@@ -78,7 +78,7 @@ def test_one_bad_request_does_not_cost_the_others_their_answer(make, gate):
         futures[1].result(5)
 
 
-def test_a_request_that_was_given_up_is_not_computed(make, gate):
+def test_request_that_was_given_up_is_not_computed(make, gate):
     batcher, _ = make()
     batcher.submit(0)
     while batcher.depth:
@@ -100,14 +100,14 @@ def test_what_is_on_its_way_is_waited_for(make, gate):
     assert (first.result(5), second.result(5), sizes) == (2, 4, [2])
 
 
-def test_the_wait_has_an_end(make, gate):
+def test_wait_has_end(make, gate):
     gate.set()
     batcher, _ = make(wait=0.02)
     with batcher.expecting():
         assert batcher.submit(1).result(5) == 2
 
 
-def test_the_wait_begins_with_the_first_request_though_others_go_on_coming(make, gate):
+def test_wait_begins_with_first_request_though_others_resume_coming(make, gate):
     gate.set()
     batcher, _ = make(wait=0.02)
     with batcher.expecting():
@@ -116,7 +116,7 @@ def test_the_wait_begins_with_the_first_request_though_others_go_on_coming(make,
         assert first.result(5) == 2
 
 
-def test_an_exception_among_the_results_is_one_requests_own():
+def test_exception_among_results_is_one_requests_own():
     def compute(numbers):
         return [ValueError("odd") if number % 2 else number for number in numbers]
 
@@ -129,7 +129,7 @@ def test_an_exception_among_the_results_is_one_requests_own():
     batcher.close()
 
 
-def test_close_finishes_what_waits_and_refuses_what_is_new(make, gate):
+def test_close_finishes_what_waits_and_rejects_what_is_new(make, gate):
     batcher, _ = make()
     futures = [batcher.submit(n) for n in range(12)]
     gate.set()
@@ -143,7 +143,7 @@ def test_concurrent_queries_are_encoded_together(make_app, encoder, index):
     app = make_app()
     encoder.batches.clear()
     encoder.gate.clear()
-    images = [png(picture) for picture in pictures(12, seed=2)]
+    images = [png(image) for image in make_images(12, seed=2)]
 
     def ask(image):
         return app.test_client().post("/v1/search", data=upload(image, k=3)).get_json()
@@ -164,9 +164,9 @@ def test_concurrent_queries_are_encoded_together(make_app, encoder, index):
         assert [m["key"] for m in answer["matches"]] == expected.keys
 
 
-def test_a_request_that_waits_too_long_is_503(make_app, encoder):
+def test_request_that_waits_too_long_is_503(make_app, encoder):
     client = make_app(timeout=0.05).test_client()
     encoder.gate.clear()
-    answer = client.post("/v1/search", data=upload(png(pictures(1)[0])))
+    answer = client.post("/v1/search", data=upload(png(make_images(1)[0])))
     encoder.gate.set()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")

@@ -32,7 +32,7 @@ def served(tmp_path_factory, images):
     index.close()
 
 
-def test_a_thousand_threads_find_what_the_index_finds_and_leave_the_jvm(served, images):
+def test_thousand_threads_find_what_index_finds_and_leave_jvm(served, images):
     app, index = served
     expected = [index.search(png(image), k=3).keys for image in images]
     java_threads = json.loads(bridge().call("info"))["java_threads"]
@@ -54,7 +54,7 @@ def test_a_thousand_threads_find_what_the_index_finds_and_leave_the_jvm(served, 
     assert json.loads(bridge().call("info"))["java_threads"] <= java_threads
 
 
-def test_heat_maps_and_the_memory_of_the_jvm(served, images):
+def test_heat_maps_and_memory_of_jvm(served, images):
     app, index = served
     client = app.test_client()
     assert client.get("/v1/index").get_json()["model"] == "Autoencoder"

@@ -21,18 +21,18 @@ def serve(key_file):
     return run
 
 
-def test_a_second_key_for_a_name_is_refused_and_the_first_stays(serve, writer, key_file):
+def test_second_key_for_name_is_rejected_and_first_stays(serve, writer, key_file):
     before = key_file.read_text()
     again = serve("--new-api-key", "tests")
     assert again.exit_code == 1
-    assert "'tests' already" in again.stderr
+    assert "already has a key with the name 'tests'" in again.stderr
     assert f"--api-key-file {key_file} --revoke-api-key tests" in again.stderr
     assert again.stdout == ""
     assert key_file.read_text() == before
     assert writer.post("/v1/items", json=VECTOR).status_code == 201
 
 
-def test_a_revoked_key_is_refused_by_a_running_service(serve, writer, key_file):
+def test_revoked_key_is_rejected_by_running_service(serve, writer, key_file):
     key_file.write_text("# cameras\n" + key_file.read_text())
     other = make_key(key_file, "other")
     assert writer.post("/v1/items", json=VECTOR).status_code == 201
@@ -45,7 +45,7 @@ def test_a_revoked_key_is_refused_by_a_running_service(serve, writer, key_file):
     assert list(key_file.parent.glob(f".{key_file.name}-*")) == []
 
 
-def test_the_last_key_can_be_revoked_and_the_name_used_again(serve, writer):
+def test_last_key_can_be_revoked_and_name_used_again(serve, writer):
     assert serve("--revoke-api-key", "tests").exit_code == 0
     assert writer.post("/v1/items", json=VECTOR).status_code == 401
     made = serve("--new-api-key", "tests")
@@ -59,13 +59,13 @@ def test_revoking_what_is_not_there_names_what_is(serve, api_key):
     assert "no key with the name 'nobody'; it has: tests." in missing.stderr
 
 
-def test_the_names_of_the_keys_are_listed(serve, key_file, api_key):
+def test_names_of_keys_are_listed(serve, key_file, api_key):
     make_key(key_file, "camera-1")
     assert serve("--list-api-keys").stdout.split() == ["camera-1", "tests"]
     assert CliRunner().invoke(main, ["serve", "--list-api-keys"]).exit_code == 2
 
 
-def test_two_keys_of_one_name_in_an_older_file_both_work_and_are_revoked_together(key_file, serve):
+def test_two_keys_of_one_name_in_older_file_both_work_and_are_revoked_together(key_file, serve):
     first, second = (make_key(key_file.with_name(n), "twice") for n in ("one", "two"))
     text = "".join(key_file.with_name(n).read_text() for n in ("one", "two"))
     key_file.write_text(text)
@@ -75,7 +75,7 @@ def test_two_keys_of_one_name_in_an_older_file_both_work_and_are_revoked_togethe
     assert read_keys(key_file) == {}
 
 
-def test_a_file_without_a_last_line_break_gets_a_line_of_its_own(key_file, api_key):
+def test_file_without_last_line_break_gets_line_of_its_own(key_file, api_key):
     key_file.write_text(key_file.read_text().rstrip("\n"))
     make_key(key_file, "next")
     assert sorted(read_keys(key_file).values()) == ["next", "tests"]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from server_fakes import FakeEncoder, pictures, png, upload
+from server_fakes import FakeEncoder, make_images, png, upload
 
 import pyimgret_server
 from pyimgret.index import Index
@@ -19,7 +19,7 @@ from pyimgret_server.keys import KeyFile, make_key
 from pyimgret_server.limits import RateLimiter
 
 
-def test_too_many_requests_are_429_with_the_time_to_wait(make_app):
+def test_too_many_requests_are_429_with_time_to_wait(make_app):
     client = make_app(rate=2).test_client()
     answers = [client.post("/v1/search", json={"key": "a/1.png"}) for _ in range(6)]
     assert [a.status_code for a in answers[:4]] == [200] * 4
@@ -28,30 +28,28 @@ def test_too_many_requests_are_429_with_the_time_to_wait(make_app):
     assert client.get("/v2/health/live").status_code == 200
 
 
-def test_the_memory_of_clients_is_bounded():
+def test_memory_of_clients_is_bounded():
     limiter = RateLimiter(1)
     for number in range(12_000):
         assert limiter.wait(str(number), 0.0) == 0
     assert len(limiter._buckets) == 10_000
 
 
-def test_behind_a_proxy_the_client_and_the_prefix_are_the_forwarded_ones(
-    make_app, api_key, key_file
-):
+def test_behind_proxy_client_and_prefix_are_forwarded_ones(make_app, api_key, key_file):
     app = make_app(rate=0.5, behind_proxy=True, writable=True, api_keys=key_file)
     headers = {
-        "X-Forwarded-For": "192.0.2.1", "X-Forwarded-Prefix": "/pictures",
+        "X-Forwarded-For": "192.0.2.1", "X-Forwarded-Prefix": "/images",
         "Authorization": f"Bearer {api_key}",
     }  # fmt: skip
-    form = upload(png(pictures(1)[0]), key="new")
+    form = upload(png(make_images(1)[0]), key="new")
     added = app.test_client().post("/v1/items", data=form, headers=headers)
-    assert added.headers["Location"].startswith("/pictures/v1/items/")
+    assert added.headers["Location"].startswith("/images/v1/items/")
     assert app.test_client().get("/v1/index", headers=headers).status_code == 429
     headers["X-Forwarded-For"] = "192.0.2.2"
     assert app.test_client().get("/v1/index", headers=headers).status_code == 200
 
 
-def test_without_a_proxy_its_headers_are_not_believed(make_app):
+def test_without_proxy_its_headers_are_not_believed(make_app):
     client = make_app(rate=0.5).test_client()
     for number in range(3):
         last = client.get("/v1/index", headers={"X-Forwarded-For": f"192.0.2.{number}"})
@@ -59,7 +57,7 @@ def test_without_a_proxy_its_headers_are_not_believed(make_app):
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/index", "/nowhere", "/assets/app.js", "/metrics"])
-def test_every_answer_has_the_headers_of_security(client, path):
+def test_every_answer_has_headers_of_security(client, path):
     headers = client.get(path).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -69,7 +67,7 @@ def test_every_answer_has_the_headers_of_security(client, path):
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_the_page_holds_no_inline_script_and_no_other_host():
+def test_page_holds_no_inline_script_and_no_other_host():
     static = Path(pyimgret_server.__file__).parent / "static"
     files = {path.name: path.read_text() for path in static.iterdir()}
     page = files["index.html"]
@@ -82,17 +80,17 @@ def test_the_page_holds_no_inline_script_and_no_other_host():
     assert sum(map(len, files.values())) < 60_000
 
 
-def test_a_request_id_is_kept_when_it_is_harmless(client):
+def test_request_id_is_stored_when_it_is_harmless(client):
     assert client.get("/", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
     odd = client.get("/", headers={"X-Request-Id": 'x" injected'}).headers["X-Request-Id"]
     assert odd != 'x" injected'
 
 
-def test_a_log_line_is_json_and_holds_no_secret(writer, api_key):
+def test_log_line_is_json_and_holds_no_secret(writer, api_key):
     stream = io.StringIO()
     logs.configure(stream)
     try:
-        form = upload(png(pictures(1)[0]), key="se\ncret-key")
+        form = upload(png(make_images(1)[0]), key="se\ncret-key")
         writer.post("/v1/items?token=hidden", data=form, headers={"X-Request-Id": "id-1"})
     finally:
         logging.getLogger("pyimgret_server").handlers = []
@@ -104,9 +102,9 @@ def test_a_log_line_is_json_and_holds_no_secret(writer, api_key):
     assert not any(secret in line for secret in (api_key, "hidden", "cret-key"))
 
 
-def test_the_metrics_count_requests_stages_and_batches(client):
+def test_metrics_count_requests_stages_and_batches(client):
     for _ in range(3):
-        client.post("/v1/search", data=upload(png(pictures(1)[0])))
+        client.post("/v1/search", data=upload(png(make_images(1)[0])))
     client.get("/nowhere-1"), client.get("/nowhere-2")
     lines = client.get("/metrics").get_data(as_text=True).splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
@@ -140,7 +138,7 @@ def test_what_another_process_adds_is_found_at_once(client, index):
     assert answer.get_json()["matches"][0]["key"] == "from another process"
 
 
-def test_a_link_that_is_moved_leads_to_another_index_after_a_reload(tmp_path):
+def test_link_that_is_moved_leads_to_another_index_after_reload(tmp_path):
     for name, count in (("one", 3), ("two", 5)):
         with Index.create(tmp_path / name, dimension=4) as made:
             made.add([[1.0, 0, 0, n] for n in range(count)])
@@ -160,7 +158,7 @@ def test_a_link_that_is_moved_leads_to_another_index_after_a_reload(tmp_path):
     service.close()
 
 
-def test_an_index_of_vectors_only_is_served_without_a_model(tmp_path):
+def test_index_of_vectors_only_is_served_without_model(tmp_path):
     with Index.create(tmp_path / "vectors", dimension=4) as index:
         index.add([[1.0, 0, 0, 0]], keys=["x"])
         app = create_app(index)
@@ -168,12 +166,12 @@ def test_an_index_of_vectors_only_is_served_without_a_model(tmp_path):
         assert client.get("/v1/index").get_json()["model"] == ""
         found = client.post("/v1/search", json={"vector": [1.0, 1, 0, 0]})
         assert found.get_json()["matches"][0]["key"] == "x"
-        answer = client.post("/v1/search", data=upload(png(pictures(1)[0])))
+        answer = client.post("/v1/search", data=upload(png(make_images(1)[0])))
         assert answer.get_json()["type"].endswith("no-model")
         app.extensions["pyimgret"].close()
 
 
-def test_a_published_copy_in_a_read_only_place_is_served(index, tmp_path):
+def test_published_copy_in_read_only_place_is_served(index, tmp_path):
     copy = tmp_path / "copy"
     index.publish(copy)
     for path in (*copy.iterdir(), copy):
@@ -185,24 +183,24 @@ def test_a_published_copy_in_a_read_only_place_is_served(index, tmp_path):
     copy.chmod(0o755)
 
 
-def test_the_heat_maps_of_a_picture_and_an_item(make_app, index):
+def test_heat_maps_of_image_and_item(make_app, index):
     def explain(encoder, query, match):
         assert match == index.thumbnail("a/3.png").image
-        return 0.5, pictures(1)[0] / 255, pictures(1)[0] / 255
+        return 0.5, make_images(1)[0] / 255, make_images(1)[0] / 255
 
     client = make_app(explainer=explain).test_client()
     assert client.get("/v1/index").get_json()["explain"]
-    form = upload(png(pictures(1)[0]), id=index.get("a/3.png").id)
+    form = upload(png(make_images(1)[0]), id=index.get("a/3.png").id)
     answer = client.post("/v1/explain", data=form).get_json()
     assert (answer["score"], len(answer["query"]), len(answer["match"][0])) == (0.5, 8, 8)
 
 
-def test_an_index_of_vectors_offers_no_heat_maps(tmp_path):
+def test_index_of_vectors_offers_no_heat_maps(tmp_path):
     with Index.create(tmp_path / "vectors", dimension=4) as index:
         index.add([[1.0, 0, 0, 0]], keys=["x"])
         app = create_app(index)
         assert not app.test_client().get("/v1/index").get_json()["explain"]
-        form = upload(png(pictures(1)[0]), id=index.get("x").id)
+        form = upload(png(make_images(1)[0]), id=index.get("x").id)
         answer = app.test_client().post("/v1/explain", data=form)
         assert answer.get_json()["type"].endswith("no-explanation")
         app.extensions["pyimgret"].close()
@@ -214,7 +212,7 @@ def test_settings_say_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match="max_k=0"):
         Settings(max_k=0)
     (tmp_path / "keys").write_text("# nothing yet\n")
-    with pytest.raises(ValueError, match="holds no key"):
+    with pytest.raises(ValueError, match="contains no key"):
         KeyFile(tmp_path / "keys")
     (tmp_path / "keys").write_text("plain secret\n")
     with pytest.raises(ValueError, match="line 1"):
@@ -223,14 +221,14 @@ def test_settings_say_what_is_wrong(tmp_path):
         make_key(tmp_path / "other", "a name")
 
 
-def test_it_runs_on_a_read_only_root_with_a_read_only_home(index, tmp_path):
+def test_it_runs_on_read_only_root_with_read_only_home(index, tmp_path):
     """Nothing is written: no file is opened for writing while requests are answered."""
     copy = tmp_path / "copy"
     index.publish(copy)
     code = (
         "import sys, io, os\n"
         "sys.path.insert(0, sys.argv[2])\n"
-        "from server_fakes import FakeEncoder, pictures, png, upload\n"
+        "from server_fakes import FakeEncoder, make_images, png, upload\n"
         "from pyimgret.index import Index\n"
         "from pyimgret_server import create_app\n"
         "app = create_app(Index.open(sys.argv[1], FakeEncoder()))\n"
@@ -240,9 +238,9 @@ def test_it_runs_on_a_read_only_root_with_a_read_only_home(index, tmp_path):
         "        assert not writes or str(given[0]) == os.devnull, given\n"
         "sys.addaudithook(watch)\n"
         "client = app.test_client()\n"
-        "form = upload(png(pictures(1)[0]))\n"
+        "form = upload(png(make_images(1)[0]))\n"
         "assert client.post('/v1/search', data=form).status_code == 200\n"
-        "large = upload(png(pictures(1)[0]) + bytes(400_000))\n"
+        "large = upload(png(make_images(1)[0]) + bytes(400_000))\n"
         "assert client.post('/v1/search', data=large).status_code == 200\n"
         "assert client.get('/').status_code == 200\n"
         "app.extensions['pyimgret'].close()\n"
@@ -252,7 +250,7 @@ def test_it_runs_on_a_read_only_root_with_a_read_only_home(index, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_importing_the_service_starts_no_jvm_and_loads_nothing_heavy():
+def test_importing_service_starts_no_jvm_and_loads_nothing_heavy():
     code = (
         "import sys, pyimgret_server\n"
         "print(sorted({'jnius', 'sklearn', 'matplotlib', 'pandas'} & set(sys.modules)))\n"

@@ -8,13 +8,13 @@ import logging
 import sqlite3
 
 import pytest
-from server_fakes import pictures, png, served, upload
+from server_fakes import make_images, png, served, upload
 from test_server_serving import raw
 
 from pyimgret.exceptions import ImageDecodeError, IndexStoreError, KeyNotFoundError
 from pyimgret.index.filters import FilterError
 from pyimgret_server import logs
-from pyimgret_server.serving import _shedding
+from pyimgret_server.serving import _limit_queue
 
 SECRETS = ("se'cret", "hush-hush", "cl4ndestine")
 KEY = f'{SECRETS[0]}/"1".png'
@@ -48,9 +48,9 @@ def raiser(error):
 ERRORS = [
     IndexStoreError(f"The vector of {KEY!r} is damaged (its checksum differs)."),
     IndexStoreError(f"The metadata of {KEY * 20!r:.80} is damaged."),
-    KeyNotFoundError(f"The index holds no picture with the key {KEY!r}."),
-    ImageDecodeError(f"{KEY}: not a picture"),
-    FilterError(f"{SECRETS[1]} cannot be filtered by"),
+    KeyNotFoundError(f"The index has no image with the key {KEY!r}."),
+    ImageDecodeError(f"{KEY}: not an image"),
+    FilterError(f"{SECRETS[1]} cannot be used in a filter"),
     sqlite3.OperationalError("disk I/O error"),
     FileNotFoundError(2, "No such file or directory", KEY),
     ValueError(f"cannot read {KEY}"),
@@ -75,7 +75,7 @@ def test_no_error_writes_what_was_sent_or_indexed(make_app, monkeypatch, log, ca
         assert "routes/items.py" in failure
 
 
-def test_a_damaged_vector_is_503_and_its_key_is_not_in_the_log(make_app, index, log):
+def test_damaged_vector_is_503_and_its_key_is_not_in_log(make_app, index, log):
     index.add([[1.0] * 16], keys=[KEY])
     client = make_app().test_client()
     with index.context.database.write() as connection:
@@ -87,7 +87,7 @@ def test_a_damaged_vector_is_503_and_its_key_is_not_in_the_log(make_app, index, 
     assert SECRETS[0] not in log.getvalue()
 
 
-def test_what_waitress_refuses_has_an_id_and_stands_in_the_log(make_app, log):
+def test_what_waitress_rejects_has_id_and_stands_in_log(make_app, log):
     with served(make_app(max_upload=100_000)) as address:
         head = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n"
         answer = raw(address, head + b"Content-Length: 9999999\r\n\r\n")
@@ -104,38 +104,38 @@ def test_what_waitress_refuses_has_an_id_and_stands_in_the_log(make_app, log):
     assert [(e["request_id"], e["status"]) for e in refused] == [("mine", 413), (second, 400)]
 
 
-def test_a_body_that_is_too_large_names_the_limit_that_was_set(make_app):
+def test_body_that_is_too_large_names_limit_that_was_set(make_app):
     client = make_app(max_upload=10_000).test_client()
     problem = client.post("/v1/search", data=upload(bytes(20_000))).get_json()
     assert "10000 bytes" in problem["detail"]
     assert problem["request_id"]
 
 
-def test_a_form_of_too_many_parts_names_their_limit(make_app):
+def test_form_of_too_many_parts_names_their_limit(make_app):
     client = make_app().test_client()
     form = {f"field{n}": (io.BytesIO(b"x"), "x") for n in range(1000)}
     problem = client.post("/v1/search", data=form).get_json()
     assert (problem["status"], "128 parts" in problem["detail"]) == (413, True)
 
 
-def test_a_request_that_is_shed_has_an_id_and_stands_in_the_log(make_app, log):
-    told = []
-    shedding = _shedding(make_app(), lambda: 2, 1)
-    (body,) = shedding({"PATH_INFO": "/v1/search"}, lambda *given: told.append(given))
-    status, headers = told[0]
+def test_request_that_is_shed_has_id_and_stands_in_log(make_app, log):
+    extra = []
+    shedding = _limit_queue(make_app(), lambda: 2, 1)
+    (body,) = shedding({"PATH_INFO": "/v1/search"}, lambda *given: extra.append(given))
+    status, headers = extra[0]
     identifier = json.loads(body)["request_id"]
     assert (status[:3], dict(headers)["X-Request-Id"]) == ("503", identifier)
     assert [(e["request_id"], e["status"]) for e in entries(log)] == [(identifier, 503)]
 
 
-def test_a_reload_that_fails_writes_no_key(make_app, monkeypatch, log):
+def test_reload_that_fails_writes_no_key(make_app, monkeypatch, log):
     service = make_app().extensions["pyimgret"]
-    monkeypatch.setattr("pyimgret_server.service.opened", raiser(ValueError(KEY)))
+    monkeypatch.setattr("pyimgret_server.service.open_index", raiser(ValueError(KEY)))
     assert service.reload() is False
-    assert "does not load" in log.getvalue()
+    assert "cannot be loaded" in log.getvalue()
     assert SECRETS[0] not in log.getvalue()
 
 
-def test_a_picture_is_not_in_the_log(make_app, log):
-    make_app().test_client().post("/v1/search", data=upload(png(pictures(1)[0])[:50]))
+def test_image_is_not_in_log(make_app, log):
+    make_app().test_client().post("/v1/search", data=upload(png(make_images(1)[0])[:50]))
     assert [entry["status"] for entry in entries(log)] == [422]

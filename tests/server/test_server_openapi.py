@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
-from server_fakes import FakeEncoder, pictures
+from server_fakes import FakeEncoder, make_images
 
 from pyimgret.index import Index
 from pyimgret_server import Settings, create_app
@@ -62,10 +62,10 @@ def service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("openapi")
     key = make_key(folder / "keys", "schemathesis")
     index = Index.create(folder / "idx", FakeEncoder())
-    index.add(list(pictures(10)), keys=[f"a/{n}.png" for n in range(10)])
+    index.add(list(make_images(10)), keys=[f"a/{n}.png" for n in range(10)])
     app = create_app(
         index, Settings(writable=True, api_keys=folder / "keys"),
-        explainer=lambda *_: (0.5, pictures(1)[0] / 255, pictures(1)[0] / 255),
+        explainer=lambda *_: (0.5, make_images(1)[0] / 255, make_images(1)[0] / 255),
     )  # fmt: skip
     yield app, key
     app.extensions["pyimgret"].close()
@@ -95,7 +95,7 @@ def test_every_answer_conforms(service, documented, method, path, mode, examples
     ask()
 
 
-def test_the_document_names_every_operation_and_its_errors(service):
+def test_document_names_every_operation_and_its_errors(service):
     document = service[0].test_client().get("/openapi.json").get_json()
     assert document["openapi"].startswith("3.1")
     found = {(m.upper(), path) for path, item in document["paths"].items() for m in item}

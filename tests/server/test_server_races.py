@@ -38,7 +38,7 @@ def item(number, key, **fields):
     return {"vector": [1.0 + number] + [1.0] * 15, "key": key, **fields}
 
 
-def test_of_several_posts_with_one_key_one_is_201_and_the_others_409(together, index):
+def test_of_several_posts_with_one_key_one_is_201_and_others_409(together, index):
     for turn in range(ROUNDS):
         key = f"new/{turn}"
         answers = together(lambda c, n, key=key: c.post("/v1/items", json=item(n, key)))
@@ -49,7 +49,7 @@ def test_of_several_posts_with_one_key_one_is_201_and_the_others_409(together, i
         assert winner == {"id": index.get(key).id, "key": key}
 
 
-def test_of_several_deletes_of_one_item_one_is_204_and_the_others_404(together, index):
+def test_of_several_deletes_of_one_item_one_is_204_and_others_404(together, index):
     for turn in range(ROUNDS):
         index.add([[1.0] * 16], keys=[f"old/{turn}"])
         place = f"/v1/items/{index.get(f'old/{turn}').id}"
@@ -73,7 +73,7 @@ def test_what_was_replaced_while_it_was_deleted_is_acknowledged_either_way(toget
         assert set(statuses[::2]) <= {204, 404}
 
 
-def test_the_document_names_the_problem_of_an_existing_key(index):
+def test_document_names_problem_of_existing_key(index):
     app = create_app(index)
     described = document(app)["paths"]["/v1/items"]["post"]["responses"]["409"]
     assert "urn:pyimgret:problem:key-exists" in described["description"]

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from server_fakes import pictures, png, upload
+from server_fakes import make_images, png, upload
 
 
 def matches(answer):
@@ -25,25 +25,25 @@ def b64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def test_an_uploaded_picture_finds_what_the_index_finds(client, index):
-    picture = png(pictures(1, seed=5)[0])
-    found = client.post("/v1/search", data=upload(picture, k="7"))
-    same(matches(found), index.search(picture, k=7))
+def test_uploaded_image_finds_what_index_finds(client, index):
+    image = png(make_images(1, seed=5)[0])
+    found = client.post("/v1/search", data=upload(image, k="7"))
+    same(matches(found), index.search(image, k=7))
     assert [m["rank"] for m in found.get_json()["matches"]] == list(range(1, 8))
 
 
-def test_a_picture_in_json_finds_the_same(client, index):
-    picture = png(pictures(1, seed=6)[0])
-    found = client.post("/v1/search", json={"image": b64(picture), "k": 4})
-    same(matches(found), index.search(picture, k=4))
+def test_image_in_json_finds_same(client, index):
+    image = png(make_images(1, seed=6)[0])
+    found = client.post("/v1/search", json={"image": b64(image), "k": 4})
+    same(matches(found), index.search(image, k=4))
 
 
-def test_a_vector_need_not_be_of_length_1(client, index):
+def test_vector_need_not_be_of_length_1(client, index):
     vector = (index.get("a/3.png").vector * 7).tolist()
     same(matches(client.post("/v1/search", json={"vector": vector})), index.search(vector, k=5))
 
 
-def test_a_key_finds_itself_unless_told_otherwise(client, index):
+def test_key_finds_itself_unless_reported_otherwise(client, index):
     found = matches(client.post("/v1/search", json={"key": "a/3.png", "k": 3}))
     assert found[0][0] == "a/3.png"
     found = matches(client.post("/v1/search", json={"key": "a/3.png", "exclude_self": True}))
@@ -51,7 +51,7 @@ def test_a_key_finds_itself_unless_told_otherwise(client, index):
 
 
 @pytest.mark.parametrize("where", ["n >= 20 and even == true", {"n": {"$gte": 20}, "even": True}])
-def test_a_filter_as_text_and_as_json(client, index, where):
+def test_filter_as_text_and_as_json(client, index, where):
     body = {"key": "a/3.png", "k": 30, "where": where}
     same(
         matches(client.post("/v1/search", json=body)),
@@ -59,10 +59,10 @@ def test_a_filter_as_text_and_as_json(client, index, where):
     )
 
 
-def test_a_form_takes_filter_and_least_score(client, index):
-    picture = png(pictures(1)[0])
-    form = upload(picture, k="30", where="even == true", min_score="0.1")
-    expected = index.search(picture, k=30, where="even == true", min_score=0.1)
+def test_form_takes_filter_and_least_score(client, index):
+    image = png(make_images(1)[0])
+    form = upload(image, k="30", where="even == true", min_score="0.1")
+    expected = index.search(image, k=30, where="even == true", min_score=0.1)
     assert 0 < len(expected) < 15
     same(matches(client.post("/v1/search", data=form)), expected)
 
@@ -94,12 +94,12 @@ def test_what_cannot_be_answered_is_422_and_says_why(client, body, kind):
     assert len(problem["detail"]) > 10
 
 
-def test_a_key_that_is_not_there_is_404(client):
+def test_key_that_is_not_there_is_404(client):
     assert client.post("/v1/search", json={"key": "../../etc/passwd"}).status_code == 404
 
 
-def test_embed_gives_the_encoders_vectors(client, encoder):
-    images = [png(picture) for picture in pictures(3, seed=9)]
+def test_embed_gives_encoders_vectors(client, encoder):
+    images = [png(image) for image in make_images(3, seed=9)]
     form = client.post("/v1/embed", data={"image": [(io.BytesIO(i), "x.png") for i in images]})
     body = client.post("/v1/embed", json={"images": [b64(image) for image in images]})
     expected = encoder.encode(images)
@@ -109,13 +109,13 @@ def test_embed_gives_the_encoders_vectors(client, encoder):
     assert all(math.isclose(np.linalg.norm(v), 1, abs_tol=1e-5) for v in vectors)
 
 
-def test_more_pictures_than_allowed_are_refused(make_app):
+def test_more_images_than_allowed_are_rejected(make_app):
     client = make_app(max_images=2).test_client()
-    answer = client.post("/v1/embed", json={"images": [b64(png(p)) for p in pictures(3)]})
+    answer = client.post("/v1/embed", json={"images": [b64(png(p)) for p in make_images(3)]})
     assert answer.get_json()["type"].endswith("too-many-images")
 
 
-def test_a_picture_to_which_the_network_says_nothing_is_told(client, encoder):
+def test_image_to_which_network_says_nothing_is_reported(client, encoder):
     encoder.weights[:] = 0
-    answer = client.post("/v1/search", data=upload(png(pictures(1)[0])))
+    answer = client.post("/v1/search", data=upload(png(make_images(1)[0])))
     assert answer.get_json()["type"].endswith("no-embedding")

@@ -18,12 +18,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from server_fakes import pictures, png, served
+from server_fakes import make_images, png, served
 from server_process import Process
 
 from pyimgret.index import Index
 from pyimgret_server.keys import make_key
-from pyimgret_server.serving import _Channel, _Reserved
+from pyimgret_server.serving import _Channel, _ServerProxy
 
 
 @pytest.fixture
@@ -81,24 +81,24 @@ def raw(address: str, request: bytes) -> bytes:
         (b"POST /v1/search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", b"501"),
     ],
 )
-def test_what_is_no_proper_http_is_answered_with_a_problem(live, request_, status):
+def test_what_is_not_proper_http_is_answered_with_problem(live, request_, status):
     answer = raw(live, request_)
     assert answer.split(b" ")[1] == status
     assert b"application/problem+json" in answer
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == int(status)
 
 
-def test_slow_clients_take_no_thread_from_the_others(live):
+def test_slow_clients_take_no_thread_from_others(live):
     slow = [connect(live) for _ in range(60)]
     try:
         for connection in slow:
             connection.sendall(
                 b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n{"
             )
-        began = time.monotonic()
+        start = time.monotonic()
         for _ in range(5):
             assert fetch(f"{live}/v1/search", {"key": "a/1.png"})[0] == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - start < 5
     finally:
         for connection in slow:
             connection.close()
@@ -117,9 +117,9 @@ def test_dropped_connections_leave_nothing_behind(live, encoder):
 
 
 def asked(encoder) -> bytes:
-    """Return the bytes of a search by picture, which waits at the encoder's gate."""
+    """Return the bytes of a search by image, which waits at the encoder's gate."""
     encoder.gate.clear()
-    body = json.dumps({"image": base64.b64encode(png(pictures(1)[0])).decode()}).encode()
+    body = json.dumps({"image": base64.b64encode(png(make_images(1)[0])).decode()}).encode()
     head = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
@@ -133,7 +133,7 @@ def read_until(connection: socket.socket, answers: int) -> bytes:
     return received
 
 
-def test_a_request_that_comes_before_the_last_is_answered_is_answered_next(live, encoder):
+def test_request_that_comes_before_last_is_answered_is_answered_next(live, encoder):
     request = asked(encoder)
     with connect(live) as connection:
         for _ in range(3):
@@ -145,26 +145,26 @@ def test_a_request_that_comes_before_the_last_is_answered_is_answered_next(live,
         assert read_until(connection, 1).count(b'"took_ms"') == 1
 
 
-def test_the_loop_is_woken_for_the_next_request_of_a_connection(live):
+def test_loop_is_woken_for_next_request_of_connection(live):
     # NB: a loop that is not woken looks again after a second, or when another client comes.
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 
     def waits() -> float:
-        began = time.monotonic()
+        start = time.monotonic()
         connection.sendall(request)
         read_until(connection, 1)
-        return time.monotonic() - began
+        return time.monotonic() - start
 
     with connect(live) as connection:
         slow = [seconds for seconds in (waits() for _ in range(500)) if seconds > 0.9]
     assert len(slow) <= 2
 
 
-def test_a_loop_that_does_not_watch_a_connection_is_woken_for_it():
+def test_loop_that_does_not_watch_connection_is_woken_for_it():
     woken = []
     channel = _Channel.__new__(_Channel)
     channel.total_outbufs_len, channel.will_close, channel.close_when_flushed = 1, False, False
-    server = _Reserved(SimpleNamespace(pull_trigger=lambda: woken.append(True)), channel)
+    server = _ServerProxy(SimpleNamespace(pull_trigger=lambda: woken.append(True)), channel)
     assert not channel.readable()  # asked while a thread sends
     channel.total_outbufs_len = 0
     server.pull_trigger()
@@ -174,21 +174,21 @@ def test_a_loop_that_does_not_watch_a_connection_is_woken_for_it():
     assert len(woken) == 1
 
 
-def test_a_client_that_sends_no_more_is_answered(live, encoder):
+def test_client_that_sends_no_more_is_answered(live, encoder):
     request = asked(encoder)
     threading.Timer(0.3, encoder.gate.set).start()
     assert b'"took_ms"' in raw(live, request)
 
 
-def test_a_head_without_a_body_is_sent(live):
+def test_head_without_body_is_sent(live):
     head = b"HEAD /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     answer = raw(live, head)
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_an_answer_larger_than_the_sockets_buffers_comes_whole(make_app):
-    body = {"images": [base64.b64encode(png(pictures(1)[0])).decode()] * 3000}
+def test_answer_larger_than_sockets_buffers_comes_whole(make_app):
+    body = {"images": [base64.b64encode(png(make_images(1)[0])).decode()] * 3000}
     content = json.dumps(body).encode()
     head = b"POST /v1/embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     head += b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(content)
@@ -205,11 +205,11 @@ def test_an_answer_larger_than_the_sockets_buffers_comes_whole(make_app):
     assert len(json.loads(received.partition(b"\r\n\r\n")[2])["vectors"]) == 3000
 
 
-def test_a_flood_is_shed_with_503_and_served_afterwards(make_app, encoder):
+def test_flood_is_shed_with_503_and_served_afterwards(make_app, encoder):
     app = make_app(threads=2, queue_size=4, batch_size=4)
     with served(app) as address:
         encoder.gate.clear()
-        body = {"image": base64.b64encode(png(pictures(1)[0])).decode()}
+        body = {"image": base64.b64encode(png(make_images(1)[0])).decode()}
         with ThreadPoolExecutor(24) as pool:
             asked = [pool.submit(fetch, f"{address}/v1/search", body) for _ in range(24)]
             time.sleep(1.0)
@@ -222,7 +222,7 @@ def test_a_flood_is_shed_with_503_and_served_afterwards(make_app, encoder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
-def test_sigterm_finishes_what_is_running_refuses_what_is_new_and_ends_with_0(start, index):
+def test_sigterm_finishes_what_is_running_rejects_what_is_new_and_ends_with_0(start, index):
     server = start("--index", index.directory)
     process, address = server.process, server.address
     with ThreadPoolExecutor(4) as pool:
@@ -242,11 +242,11 @@ def test_sigterm_finishes_what_is_running_refuses_what_is_new_and_ends_with_0(st
     assert lines[-1]["message"] == "stopped"
 
 
-def test_a_running_request_is_finished_when_the_server_stops(make_app, encoder):
+def test_running_request_is_finished_when_server_stops(make_app, encoder):
     app = make_app()
     with served(app) as address, ThreadPoolExecutor(1) as pool:
         encoder.gate.clear()
-        image = base64.b64encode(png(pictures(1)[0])).decode()
+        image = base64.b64encode(png(make_images(1)[0])).decode()
         running = pool.submit(fetch, f"{address}/v1/search", {"image": image})
         engine = app.extensions["pyimgret"]._engine
         until = time.monotonic() + 10
@@ -317,7 +317,7 @@ def test_what_was_acknowledged_survives_kill_9(start, index, tmp_path):
     assert fetch(f"{address}/v1/index")[1]["count"] >= 30 + len(acknowledged)
 
 
-def test_new_api_key_prints_the_key_once(tmp_path):
+def test_new_api_key_prints_key_once(tmp_path):
     from click.testing import CliRunner
 
     from pyimgret.cli import main
@@ -329,4 +329,4 @@ def test_new_api_key_prints_the_key_once(tmp_path):
     assert CliRunner().invoke(main, ["serve"]).exit_code == 2
     assert CliRunner().invoke(main, ["serve", "--new-api-key", "me"]).exit_code == 2
     nothing = CliRunner().invoke(main, ["serve", "--index", str(tmp_path / "none")])
-    assert (nothing.exit_code, "holds no index" in nothing.stderr) == (1, True)
+    assert (nothing.exit_code, "contains no index" in nothing.stderr) == (1, True)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from server_fakes import FakeEncoder, pictures, png
+from server_fakes import FakeEncoder, make_images, png
 from server_process import Process
 from soak import Soak
 
@@ -25,8 +25,8 @@ def fill(index: Index, images: np.ndarray) -> None:
 def soak(folder, index: Index, asked: list[bytes], requests: int, **options) -> Soak:
     """Serve the index in a process of its own and put the load on it."""
     expected = [
-        [(m.key, m.score) for m in index.search(picture, k=10, where="fixed == true")]
-        for picture in asked
+        [(m.key, m.score) for m in index.search(image, k=10, where="fixed == true")]
+        for image in asked
     ]
     key = make_key(folder / "keys", "soak")
     arguments = ("--index", index.directory, "--writable", "--api-key-file", folder / "keys")
@@ -45,10 +45,10 @@ def check(load: Soak, index: Index) -> None:
     assert load.kinds["search"] > 0.5 * load.done
 
 
-def test_a_mixed_load_finds_no_wrong_answer_and_loses_no_write(tmp_path):
+def test_mixed_load_finds_no_wrong_answer_and_loses_no_write(tmp_path):
     with Index.create(tmp_path / "idx", FakeEncoder()) as index:
-        fill(index, pictures(300))
-        load = soak(tmp_path, index, [png(p) for p in pictures(40, seed=1)], 1500, fake=True)
+        fill(index, make_images(300))
+        load = soak(tmp_path, index, [png(p) for p in make_images(40, seed=1)], 1500, fake=True)
         check(load, index)
         assert load.figures[-1]["pyimgret_threads"] <= load.figures[0]["pyimgret_threads"] + 1
 
@@ -56,7 +56,7 @@ def test_a_mixed_load_finds_no_wrong_answer_and_loses_no_write(tmp_path):
 @pytest.mark.slow
 @pytest.mark.jvm
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_a_hundred_thousand_requests_leave_threads_and_memory_where_they_were(tmp_path):
+def test_hundred_thousand_requests_leave_threads_and_memory_where_they_were(tmp_path):
     from pyimgret import Autoencoder, Encoder
     from pyimgret.datasets import load_digits
 

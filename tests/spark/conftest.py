@@ -44,7 +44,7 @@ def digits_model(batch_size: int) -> Autoencoder:
 
 
 def error(model: Model, images: NDArray[np.uint8]) -> float:
-    """Return the squared error of a picture's reconstruction, summed over its pixels."""
+    """Return the squared error of an image's reconstruction, summed over its pixels."""
     difference = model.reconstruct(images) - images.astype(np.float32) / 255
     return float((difference**2).sum(axis=(1, 2)).mean())
 

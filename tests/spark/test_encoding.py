@@ -20,7 +20,7 @@ COUNT = 60_000
 
 @pytest.fixture(scope="session")
 def many_digits(all_digits: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """60,000 different pictures: the digits, shifted and dimmed."""
+    """60,000 different images: the digits, shifted and dimmed."""
     moved = [
         np.roll(all_digits, (i % 3 - 1, i // 3 % 3 - 1), axis=(1, 2)) >> (i // 9) for i in range(12)
     ]
@@ -70,7 +70,7 @@ def test_sixty_thousand_digits_are_encoded_as_on_one_machine(
         np.testing.assert_allclose(index.get("digit/123").vector, expected[123], atol=1e-5)
 
 
-def test_a_worker_killed_in_the_middle_loses_nothing(
+def test_worker_killed_in_middle_loses_nothing(
     cluster: Cluster,
     model_file: Path,
     many_file: Path,
@@ -98,7 +98,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
     assert_complete(tmp_path / "embeddings", expected)
 
 
-def test_rows_that_are_not_finite_are_set_aside_and_the_others_encoded(
+def test_rows_that_are_not_finite_are_set_aside_and_others_encoded(
     model_file: Path, all_digits: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     rows = all_digits[:20].astype(np.float32) / 255
@@ -110,7 +110,7 @@ def test_rows_that_are_not_finite_are_set_aside_and_the_others_encoded(
         model_file, spark.Arrays(tmp_path / "rows.npy"), output, options=on("local[1]")
     )
     assert (report.images, report.embeddings, report.broken) == (20, 17, 3)
-    reasons = dict(spark.read_broken(output))
+    reasons = dict(spark.read_failures(output))
     assert set(reasons) == {"3", "11", "12"}
     assert all("finite" in reason for reason in reasons.values())
     for keys, vectors in spark.read_embeddings(output):

@@ -1,4 +1,4 @@
-"""Pictures in a folder: read where they lie, the broken ones set aside with their reason."""
+"""Images in a folder: read where they lie, the broken ones set aside with their reason."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ GOOD = 40
 
 @pytest.fixture(scope="module")
 def folder(all_digits: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty pictures with strange names, three that are broken, one hidden, links in a circle."""
-    root = tmp_path_factory.mktemp("pictures") / "of a user"
+    """Forty images with strange names, three that are broken, one hidden, links in a circle."""
+    root = tmp_path_factory.mktemp("images") / "of a user"
     for number, image in enumerate(all_digits[:: len(all_digits) // GOOD][:GOOD]):
         name = os.fsdecode(b"caf\xe9: %d #?.png" % number)
         below = root / ("é ü" if number % 2 else "100%") / name
@@ -34,7 +34,7 @@ def folder(all_digits: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFacto
     whole = below.read_bytes()
     (root / "empty.png").write_bytes(b"")
     (root / "half.png").write_bytes(whole[: len(whole) // 2])
-    (root / "text.jpg").write_text("no picture")
+    (root / "text.jpg").write_text("no image")
     (root / ".hidden.png").write_bytes(whole)
     (root / "é ü" / "up").symlink_to(root)
     (root / "nowhere.png").symlink_to("nothing")
@@ -45,18 +45,18 @@ BROKEN = {"empty.png", "half.png", "text.jpg", "nowhere.png"}
 
 
 @pytest.mark.parametrize(("locale", "hidden"), [("C.UTF-8", 0), ("C", 1)])
-def test_pictures_become_embeddings_and_broken_ones_reasons(
+def test_images_become_embeddings_and_broken_ones_reasons(
     model_file: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str,
     hidden: int,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("LC_ALL", locale)
     output = tmp_path / "embeddings"
-    data = spark.Pictures(folder, hidden=bool(hidden))
+    data = spark.Images(folder, hidden=bool(hidden))
     report = spark.encode(model_file, data, output, options=on("local[2]"))
     assert (report.embeddings, report.broken) == (GOOD + hidden, len(BROKEN))
     assert report.hidden_skipped == 1 - hidden
-    assert {key for key, _ in spark.read_broken(output)} == BROKEN
-    assert all(reason for _, reason in spark.read_broken(output))
+    assert {key for key, _ in spark.read_failures(output)} == BROKEN
+    assert all(reason for _, reason in spark.read_failures(output))
 
     encoder = Encoder.load(model_file)
     paths = {file.key: file.path for file in ImageFolder(folder, hidden=bool(hidden)).files}
@@ -68,7 +68,7 @@ def test_pictures_become_embeddings_and_broken_ones_reasons(
     assert sorted(seen) == sorted(paths.keys() - BROKEN)
 
 
-def test_training_leaves_broken_pictures_out_and_goes_on_from_its_checkpoint(
+def test_training_leaves_broken_images_out_and_resumes_from_its_checkpoint(
     folder: Path, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "checkpoint.zip"
@@ -81,7 +81,7 @@ def test_training_leaves_broken_pictures_out_and_goes_on_from_its_checkpoint(
 
     def train(epochs: int) -> Autoencoder:
         return spark.train(
-            model(epochs), spark.Pictures(folder), options=on("local[2]"), checkpoint=checkpoint
+            model(epochs), spark.Images(folder), options=on("local[2]"), checkpoint=checkpoint
         )
 
     first = train(1)
@@ -94,10 +94,10 @@ def test_training_leaves_broken_pictures_out_and_goes_on_from_its_checkpoint(
 
     other = model(3).set_params(code_size=4)
     with pytest.raises(JavaCallError, match="checkpoint of another network"):
-        spark.train(other, spark.Pictures(folder), options=on("local[2]"), checkpoint=checkpoint)
+        spark.train(other, spark.Images(folder), options=on("local[2]"), checkpoint=checkpoint)
 
 
-def test_embeddings_of_another_model_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_embeddings_of_another_model_are_rejected(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "_pyimgret.json").write_text('{"embeddings": 0, "model_checksum": "another"}')
     index = Index.create(tmp_path / "index", dimension=2)
     index.model_checksum = "this one"

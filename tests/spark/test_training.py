@@ -51,7 +51,7 @@ def assert_restored_everywhere(
     np.testing.assert_allclose([ours[str(n)] for n in range(len(images))], expected, atol=1e-5)
 
 
-def test_the_cluster_reconstructs_as_well_as_one_machine(
+def test_cluster_reconstructs_as_well_as_one_machine(
     cluster: Cluster,
     single: Autoencoder,
     all_digits: NDArray[np.uint8],
@@ -68,7 +68,7 @@ def test_the_cluster_reconstructs_as_well_as_one_machine(
     assert_restored_everywhere(tmp_path / "ae.zip", model, all_digits[::90], cluster)
 
 
-def test_a_worker_killed_in_the_middle_costs_no_accuracy(
+def test_worker_killed_in_middle_costs_no_accuracy(
     cluster: Cluster, single: Autoencoder, all_digits: NDArray[np.uint8], digits_file: Path
 ) -> None:
     executors: list[int] = []
@@ -107,7 +107,7 @@ def test_convolutions_learn_classes(
     assert network.score(images, labels) > 0.8
 
 
-def test_a_pretrained_network_is_fine_tuned_from_its_weights(
+def test_pretrained_network_is_fine_tuned_from_its_weights(
     all_digits: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     images = all_digits[::5]
@@ -129,7 +129,7 @@ def test_a_pretrained_network_is_fine_tuned_from_its_weights(
     assert any(name.startswith("rbm_1_") for name in model.history_)
 
 
-def test_a_job_that_fails_says_why(digits_file: Path) -> None:
+def test_job_that_fails_says_why(digits_file: Path) -> None:
     model = digits_model(HALF)
     model.preprocessing = Preprocessor("L", 28, 28)
     broken = digits_file.with_name("short.npy")

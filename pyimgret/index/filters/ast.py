@@ -62,7 +62,7 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """One of the parts at least."""
+    """At least one of the parts."""
 
     parts: tuple[Filter, ...]
 
@@ -78,24 +78,24 @@ Filter: TypeAlias = Compare | In | Contains | Exists | And | Or | Not
 
 
 def checked_name(name: str) -> str:
-    """Refuse the names of fields that the database cannot look up."""
+    """Reject field names that the database cannot look up."""
     if not name or '"' in name or "\\" in name or any(ord(c) < 32 for c in name):
         raise FilterError(
-            f"{name!r} cannot be filtered by: the name is empty or holds quotes, backslashes or "
-            "control characters."
+            f"{name!r} cannot be used in a filter: the name is empty or contains quotes, "
+            "backslashes or control characters."
         )
     return name
 
 
 def checked_value(value: Any) -> Value:
-    """Refuse what no field can be compared with; NumPy's numbers are numbers."""
+    """Reject values that no field can be compared with; convert NumPy scalars."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
-        raise FilterError(f"{value} is no JSON number.")
+        raise FilterError(f"{value} is not a JSON number.")
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    raise FilterError(f"{value!r:.80} is no number, string, true, false or null.")
+    raise FilterError(f"{value!r:.80} is not a number, string, true, false or null.")
 
 
 def compare(field: tuple[str, ...], op: str, value: Any) -> Filter:
@@ -111,13 +111,15 @@ def compare(field: tuple[str, ...], op: str, value: Any) -> Filter:
 def is_in(field: tuple[str, ...], values: Any) -> Filter:
     """Return ``field in values``."""
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
-        raise FilterError(f"'in' wants a list, not {values!r:.80}.")
+        raise FilterError(f"'in' needs a list, got {values!r:.80}.")
     if len(values) > MAX_VALUES:
-        raise FilterError(f"A list of {len(values):,} values is too long; {MAX_VALUES:,} may be.")
+        raise FilterError(
+            f"A list of {len(values):,} values is too long; the limit is {MAX_VALUES:,}."
+        )
     return In(field, tuple(map(checked_value, values)))
 
 
 def check_depth(depth: int) -> None:
-    """Refuse what is nested so deep that only an attacker wrote it."""
+    """Reject filters that are nested deeper than any that a person writes."""
     if depth > MAX_DEPTH:
         raise FilterError(f"The filter is nested more than {MAX_DEPTH} deep.")

@@ -1,4 +1,4 @@
-"""The form of a filter as a JSON object."""
+"""Filters written as JSON objects."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def from_json(document: Any, depth: int = 0) -> Filter:
 
 
 def _condition(name: Any, value: Any, depth: int) -> Iterator[Filter]:
-    """Yield what one entry of an object says."""
+    """Yield the conditions of one entry of an object."""
     if not isinstance(name, str):
-        raise FilterError(f"The name of a field is a string, not {name!r:.80}.")
+        raise FilterError(f"A field name must be a string, got {name!r:.80}.")
     if name in ("$and", "$or"):
         if not isinstance(value, (list, tuple)) or not value:
-            raise FilterError(f"{name} wants a list of conditions, not {value!r:.80}.")
+            raise FilterError(f"{name} needs a list of conditions, got {value!r:.80}.")
         parts = tuple(from_json(one, depth + 1) for one in value)
         yield And(parts) if name == "$and" else Or(parts)
     elif name == "$not":
         yield Not(from_json(value, depth + 1))
     elif name.startswith("$"):
-        raise FilterError(f"{name} is unknown here; known are $and, $or and $not.")
+        raise FilterError(f"{name} is unknown here; expected $and, $or or $not.")
     elif not isinstance(value, Mapping):
         yield compare(parse_field(name), "==", value)
     elif not value:
@@ -56,7 +56,7 @@ def _condition(name: Any, value: Any, depth: int) -> Iterator[Filter]:
 
 
 def _operation(field: tuple[str, ...], operator: Any, operand: Any) -> Filter:
-    """Return what an operator of the JSON form says about a field."""
+    """Return the condition that an operator of the JSON form states about a field."""
     if operator in _COMPARISONS:
         return compare(field, _COMPARISONS[operator], operand)
     if operator == "$ne":
@@ -68,6 +68,6 @@ def _operation(field: tuple[str, ...], operator: Any, operand: Any) -> Filter:
         return Contains(field, checked_value(operand))
     if operator == "$exists":
         if not isinstance(operand, bool):
-            raise FilterError(f"$exists wants true or false, not {operand!r:.80}.")
+            raise FilterError(f"$exists needs true or false, got {operand!r:.80}.")
         return Exists(field) if operand else Not(Exists(field))
-    raise FilterError(f"{operator!r} is unknown; known are {', '.join(_OPERATORS)}.")
+    raise FilterError(f"{operator!r} is unknown; expected one of {', '.join(_OPERATORS)}.")

@@ -1,8 +1,8 @@
 """Filters as expressions of Milvus, over hashed facts and JSON.
 
 Milvus treats a missing JSON field as unknown, and "not unknown" as unknown, and its versions
-differ in that. So what a picture's metadata says (what exists, equals, contains what) is
-stored besides as an array of hashed facts, whose containment is always true or false. Only
+differ in that. So the facts in an image's metadata (what exists, equals, contains what) are
+also stored as an array of hashes, whose containment is always true or false. Only
 orderings look into the JSON itself.
 """
 
@@ -48,7 +48,7 @@ def to_expression(condition: Filter, *, negated: bool = False) -> str:
 
 
 def _ordering(field: tuple[str, ...], op: str, value: Value, negated: bool) -> str:
-    """Return an ordering; it is false, and its negation true, where the type differs."""
+    """Return an ordering test; false, and its negation true, where the type differs."""
     of_type = _fact("text" if isinstance(value, str) else "number", field)
     place = "metadata" + "".join(f"[{literal(name)}]" for name in field)
     symbol = _OPPOSITE[op] if negated else op
@@ -82,7 +82,7 @@ def facts_of(metadata: dict[str, Any]) -> Iterator[str]:
 
 
 def _fact(kind: str, path: tuple[str, ...], value: Any = None) -> str:
-    """Return a fact of fixed length; numbers that are equal make the same one."""
+    """Return the hash of a fact; equal numbers give the same hash."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         value = int(value)
     text = json.dumps([kind, path, storable(value)], ensure_ascii=True)
@@ -90,7 +90,7 @@ def _fact(kind: str, path: tuple[str, ...], value: Any = None) -> str:
 
 
 def storable(value: Any) -> Any:
-    """Return a JSON value with its integers beyond 64 bits, which Milvus refuses, as floats."""
+    """Return a JSON value with integers beyond 64 bits, which Milvus rejects, as floats."""
     if isinstance(value, dict):
         return {name: storable(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -100,5 +100,5 @@ def storable(value: Any) -> Any:
 
 
 def literal(value: Any) -> str:
-    """Return a value as an expression has it."""
+    """Return a value as a literal of an expression."""
     return json.dumps(value, ensure_ascii=False)

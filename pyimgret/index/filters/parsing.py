@@ -1,4 +1,4 @@
-"""A filter in any of its forms."""
+"""Parsing of filters in any of their forms."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Where: TypeAlias = str | Mapping[str, Any] | Filter | None
 
 
 def parse(where: Where) -> Filter | None:
-    """Return the filter that a text or a JSON object means; None for none.
+    """Parse a filter given as text or as a JSON object; None stays None.
 
     Raises
     ------
     FilterError
-        With what was not understood.
+        With the part that could not be parsed.
 
     Examples
     --------
@@ -35,4 +35,4 @@ def parse(where: Where) -> Filter | None:
         return from_json(where)
     if isinstance(where, Filter):
         return where
-    raise FilterError(f"A filter is a text or a JSON object, not {type(where).__name__}.")
+    raise FilterError(f"A filter must be text or a JSON object, not {type(where).__name__}.")

@@ -1,4 +1,4 @@
-"""Filters as SQL over the column ``metadata``; every name and value is a bound parameter."""
+"""Filters as SQL over the column ``metadata``; names and values are bound parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyimgret.index.filters.ast import And, Compare, Contains, Exists, Filter, In, Not, Or, Value
-from pyimgret.index.storage.arrays import Numbers
+from pyimgret.index.storage.arrays import RowIds
 
 Statement = tuple[str, list[Any]]
 
@@ -45,15 +45,15 @@ def to_sql(condition: Filter) -> Statement:
             return _compare(field, op, value)
 
 
-def matching(connection: sqlite3.Connection, condition: Filter) -> Numbers:
-    """Return the numbers of the items that a filter lets through, ascending."""
+def matching(connection: sqlite3.Connection, condition: Filter) -> RowIds:
+    """Return the row ids of the items that match a filter, ascending."""
     text, values = to_sql(condition)
     rows = connection.execute(f"SELECT number FROM items WHERE {text} ORDER BY number", values)
     return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
 
 def unknown_fields(connection: sqlite3.Connection, condition: Filter) -> dict[str, list[str]]:
-    """Return the fields of a filter that no item has, each with such names that are like it."""
+    """Return the fields of a filter that no item has, each with similar known names."""
     unknown = {
         ".".join(field)
         for field in _fields(condition)
@@ -61,14 +61,14 @@ def unknown_fields(connection: sqlite3.Connection, condition: Filter) -> dict[st
     }
     if not unknown:
         return {}
-    rows = connection.execute("SELECT metadata FROM items LIMIT ?", [_LOOKED_AT])
+    rows = connection.execute("SELECT metadata FROM items LIMIT ?", [_SAMPLE_SIZE])
     known = {name for (text,) in rows for name in _names(json.loads(text))}
     return {name: difflib.get_close_matches(name, sorted(known)) for name in sorted(unknown)}
 
 
 _ANY_HAS = "SELECT EXISTS (SELECT 1 FROM items WHERE json_type(metadata, ?) IS NOT NULL)"
-_LOOKED_AT = 1000
-"""So many items are asked for the names of their fields."""
+_SAMPLE_SIZE = 1000
+"""Number of items whose field names are read for suggestions."""
 
 
 def _fields(condition: Filter) -> Iterator[tuple[str, ...]]:
@@ -120,7 +120,7 @@ def _contains(field: tuple[str, ...], value: Value) -> Statement:
     values: list[Any] = [json.dumps(value)]
     if _kind(value) != "word":
         test, values = f"type IN {_TYPES[_kind(value)]} AND value = ?", [_bindable(value)]
-    # NB: json_each over what is no list yields the thing itself, so the type is asked first.
+    # NB: json_each over a value that is not a list yields the value, so check the type first.
     return (
         "ifnull(json_type(metadata, ?) = 'array', 0) "
         f"AND EXISTS (SELECT 1 FROM json_each(metadata, ?) WHERE {test})",
@@ -144,7 +144,7 @@ def _kind(value: Value) -> str:
 
 
 def _bindable(value: Value) -> str | int | float:
-    """Return a value as SQLite takes it: integers beyond 64 bits become reals."""
+    """Return a value that SQLite can bind: integers beyond 64 bits become reals."""
     assert value is not None
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return float(value)

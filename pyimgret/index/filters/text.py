@@ -1,4 +1,4 @@
-"""The textual form of `pyimgret.index.filters`: a tokenizer and a recursive descent."""
+"""The textual form of `pyimgret.index.filters`: a tokenizer and a recursive descent parser."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KEYWORDS: Final = ("and", "or", "not", "in", "contains", "exists")
 
 
 class Token(NamedTuple):
-    """A word of the text, its kind, and where it begins."""
+    """A token: its kind, its text and its start position."""
 
     kind: str
     text: str
@@ -44,7 +44,7 @@ class Token(NamedTuple):
 
 
 def parse_text(text: str) -> Filter:
-    """Return the filter that a text means.
+    """Parse the textual form of a filter.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def parse_text(text: str) -> Filter:
     pyimgret.index.filters.ast.FilterError: Expected a value at the end of 'n >'.
     """
     parser = _Parser(text)
-    found = parser.alternatives(0)
+    found = parser.disjunction(0)
     parser.expect_end()
     return found
 
@@ -78,19 +78,19 @@ def parse_field(text: str) -> tuple[str, ...]:
 
 
 class _Parser:
-    """Reads one text from left to right."""
+    """Parses one text from left to right."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = _tokens(text)
         self.place = 0
 
-    def alternatives(self, depth: int) -> Filter:
+    def disjunction(self, depth: int) -> Filter:
         """Read ``a or b or …``."""
         check_depth(depth)
-        parts = [self._together(depth)]
+        parts = [self._conjunction(depth)]
         while self._take("name", "or"):
-            parts.append(self._together(depth))
+            parts.append(self._conjunction(depth))
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def field(self) -> tuple[str, ...]:
@@ -101,22 +101,22 @@ class _Parser:
         return tuple(path)
 
     def expect_end(self) -> None:
-        """Complain about what is left over."""
+        """Raise an error if tokens are left."""
         if self._peek() is not None:
             raise self._error("the end")
 
-    def _together(self, depth: int) -> Filter:
-        parts = [self._negated(depth)]
+    def _conjunction(self, depth: int) -> Filter:
+        parts = [self._negation(depth)]
         while self._take("name", "and"):
-            parts.append(self._negated(depth))
+            parts.append(self._negation(depth))
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def _negated(self, depth: int) -> Filter:
+    def _negation(self, depth: int) -> Filter:
         check_depth(depth)
         if self._take("name", "not"):
-            return Not(self._negated(depth + 1))
+            return Not(self._negation(depth + 1))
         if self._take("operator", "("):
-            found = self.alternatives(depth + 1)
+            found = self.disjunction(depth + 1)
             self._expect("operator", ")")
             return found
         return self._condition()
@@ -172,17 +172,17 @@ class _Parser:
             return self._unquoted(token)
         if token.text not in _WORDS:
             self.place -= 1
-            raise self._error("a value (strings stand in quotes)")
+            raise self._error("a value (put strings in quotes)")
         return _WORDS[token.text]
 
     def _unquoted(self, token: Token) -> str:
         inner = token.text[1:-1]
         if token.text[0] == "'":
-            inner = re.sub(r'\\(.)|"', _requoted, inner, flags=re.DOTALL)
+            inner = re.sub(r'\\(.)|"', _to_double_quoted, inner, flags=re.DOTALL)
         try:
             return str(json.loads(f'"{inner}"', strict=False))
         except ValueError as error:
-            raise FilterError(f"{token.text} is no valid string: {error}.") from None
+            raise FilterError(f"{token.text} is not a valid string: {error}.") from None
 
     def _peek(self) -> Token | None:
         return self.tokens[self.place] if self.place < len(self.tokens) else None
@@ -205,8 +205,8 @@ class _Parser:
         return FilterError(f"Expected {wanted} before {self.text[token.start :]!r:.60}.")
 
 
-def _requoted(match: re.Match[str]) -> str:
-    """Return a part of a single-quoted string as a double-quoted one has it."""
+def _to_double_quoted(match: re.Match[str]) -> str:
+    """Convert an escape of a single-quoted string to that of a double-quoted one."""
     if match[0] == '"':
         return '\\"'
     return "'" if match[1] == "'" else match[0]
@@ -217,7 +217,7 @@ def _tokens(text: str) -> list[Token]:
     while place < end:
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
-            raise FilterError(f"Cannot read the filter from {text[place:].strip()!r:.60} on.")
+            raise FilterError(f"Cannot parse the filter from {text[place:].strip()!r:.60} on.")
         tokens.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         place = match.end()
     return tokens

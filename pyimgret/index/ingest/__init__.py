@@ -1,1 +1,1 @@
-"""Images and vectors on their way into an index."""
+"""Adding images and vectors to an index."""

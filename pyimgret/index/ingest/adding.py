@@ -1,4 +1,4 @@
-"""Adding and changing: from what the caller gives to records in the database."""
+"""Adding and updating: from images and vectors to records in the database."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from pyimgret.index.storage.items import Record, as_list
 from pyimgret.preprocessing import as_vectors
 
 VECTOR_BATCH = 8192
-"""Vectors committed together."""
+"""Number of vectors committed together."""
 
 _MODEL = 1
 
 
 class Task(NamedTuple):
-    """One picture that is to be added."""
+    """One image to add."""
 
     key: str
     image: Any
@@ -64,18 +64,18 @@ class Adder:
         keys: Sequence[str] | None,
         metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None,
     ) -> Report:
-        """Add pictures or vectors and say what became of them."""
+        """Add images or vectors and return a report."""
         vectors = as_vectors(given, self.context.dimension)
         if vectors is not None:
             return self._add_vectors(np.atleast_2d(vectors), keys, metadata)
         images = as_list(given, "images")
         names = checked_keys(keys if keys is not None else default_keys(images), len(images))
-        self._refuse_known(names)
+        self._check_new(names)
         tasks = map(Task, names, images, metadata_texts(metadata, len(images)))
-        return self._add_pictures(tasks)
+        return self._add_images(tasks)
 
     def update(self, key: str, given: Any, metadata: dict[str, Any] | None) -> None:
-        """Change one item; what is not given stays."""
+        """Change one item; arguments that are None leave their part unchanged."""
         if given is None and metadata is None:
             raise InvalidArgumentError(f"Give an image (or vector) of {key!r}, metadata, or both.")
         with self.context.database.read() as connection:
@@ -84,7 +84,7 @@ class Adder:
         text = items.to_json(metadata)
         record = None if given is None else self._record(key, given)
         with self.context.database.write() as connection:
-            # NB: only here is it known what others wrote while the image was encoded.
+            # NB: check again here: others may have written while the image was encoded.
             if not items.ids(connection, [key]):
                 raise items.no_such_key(key)
             if metadata is None:
@@ -102,10 +102,10 @@ class Adder:
         report.ids += ids
 
     def insert(self, connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
-        """Store records in the open transaction and return their ids; a key keeps its own."""
+        """Store records in the open transaction and return their ids; a key keeps its id."""
         there = items.ids(connection, [record.key for record in records])
         if there and not self.replace:
-            raise already_holds(next(iter(there)))
+            raise key_exists(next(iter(there)))
         items.delete(connection, list(there))
         fresh = new_ids(len(records))
         kept = [r._replace(id=there.get(r.key) or r.id or next(fresh)) for r in records]
@@ -121,21 +121,21 @@ class Adder:
         count = len(vectors)
         names = checked_keys(keys if keys is not None else list(new_ids(count)), count)
         texts = iter(metadata_texts(metadata, count))
-        self._refuse_known(names)
+        self._check_new(names)
         records = map(Record, names, vectors, texts)
         report = Report()
         while batch := list(islice(records, VECTOR_BATCH)):
             self._write(batch, report)
         return report
 
-    def _add_pictures(self, tasks: Iterable[Task]) -> Report:
+    def _add_images(self, tasks: Iterable[Task]) -> Report:
         report = Report()
         for outcomes in encode_stream(tasks, self._load, self.context.encoder):
             self._write(list(self._records(outcomes, report)), report)
         return report
 
     def _record(self, key: str, given: Any) -> Record:
-        """Return what is to be stored for one vector or image."""
+        """Return the record to store for one vector or image."""
         vector = as_vectors(given, self.context.dimension)
         if vector is not None and vector.ndim == 1:
             return Record(key, vector)
@@ -161,18 +161,18 @@ class Adder:
                 raise ImageDecodeError(f"{outcome.task.key}: {outcome.reason}")
             report.failed.append(ImageFailure(outcome.task.key, outcome.reason))
 
-    def _refuse_known(self, keys: Sequence[str]) -> None:
-        """Fail before the work is done, rather than after."""
+    def _check_new(self, keys: Sequence[str]) -> None:
+        """Raise `KeyExistsError` before the work is done, rather than after."""
         if self.replace:
             return
         with self.context.database.read() as connection:
             there = items.ids(connection, keys)
         if there:
-            raise already_holds(next(iter(there)))
+            raise key_exists(next(iter(there)))
 
 
 def default_keys(images: Sequence[Any]) -> list[str]:
-    """Return keys for pictures: a path names itself, another picture gets a fresh id."""
+    """Return keys for images: the path of a file, a new id for anything else."""
     fresh = new_ids(len(images))
     return [
         key_from_path(os.fsencode(image)) if isinstance(image, (str, os.PathLike)) else next(fresh)
@@ -181,34 +181,36 @@ def default_keys(images: Sequence[Any]) -> list[str]:
 
 
 def checked_keys(keys: Sequence[str], count: int) -> list[str]:
-    """Return the keys when they are valid, different, and as many as the pictures."""
+    """Return the keys if they are valid, unique, and as many as the images."""
     listed = list(map(items.check_key, as_list(keys)))
     if len(listed) != count:
         raise InvalidArgumentError(
-            f"Got {len(listed)} keys for {count} pictures; give one for each."
+            f"Got {len(listed)} keys for {count} images; give one key per image."
         )
     if len(set(listed)) < count:
         seen: set[str] = set()
         twice = next(key for key in listed if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise InvalidArgumentError(f"The key {twice!r} is given twice.")
+        raise InvalidArgumentError(f"The key {twice!r} appears twice.")
     return listed
 
 
 def metadata_texts(
     metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None, count: int
 ) -> list[str]:
-    """Return what is stored as metadata for each of so many pictures."""
+    """Return the JSON text of the metadata of each image."""
     if metadata is None or isinstance(metadata, dict):
         return [items.to_json(metadata)] * count
     texts = list(map(items.to_json, as_list(metadata, "dicts of metadata")))
     if len(texts) != count:
-        raise InvalidArgumentError(f"Got metadata for {len(texts)} of {count} pictures.")
+        raise InvalidArgumentError(
+            f"Got metadata for {len(texts)} of {count} images; give one dict per image."
+        )
     return texts
 
 
-def already_holds(key: str) -> KeyExistsError:
-    """Return the error for a key that is there already."""
+def key_exists(key: str) -> KeyExistsError:
+    """Return the error for a key that exists already."""
     return KeyExistsError(
-        f"The index already holds {key!r}; replace it (replace=True, --replace), or "
+        f"The index already contains {key!r}; replace it (replace=True, --replace), or "
         "change it by Index.update."
     )

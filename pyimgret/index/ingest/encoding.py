@@ -1,4 +1,4 @@
-"""Pictures on their way into an index: decoded in parallel, encoded in batches."""
+"""Encoding of images for an index: decoded in parallel, encoded in batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pyimgret.preprocessing import unit_vectors
 T = TypeVar("T")
 
 BATCH = 128
-"""Pictures encoded, and committed, together."""
+"""Number of images encoded and committed together."""
 
 _THUMBNAIL_SIDE = 128
 _SMALL_SIDE = 64
@@ -29,16 +29,16 @@ _SMALL_SIDE = 64
 
 @dataclass(slots=True)
 class Report:
-    """What `Index.add` did.
+    """The result of `Index.add`.
 
     Attributes
     ----------
     added : list of str
-        Keys that are in the index now.
+        Keys that were added.
     ids : list of str
         Their opaque ids.
     failed : list of ImageFailure
-        Pictures that could not be read.
+        Images that could not be read.
     """
 
     added: list[str] = field(default_factory=list)
@@ -48,9 +48,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A decoded picture: its pixels at the size of the network, and a small copy for people.
+    """A decoded image: its pixels at the network's input size, and a thumbnail.
 
-    Without pixels it is a file that needs no encoding, because its content is known.
+    Without pixels it is a file whose content is known and needs no encoding.
     """
 
     pixels: Array | None
@@ -62,31 +62,31 @@ class Prepared:
 class Outcome(Generic[T]):
     """One task with its vector, or with the reason why there is none.
 
-    A ``lasting`` reason lies in the picture itself: as long as the file stays, it does.
+    A ``permanent`` failure is one of the content: it recurs until the file changes.
     """
 
     task: T
     vector: Floats | None = None
     prepared: Prepared | None = None
     reason: str = ""
-    lasting: bool = False
+    permanent: bool = False
 
 
 def prepare(image: Any, encoder: EncoderLike, *, thumbnails: bool = True) -> Prepared:
-    """Decode one picture once, for the network and for the thumbnail.
+    """Decode one image for both the network and the thumbnail.
 
     Raises
     ------
     ImageDecodeError
-        When it cannot be read.
+        If it cannot be read.
     """
     from pyimgret.preprocessing import decode
 
     if isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.floating):
         return Prepared(image)
     preprocessor = encoder.preprocessor
-    picture = decode(image, "RGB", max_pixels=preprocessor.max_pixels)
-    return Prepared(preprocessor.pixels(picture), _thumbnail(picture) if thumbnails else None)
+    decoded = decode(image, "RGB", max_pixels=preprocessor.max_pixels)
+    return Prepared(preprocessor.pixels(decoded), _thumbnail(decoded) if thumbnails else None)
 
 
 def encode_stream(
@@ -97,10 +97,10 @@ def encode_stream(
     batch: int = BATCH,
     workers: int | None = None,
 ) -> Iterator[list[Outcome[T]]]:
-    """Yield the outcomes of tasks, a batch at a time and in their order.
+    """Yield the outcomes of tasks in order, one batch at a time.
 
-    Threads decode (Pillow lets them run in parallel) while the caller's thread encodes.
-    At most three batches of pictures exist at a time, however many tasks there are.
+    Threads decode (Pillow releases the GIL) while the caller's thread encodes.
+    At most three batches of images are in memory at a time.
     """
     count = workers or min(4, os.cpu_count() or 1)
     iterator = iter(tasks)
@@ -120,19 +120,19 @@ def encode_stream(
 
 
 def _result(task: T, future: Future[Prepared]) -> Outcome[T]:
-    """Return what a decoding thread made, or the reason why it could not."""
+    """Return the result of a decoding thread, or the reason of its failure."""
     try:
         return Outcome(task, prepared=future.result())
     except ImageDecodeError as error:
-        return Outcome(task, reason=error.reason, lasting=True)
+        return Outcome(task, reason=error.reason, permanent=True)
     except OSError as error:
         return Outcome(task, reason=error.strerror or str(error))
     except MemoryError:
-        return Outcome(task, reason="not enough memory to decode it")
+        return Outcome(task, reason="not enough memory to decode")
 
 
 def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
-    """Encode what was decoded, as one batch."""
+    """Encode the decoded images as one batch."""
     images = [outcome.prepared.pixels for outcome in group if outcome.prepared is not None]
     vectors = iter(_vectors([image for image in images if image is not None], encoder))
     return [
@@ -144,11 +144,11 @@ def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
 
 
 def _with(outcome: Outcome[T], vector: Floats) -> Outcome[T]:
-    """Return the outcome with its vector, or with the reason why that has no direction."""
+    """Return the outcome with its vector, or as a failure if the vector has no direction."""
     if np.isfinite(vector).all() and vector.any():
         return replace(outcome, vector=vector)
-    reason = "the network answers with zeros only (or no numbers): nothing to compare"
-    return replace(outcome, prepared=None, reason=reason, lasting=True)
+    reason = "the network's output is all zeros or not finite: it cannot be compared"
+    return replace(outcome, prepared=None, reason=reason, permanent=True)
 
 
 def _vectors(images: list[Array], encoder: EncoderLike) -> Floats:
@@ -156,8 +156,10 @@ def _vectors(images: list[Array], encoder: EncoderLike) -> Floats:
         return np.empty((0, encoder.embedding_size), dtype=np.float32)
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
-        raise DimensionMismatchError(f"The pictures became tensors of unlike shapes: {shapes}.")
-    if len({image.dtype.kind for image in images}) > 1:  # some are scaled already
+        raise DimensionMismatchError(
+            f"The images have different shapes after preprocessing: {shapes}."
+        )
+    if len({image.dtype.kind for image in images}) > 1:  # some are already scaled
         images = [encoder.preprocessor(i) if i.dtype == np.uint8 else i for i in images]
     vectors = np.asarray(encoder.encode(np.stack(images)), dtype=np.float32)
     sound = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
@@ -165,13 +167,13 @@ def _vectors(images: list[Array], encoder: EncoderLike) -> Floats:
     return vectors
 
 
-def _thumbnail(picture: Any) -> Thumbnail:
-    """Return a small copy: PNG for what is tiny anyway, JPEG otherwise."""
+def _thumbnail(image: Any) -> Thumbnail:
+    """Return a thumbnail: PNG for tiny images, JPEG otherwise."""
     buffer = io.BytesIO()
-    if max(picture.size) <= _SMALL_SIDE:
-        picture.save(buffer, "PNG")
+    if max(image.size) <= _SMALL_SIDE:
+        image.save(buffer, "PNG")
         return Thumbnail("image/png", buffer.getvalue())
-    small = picture.copy()
+    small = image.copy()
     small.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     small.save(buffer, "JPEG", quality=85)
     return Thumbnail("image/jpeg", buffer.getvalue())

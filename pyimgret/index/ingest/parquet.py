@@ -1,4 +1,4 @@
-"""Embeddings in a folder of Parquet files, as Spark's workers write them, page by page."""
+"""Reading embeddings from the Parquet files that Spark workers write, page by page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from pyimgret.exceptions import IndexStoreError, MissingExtraError, ModelMismatchError
 
-#: Beside the embeddings: how many there are, and of which model.
+#: File beside the embeddings with their number and their model.
 SUMMARY = "_pyimgret.json"
 
 
 def read_embeddings(
     folder: str | os.PathLike[str], *, batch_size: int = 8192
 ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-    """Yield keys and vectors (n, d) of what `encode` wrote, at most so many at a time."""
+    """Yield keys and vectors (n, d) that `encode` wrote, at most ``batch_size`` at a time."""
     for batch in _batches(Path(folder) / "broken=false", ["key", "vector"], batch_size):
         vectors = batch.column("vector")
         values = np.asarray(vectors.flatten(), dtype=np.float32)
@@ -33,15 +33,15 @@ def dimension(folder: str | os.PathLike[str]) -> int:
     Raises
     ------
     IndexStoreError
-        When it wrote none.
+        If it wrote none.
     """
     for _, vectors in read_embeddings(folder, batch_size=1):
         return int(vectors.shape[1])
-    raise IndexStoreError(f"{folder} holds no embedding: no picture could be encoded.")
+    raise IndexStoreError(f"{folder} contains no embeddings: no image could be encoded.")
 
 
-def read_broken(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
-    """Yield key and reason of everything that could not be encoded."""
+def read_failures(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """Yield key and reason of every image that could not be encoded."""
     for batch in _batches(Path(folder) / "broken=true", ["key", "reason"], 8192):
         yield from zip(
             batch.column("key").to_pylist(), batch.column("reason").to_pylist(), strict=True
@@ -67,20 +67,20 @@ def _files(folder: Path) -> Iterator[Any]:
 
 
 def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what `encode` says of its output.
+    """Return the summary that `encode` wrote beside its output.
 
     Raises
     ------
     IndexStoreError
-        When the folder is not an output of `encode`, or not a whole one.
+        If the folder is not a complete output of `encode`.
     """
     path = Path(folder) / SUMMARY
     try:
         values: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise IndexStoreError(
-            f"{folder} holds no embeddings of 'pyimgret spark embed': {SUMMARY} cannot be read "
-            f"({error}). It is written last, so the encoding may not have come to its end."
+            f"{folder} is not an output of 'pyimgret spark embed': {SUMMARY} cannot be read "
+            f"({error}). It is written last, so the encoding may not have finished."
         ) from error
     return values
 
@@ -92,40 +92,40 @@ def pages(
     prefix: str = "",
     batch_size: int = 8192,
 ) -> Iterator[tuple[list[str], NDArray[np.float32], list[dict[str, Any]]]]:
-    """Yield keys, vectors and metadata of what Spark wrote, for an index to add.
+    """Yield keys, vectors and metadata that Spark wrote, for an index to add.
 
     Parameters
     ----------
     folder : path
-        What `pyimgret.spark.encode` wrote.
+        The output of `pyimgret.spark.encode`.
     model_checksum : str
-        Of the index; empty where it has no model.
+        Model checksum of the index; empty if it has no model.
     prefix : str
-        In front of the keys.
+        Prepended to the keys.
     batch_size : int
-        Vectors that are in memory at a time.
+        Number of vectors in memory at a time.
 
     Raises
     ------
     ModelMismatchError
-        When the embeddings are of another model than the index.
+        If the embeddings were made by another model than the index's.
     IndexStoreError
-        When the folder does not hold all embeddings that it says it does; nothing was yielded.
+        If embeddings are missing from the folder; nothing was yielded.
     """
-    told = summary(folder)
-    if model_checksum and told.get("model_checksum") not in (None, model_checksum):
+    facts = summary(folder)
+    if model_checksum and facts.get("model_checksum") not in (None, model_checksum):
         raise ModelMismatchError(
-            f"{folder} holds embeddings of the model {told['model_checksum'][:12]}, the index is "
-            f"of {model_checksum[:12]}; make a new index with the model that encoded."
+            f"{folder} contains embeddings of model {facts['model_checksum'][:12]}, the index is "
+            f"of model {model_checksum[:12]}; create a new index with the model that encoded them."
         )
     count = sum(file.metadata.num_rows for file in _files(Path(folder) / "broken=false"))
-    if count != told["embeddings"]:
+    if count != facts["embeddings"]:
         raise IndexStoreError(
-            f"{folder} holds {count} embeddings, but {SUMMARY} says {told['embeddings']}: "
+            f"{folder} contains {count} embeddings, but {SUMMARY} says {facts['embeddings']}: "
             "files are missing. Nothing was imported."
         )
     for keys, vectors in read_embeddings(folder, batch_size=batch_size):
-        # As a sync of the same folder would have it.
-        pictures = told.get("kind") == "pictures"
-        metadata = [{"folder": key.rpartition("/")[0]} if pictures else {} for key in keys]
+        # The metadata that a sync of the same folder stores.
+        are_images = facts.get("kind") == "pictures"
+        metadata = [{"folder": key.rpartition("/")[0]} if are_images else {} for key in keys]
         yield [prefix + key for key in keys], vectors, metadata

@@ -1,4 +1,4 @@
-"""The file behind a picture: where it is, how large, how old, and its checksum."""
+"""Facts about the file of an image: path, size, modification time and checksum."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _BLOCK = 1 << 20
 
 
 def source_of(path: bytes | str | os.PathLike[str], *, root: int | None = None) -> Source:
-    """Return what is known about a file; reads it once, a megabyte at a time.
+    """Return path, size, time and checksum of a file; reads it once, a megabyte at a time.
 
     Raises
     ------
     OSError
-        When it cannot be read.
+        If it cannot be read.
     ImageDecodeError
-        When it is no regular file (opening a pipe would wait forever).
+        If it is not a regular file (opening a pipe would block forever).
     """
     raw = os.path.abspath(os.fsencode(path))  # noqa: PTH100  (pathlib knows no bytes)
     status = os.stat(raw)  # noqa: PTH116
     if not stat.S_ISREG(status.st_mode):
-        raise ImageDecodeError("no regular file")
+        raise ImageDecodeError("not a regular file")
     return Source(raw, status.st_size, status.st_mtime_ns, checksum(raw), root)
 
 

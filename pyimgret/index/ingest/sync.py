@@ -1,4 +1,4 @@
-"""Keeping an index in step with a folder of pictures."""
+"""Synchronizing an index with a folder of images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pyimgret.index.ingest.sync_plan import Plan, Work
 from pyimgret.index.storage import items
 from pyimgret.index.storage.items import Record, Source
 
-_TAKEN = "another picture of the index has this key; sync this folder with a prefix of its own"
+_KEY_TAKEN = "another image of the index has this key; sync this folder with a different prefix"
 
 
 class SyncOptions(TypedDict, total=False):
-    """The keyword arguments of `Index.sync`, which tells their meaning."""
+    """The keyword arguments of `Index.sync`, where they are documented."""
 
     prefix: str
     delete: bool
@@ -40,18 +40,18 @@ class SyncOptions(TypedDict, total=False):
 
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync did, or would do.
+    """The result of a sync, or of a dry run.
 
     Attributes
     ----------
     added, updated, moved, touched, deleted, unchanged : int
-        Numbers of pictures; "touched" ones have another time but the same content.
+        Numbers of images; "touched" ones have a new time but the same content.
     hidden_skipped : int
-        Hidden files and folders that were left out.
+        Number of hidden files and folders that were skipped.
     hidden_kept : int
-        Images of hidden files that the index held before; they are left as they are.
+        Images of hidden files that the index already contains; they are left unchanged.
     failed : list of ImageFailure
-        What could not be read, and why.
+        Images that could not be read, and why.
     """
 
     added: int = 0
@@ -65,7 +65,7 @@ class SyncReport:
     failed: list[ImageFailure] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON has it."""
+        """Return the report as a JSON-serializable dict."""
         return asdict(self)
 
 
@@ -100,30 +100,30 @@ class Sync:
         self.report = SyncReport()
         self._adder = Adder(context, replace=True, strict=strict)
         self._moving: set[str] = set()
-        # Where the index has the pictures: elsewhere in the dry run of a folder that has moved.
+        # The folder's path in the index: the old one in a dry run of a folder that has moved.
         self._known_folder = self.folder
 
     def run(self) -> SyncReport:
-        """Do it and say what was done."""
+        """Run the synchronization and return its report."""
         if not os.path.isdir(self.folder):  # noqa: PTH112  (pathlib knows no bytes)
-            raise IndexStoreError(f"{os.fsdecode(self.folder)} is no folder.")
+            raise IndexStoreError(f"{os.fsdecode(self.folder)} is not a folder.")
         if not self.dry_run:
-            self.context.database.refuse_copy()
+            self.context.database.check_writable()
         root, self._known_folder = self._register()
         with self.context.database.exclusive() as connection:
             plan = Plan(connection, root, self.prefix)
             try:
-                plan.look(map(self._as_known, walk(self.folder, hidden=self.hidden)))
-                self._carry_out(plan)
+                plan.scan(map(self._as_known, walk(self.folder, hidden=self.hidden)))
+                self._execute_plan(plan)
             finally:
                 plan.close()
         return self.report
 
-    def _carry_out(self, plan: Plan) -> None:
+    def _execute_plan(self, plan: Plan) -> None:
         todo, self.report.unchanged, _ = plan.counts()
         self.report.hidden_skipped = plan.hidden_skipped
         self.report.hidden_kept = plan.hidden_kept
-        for failure in (*plan.problems, *plan.still_broken()):
+        for failure in (*plan.failures, *plan.known_failures()):
             self._fail(failure)
         self._moving = plan.gone_checksums() if self.delete else set()
         done = 0
@@ -136,23 +136,23 @@ class Sync:
 
     def _outcomes(self, plan: Plan) -> Iterator[list[Outcome[Work]]]:
         if self.dry_run:
-            yield from ([self._examined(work, plan.root)] for work in plan.work())
+            yield from ([self._read_checksum(work, plan.root)] for work in plan.work())
             return
-        # NB: the encoder (and with it a JVM) is needed only when there is something to do.
+        # NB: load the encoder (and with it a JVM) only when there is something to do.
         if next(plan.work(), None) is not None:
             yield from encode_stream(
                 plan.work(), lambda work: self._load(work, plan.root), self.context.encoder
             )
 
     def _load(self, work: Work, root: int) -> Prepared:
-        """Read one file, in a decoding thread; known content is not decoded."""
+        """Read one file in a decoding thread; known content is not decoded."""
         source = self._source(work, root)
         if source.checksum == work.known_checksum or source.checksum in self._moving:
             return Prepared(None, None, source)
         return self._decoded(source)
 
-    def _examined(self, work: Work, root: int) -> Outcome[Work]:
-        """Read one file in a dry run: its checksum, not its pixels."""
+    def _read_checksum(self, work: Work, root: int) -> Outcome[Work]:
+        """Compute only the checksum of one file, for a dry run."""
         try:
             return Outcome(work, prepared=Prepared(None, None, self._source(work, root)))
         except OSError as error:
@@ -167,23 +167,23 @@ class Sync:
 
     def _source(self, work: Work, root: int) -> Source:
         content = checksum(self.folder + work.path[len(self._known_folder) :])
-        # NB: size and time are those of before the reading, so that a later change shows.
+        # NB: size and time from before the read, so that a later change is detected.
         return Source(work.path, work.size, work.mtime_ns, content, root)
 
     def _commit(self, plan: Plan, outcomes: list[Outcome[Work]]) -> None:
         """Store the results of a batch in one transaction."""
         if self.dry_run:
             for outcome in outcomes:
-                self._settle(plan, None, outcome)
+                self._apply(plan, None, outcome)
             return
         with self.context.database.write() as connection:
-            records = [self._settle(plan, connection, outcome) for outcome in outcomes]
+            records = [self._apply(plan, connection, outcome) for outcome in outcomes]
             self._adder.insert(connection, [record for record in records if record is not None])
 
-    def _settle(
+    def _apply(
         self, plan: Plan, connection: sqlite3.Connection | None, outcome: Outcome[Work]
     ) -> Record | None:
-        """Do what one picture needs; return what is to be inserted."""
+        """Apply the outcome of one image; return the record to insert, if any."""
         work, prepared = outcome.task, outcome.prepared
         if prepared is None or prepared.source is None:
             self._fail_to_read(connection, plan.root, outcome)
@@ -191,7 +191,7 @@ class Sync:
             self._count("touch", work.key)
             _execute(connection, _TOUCH, (work.size, work.mtime_ns, work.path, plan.root))
         elif plan.is_taken(connection or plan.connection, work):
-            self._fail(ImageFailure(work.key, _TAKEN))
+            self._fail(ImageFailure(work.key, _KEY_TAKEN))
         elif work.known_checksum is None and self._move(plan, connection, work, prepared.source):
             self._count("move", work.key)
         else:
@@ -202,7 +202,7 @@ class Sync:
     def _record(
         self, connection: sqlite3.Connection, outcome: Outcome[Work], prepared: Prepared
     ) -> Record:
-        """Return what is stored for a picture that was read."""
+        """Return the record to store for an image that was read."""
         work, vector, source = outcome.task, outcome.vector, prepared.source
         assert source is not None
         if vector is None:  # several new files, fewer vanished ones of the same content
@@ -213,13 +213,13 @@ class Sync:
         return Record(work.key, vector, text, source, prepared.thumbnail)
 
     def _metadata(self, connection: sqlite3.Connection, old_key: str, key: str) -> str:
-        """Return the metadata of a picture: what is there, with what the name says now."""
+        """Return the stored metadata of an image, updated from its current key."""
         return items.to_json(items.metadata(connection, old_key) | self.metadata(key))
 
     def _move(
         self, plan: Plan, connection: sqlite3.Connection | None, work: Work, source: Source
     ) -> bool:
-        """Rename a vanished picture of the same content; False when there is none left."""
+        """Rename a missing image of the same content; return False if there is none left."""
         old_key = plan.claim(source.checksum) if source.checksum in self._moving else None
         if old_key is None:
             return False
@@ -233,10 +233,10 @@ class Sync:
     def _fail_to_read(
         self, connection: sqlite3.Connection | None, root: int, outcome: Outcome[Work]
     ) -> None:
-        """Report a picture; remember it until the file changes, and drop its old state."""
+        """Report a failure, store it until the file changes, and delete the image's old row."""
         work = outcome.task
         self._fail(ImageFailure(work.key, outcome.reason))
-        if not outcome.lasting:
+        if not outcome.permanent:
             return
         _execute(connection, "DELETE FROM items WHERE path = ? AND root = ?", (work.path, root))
         values = (work.path, root, work.size, work.mtime_ns, outcome.reason)
@@ -251,12 +251,12 @@ class Sync:
                     numbers = [(number,) for number, _ in rows]
                     connection.executemany("DELETE FROM items WHERE number = ?", numbers)
         if not self.dry_run:
-            plan.forget_failures()
+            plan.delete_stale_failures()
 
     def _register(self) -> tuple[int, bytes]:
-        """Return the number of the folder, and where the index has it.
+        """Return the id of the folder, and its path in the index.
 
-        A moved folder takes the place of the old one.
+        A folder that has moved replaces the old entry.
         """
         with self.context.database.read() as connection:
             roots = connection.execute("SELECT number, path, prefix FROM roots").fetchall()
@@ -264,27 +264,27 @@ class Sync:
             if path == self.folder:
                 if prefix != self.prefix:
                     raise IndexStoreError(
-                        f"{os.fsdecode(path)} is kept in step with the prefix {prefix!r}, not "
-                        f"{self.prefix!r}; use that one, or delete its pictures first."
+                        f"{os.fsdecode(path)} is synchronized with the prefix {prefix!r}, not "
+                        f"{self.prefix!r}; use that prefix, or delete its images first."
                     )
                 return int(number), self.folder
-        moved = next((root for root in roots if self._is_old_place(*root)), None)
+        moved = next((root for root in roots if self._is_moved_folder(*root)), None)
         if self.dry_run:
             return (moved[0], moved[1]) if moved else (-1, self.folder)
         return (self._relocate(*moved[:2]) if moved else self._new_root()), self.folder
 
-    def _is_old_place(self, number: int, path: bytes, prefix: str) -> bool:
-        """Tell whether the folder is another one that has moved.
+    def _is_moved_folder(self, number: int, path: bytes, prefix: str) -> bool:
+        """Return whether the folder is a known one that has moved.
 
-        NB: that a disk is not there must not make an unrelated folder take its place, and
-        delete its pictures: some of the files must be found in the new place.
+        NB: while a disk is not mounted, an unrelated folder must not replace its folder and
+        delete its images: some of the known files must exist in the new place.
         """
         if prefix != self.prefix or os.path.exists(path):  # noqa: PTH110
             return False
         with self.context.database.read() as connection:
             known = connection.execute(
                 "SELECT path, size FROM items WHERE root = ? ORDER BY number LIMIT ?",
-                (number, _LOOKED_AT),
+                (number, _RELOCATION_SAMPLE),
             ).fetchall()
         found = sum(_size_of(self.folder + one[len(path) :]) == size for one, size in known)
         return bool(found >= _MOVED_SHARE * len(known))
@@ -315,16 +315,16 @@ class Sync:
 
 
 def _size_of(path: bytes) -> int:
-    """Return the size of a file; -1 when there is none."""
+    """Return the size of a file; -1 if it does not exist."""
     try:
         return os.stat(path).st_size  # noqa: PTH116  (pathlib knows no bytes)
     except OSError:
         return -1
 
 
-_LOOKED_AT = 1000
+_RELOCATION_SAMPLE = 1000
 _MOVED_SHARE = 0.1
-"""So many of the first files of a folder that has moved are the same in its new place."""
+"""Share of the known files that must exist in the new place of a moved folder."""
 
 _COUNTERS = {
     "add": "added",
@@ -346,13 +346,13 @@ _RELOCATE = "UPDATE items SET path = CAST(? || substr(path, ?) AS BLOB) WHERE ro
 def _execute(
     connection: sqlite3.Connection | None, statement: str, values: tuple[object, ...]
 ) -> None:
-    """Run a statement, or nothing in a dry run."""
+    """Run a statement, unless in a dry run."""
     if connection is not None:
         connection.execute(statement, values)
 
 
 def _folder_of(key: str) -> dict[str, Any]:
-    """Return the metadata that a picture gets by default.
+    """Return the default metadata of an image.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What a sync has to do: the folder as it is against the index as it is.
+"""The work of a sync: the differences between a folder and the index.
 
-The comparison is made by SQL over temporary tables, which SQLite keeps on disk when they
-grow: a folder of millions of pictures needs no more memory than one of hundreds.
+The comparison runs in SQL over temporary tables, which SQLite spills to disk when they
+grow, so memory does not depend on the number of images.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _PAGE = 1000
 
 
 class Work(NamedTuple):
-    """One picture that is new or changed.
+    """One image that is new or changed.
 
     Attributes
     ----------
     known_checksum : str or None
-        Of the picture of this path in the index; None when it is new.
+        Of the indexed image with this path; None if it is new.
     """
 
     path: bytes
@@ -57,45 +57,45 @@ class Plan:
     Parameters
     ----------
     connection : sqlite3.Connection
-        Outside any transaction; the temporary tables are its own.
+        Outside any transaction; owns the temporary tables.
     root : int
-        Number of the folder.
+        Id of the folder.
     prefix : str
-        In front of the keys.
+        Prepended to the keys.
     """
 
     def __init__(self, connection: sqlite3.Connection, root: int, prefix: str) -> None:
         self.connection = connection
         self.root = root
         self.prefix = prefix
-        self.problems: list[ImageFailure] = []
+        self.failures: list[ImageFailure] = []
         self.hidden_skipped = 0
         self.hidden_kept = 0
         connection.executescript(_TABLES)
 
-    def look(self, found: Iterable[Entry]) -> None:
-        """Take down what the folder holds, then what the index holds and the folder does not."""
+    def scan(self, found: Iterable[Entry]) -> None:
+        """Record the folder's entries, then the indexed images that it no longer contains."""
         iterator = iter(found)
         while batch := list(islice(iterator, _PAGE)):
-            problems = [one for one in batch if isinstance(one, Unreadable)]
+            failures = [one for one in batch if isinstance(one, Unreadable)]
             hidden = [one for one in batch if isinstance(one, Hidden)]
-            self.problems += [ImageFailure(self._key(one.relative), one.reason) for one in problems]
+            self.failures += [ImageFailure(self._key(one.relative), one.reason) for one in failures]
             self.hidden_skipped += len(hidden)
-            # NB: what is hidden, or behind something unreadable, has not vanished.
-            blind = [(one.path, 0) for one in problems if one.reason != _DANGLING]
-            blind += [(one.path, 1) for one in hidden]
-            self._remember([one for one in batch if isinstance(one, FoundFile)], blind)
+            # NB: images that are hidden or in an unreadable folder do not count as deleted.
+            unreadable = [(one.path, 0) for one in failures if one.reason != _DANGLING]
+            unreadable += [(one.path, 1) for one in hidden]
+            self._record_entries([one for one in batch if isinstance(one, FoundFile)], unreadable)
         self._find_gone()
 
     def counts(self) -> tuple[int, int, int]:
-        """Return how many pictures are to be read, are unchanged, and have vanished."""
+        """Return the numbers of images to read, unchanged, and missing."""
         total = self._count("SELECT count(*) FROM seen")
         unchanged = self._count(_UNCHANGED, self.root)
         broken = self._count(_BROKEN)
         return total - unchanged - broken, unchanged, self._count("SELECT count(*) FROM gone")
 
     def work(self) -> Iterator[Work]:
-        """Yield what is new or changed, in the order of the paths."""
+        """Yield new and changed images, ordered by path."""
         after = b""
         while True:
             rows = self.connection.execute(_WORK, (self.root, after, _PAGE)).fetchall()
@@ -104,17 +104,17 @@ class Plan:
             yield from map(Work._make, rows)
             after = rows[-1][0]
 
-    def still_broken(self) -> Iterator[ImageFailure]:
-        """Yield the pictures that could not be read before and have not changed since."""
+    def known_failures(self) -> Iterator[ImageFailure]:
+        """Yield the images that failed before and have not changed since."""
         for key, reason in self.connection.execute(_STILL_BROKEN).fetchall():
             yield ImageFailure(key, reason)
 
     def gone_checksums(self) -> set[str]:
-        """Return the contents of the vanished pictures."""
+        """Return the checksums of the missing images."""
         return {row[0] for row in self.connection.execute("SELECT checksum FROM gone")}
 
     def claim(self, checksum: str) -> str | None:
-        """Return the key of a vanished picture of this content, now taken for moved."""
+        """Return the key of a missing image of this content, and count it as moved."""
         row = self.connection.execute(
             "SELECT number, key FROM gone WHERE checksum = ? LIMIT 1", (checksum,)
         ).fetchone()
@@ -123,12 +123,12 @@ class Plan:
         self.connection.execute("DELETE FROM gone WHERE number = ?", row[:1])
         return str(row[1])
 
-    def forget_failures(self) -> None:
-        """Forget the broken pictures that are there no more."""
+    def delete_stale_failures(self) -> None:
+        """Delete the stored failures of files that no longer exist."""
         self.connection.execute(_FORGET, (self.root,))
 
     def gone(self) -> Iterator[list[tuple[int, str]]]:
-        """Yield number and key of what has vanished, so many at a time."""
+        """Yield row id and key of the missing images, a page at a time."""
         after = 0
         while True:
             rows = self.connection.execute(
@@ -141,9 +141,9 @@ class Plan:
             after = rows[-1][0]
 
     def is_taken(self, connection: sqlite3.Connection, work: Work) -> bool:
-        """Tell whether another image of the index has the key now."""
+        """Return whether another image of the index has the key now."""
         values = (work.key, work.path, self.root, work.path)
-        return connection.execute(_TAKEN, values).fetchone() is not None
+        return connection.execute(_KEY_TAKEN, values).fetchone() is not None
 
     def close(self) -> None:
         """Drop the temporary tables."""
@@ -151,7 +151,9 @@ class Plan:
             "DROP TABLE temp.seen; DROP TABLE temp.gone; DROP TABLE temp.unseen;"
         )
 
-    def _remember(self, files: Iterable[FoundFile], blind: Iterable[tuple[bytes, int]]) -> None:
+    def _record_entries(
+        self, files: Iterable[FoundFile], unreadable: Iterable[tuple[bytes, int]]
+    ) -> None:
         self.connection.execute("BEGIN")
         self.connection.executemany(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
@@ -159,15 +161,15 @@ class Plan:
         )
         self.connection.executemany(
             "INSERT OR IGNORE INTO unseen VALUES (?, ?, ?, ?)",
-            # All paths below a folder lie between its own with "/" and with "0" behind it.
-            ((p, p.rstrip(b"/") + b"/", p.rstrip(b"/") + b"0", hidden) for p, hidden in blind),
+            # All paths in a folder sort between its own followed by "/" and by "0".
+            ((p, p.rstrip(b"/") + b"/", p.rstrip(b"/") + b"0", hidden) for p, hidden in unreadable),
         )
         self.connection.execute("COMMIT")
 
     def _find_gone(self) -> None:
         self.connection.execute(_GONE, (self.root,))
-        self.connection.execute(_SPARE, (0, 0))
-        self.hidden_kept = self.connection.execute(_SPARE, (1, 1)).rowcount
+        self.connection.execute(_KEEP_UNSEEN, (0, 0))
+        self.hidden_kept = self.connection.execute(_KEEP_UNSEEN, (1, 1)).rowcount
 
     def _key(self, relative: bytes) -> str:
         return self.prefix + key_from_path(relative)
@@ -176,7 +178,7 @@ class Plan:
         return int(self.connection.execute(statement, values).fetchone()[0])
 
 
-_DANGLING = "a link that leads nowhere"
+_DANGLING = "broken symbolic link"
 
 _UNCHANGED = """
 SELECT count(*) FROM seen JOIN items USING (path, size, mtime_ns) WHERE items.root = ?
@@ -204,7 +206,7 @@ DELETE FROM failures
 WHERE root = ? AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.path = failures.path)
 """
 
-_SPARE = """
+_KEEP_UNSEEN = """
 DELETE FROM temp.gone WHERE number IN (
     SELECT gone.number FROM temp.unseen CROSS JOIN temp.gone ON gone.path = unseen.path
     WHERE unseen.hidden = ?
@@ -213,7 +215,7 @@ DELETE FROM temp.gone WHERE number IN (
     ON gone.path > unseen.low AND gone.path < unseen.high WHERE unseen.hidden = ?)
 """
 
-_TAKEN = """
+_KEY_TAKEN = """
 SELECT 1 FROM items WHERE key = ? AND NOT (path IS ? AND root IS ?)
 AND (root IS NOT NULL OR path IS NOT ?)
 """

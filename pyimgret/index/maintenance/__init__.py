@@ -1,1 +1,1 @@
-"""What is done with an index as a whole."""
+"""Maintenance of an index as a whole."""

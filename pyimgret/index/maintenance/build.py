@@ -1,4 +1,4 @@
-"""`Index.build`: what makes a large index faster, made on demand; and how good it is."""
+"""`Index.build`: search structures built on demand, and their measured recall."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def build(
         if not rows.flush(connection):
             raise IndexStoreError(
                 f"Cannot write the cache {kind!r} in {context.directory / 'cache'}: the disk is "
-                "full, the folder read-only, or another process is writing it. Nothing that was "
-                "stored is lost, and searches work without; make room and repeat it."
+                "full, the folder read-only, or another process is writing it. No stored data "
+                "is lost, and searches work without it; free some space and try again."
             )
         return {"kind": kind, "written": True, "count": items.count(connection)}
 
@@ -62,8 +62,8 @@ def recall_check(
 ) -> dict[str, Any]:
     """Compare a method with exact search; see `Index.recall_check`."""
     with context.database.read() as connection:
-        numbers = [row[0] for row in connection.execute("SELECT number FROM vectors")]
-        chosen = random.Random(seed).sample(numbers, min(queries, len(numbers)))
+        row_ids = [row[0] for row in connection.execute("SELECT number FROM vectors")]
+        chosen = random.Random(seed).sample(row_ids, min(queries, len(row_ids)))
         vectors = items.vectors_of(connection, chosen, context.dimension)
     if not len(vectors):
         return {"method": method, "k": k, "queries": 0, "recall": 1.0}

@@ -1,4 +1,4 @@
-"""`Index.check` and `Index.compact`: is everything as it should be, and as small."""
+"""`Index.check` and `Index.compact`: integrity checks and disk space."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _MAX_PROBLEMS = 100
 
 @dataclass(slots=True)
 class CheckReport:
-    """What `Index.check` found.
+    """The result of `Index.check`.
 
     Attributes
     ----------
     problems : list of str
-        What is wrong with what was stored; at most 100.
+        Damage in the stored data; at most 100 entries.
     leftovers : list of str
-        Caches that are damaged or belong to nothing. They do no harm, and are deleted by
+        Caches that are damaged or orphaned. They are harmless, and are deleted by
         ``repair``.
     """
 
@@ -38,7 +38,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing at all was found."""
+        """Whether nothing was found."""
         return not self.problems and not self.leftovers
 
 
@@ -58,7 +58,7 @@ def check(context: IndexContext, *, load_model: bool = True, repair: bool = Fals
 
 
 def compact(context: IndexContext) -> tuple[int, int]:
-    """Give freed space back; see `Index.compact`."""
+    """Reclaim the space of deleted images; see `Index.compact`."""
     before = _size(context)
     with context.database.write() as connection:
         connection.execute("DELETE FROM removed")
@@ -74,7 +74,7 @@ def compact(context: IndexContext) -> tuple[int, int]:
 
 
 def _size(context: IndexContext) -> int:
-    """Return the bytes of the database, what is still in its log included."""
+    """Return the size of the database in bytes, including its write-ahead log."""
     with context.database.exclusive() as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         return int(pages * connection.execute("PRAGMA page_size").fetchone()[0])
@@ -95,12 +95,12 @@ def _problems(context: IndexContext, load_model: bool) -> Iterator[str]:
 
 
 def _structure(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yield what SQLite itself finds."""
+    """Yield the problems that SQLite itself finds."""
     for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_PROBLEMS})").fetchall():
         if line != "ok":
             yield f"database: {line}"
     for row in connection.execute("PRAGMA foreign_key_check").fetchall():
-        yield f"database: row {row[1]} of {row[0]} refers to nothing in {row[2]}"
+        yield f"database: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
     for (key,) in connection.execute(_WITHOUT_VECTOR).fetchall():
         yield f"{key!r} has no vector"
     models = connection.execute("SELECT count(DISTINCT model) FROM items").fetchone()[0]
@@ -109,7 +109,7 @@ def _structure(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _rows(connection: sqlite3.Connection, dimension: int) -> Iterator[str]:
-    """Yield the pictures whose vector or metadata is damaged."""
+    """Yield the images whose vector or metadata is damaged."""
     for key, blob, crc, metadata in connection.execute(_ROWS):
         vector = np.frombuffer(blob, dtype="<f4") if len(blob) % 4 == 0 else np.empty(0)
         if items.crc(blob) != crc or len(vector) != dimension:
@@ -128,7 +128,7 @@ def _is_object(text: str) -> bool:
 
 
 def _leftovers(context: IndexContext) -> Iterator[Path]:
-    """Yield files beside the database that serve nothing."""
+    """Yield orphaned files beside the database."""
     yield from sorted(context.directory.glob(f".{FILE}*"))
     folder = context.directory / "cache"
     used = {"lock"}
@@ -144,7 +144,7 @@ def _leftovers(context: IndexContext) -> Iterator[Path]:
 
 
 def _files_of(context: IndexContext, folder: Path, name: str) -> set[str] | None:
-    """Return the data files of a cache; None when it is damaged or belongs to nothing."""
+    """Return the data files of a cache; None if it is damaged or orphaned."""
     searcher = context.searcher
     if name == "hnsw":
         header = searcher.graph.header()

@@ -1,4 +1,4 @@
-"""Near-duplicates: groups of pictures that are as good as the same."""
+"""Near-duplicates: groups of images that are nearly identical."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyimgret.index.context import IndexContext
 from pyimgret.index.search.conditions import cosine
 from pyimgret.index.search.parts import Part
 from pyimgret.index.storage import items
-from pyimgret.index.storage.arrays import Array, Floats, Numbers
+from pyimgret.index.storage.arrays import Array, Floats, Positions, RowIds
 
 _ROWS = 1024
 _COLUMNS = 8192
@@ -21,12 +21,12 @@ _COLUMNS = 8192
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """Pictures that belong together.
+    """A group of duplicate images.
 
     Attributes
     ----------
     keys : tuple of str
-        In the order of adding.
+        In insertion order.
     exact : bool
         Whether all are copies of one file (equal checksums).
     """
@@ -39,27 +39,27 @@ def duplicates(context: IndexContext, threshold: float) -> list[DuplicateGroup]:
     """Return the groups; see `Index.duplicates`."""
     if cosine("threshold", threshold) == -1:
         raise InvalidArgumentError(
-            "threshold=-1 would make one group of all images; choose a higher one."
+            "threshold=-1 would put all images into one group; choose a higher threshold."
         )
     with context.database.read() as connection:
-        parts = [part.living() for part in context.searcher.rows.snapshot(connection)]
-        numbers = np.concatenate([part.numbers for part in parts] or [_NO_NUMBERS])
-        groups = _Groups(len(numbers))
+        parts = [part.without_deleted() for part in context.searcher.rows.snapshot(connection)]
+        row_ids = np.concatenate([part.row_ids for part in parts] or [_NO_ROWS])
+        groups = _Groups(len(row_ids))
         for rows, columns in _pairs(parts, threshold):
             groups.join(rows, columns)
-        for rows, columns in _copies(connection, numbers):
+        for rows, columns in _copies(connection, row_ids):
             groups.join(rows, columns)
-        return [_described(connection, numbers[members]) for members in groups.members()]
+        return [_describe_group(connection, row_ids[members]) for members in groups.members()]
 
 
 class _Groups:
-    """Which of so many things belong together (connected components, grown step by step)."""
+    """Connected components of a graph whose edges arrive in batches (union-find)."""
 
     def __init__(self, count: int) -> None:
         self.labels = np.arange(count)
 
-    def join(self, rows: Numbers, columns: Numbers) -> None:
-        """Take note that each of the rows belongs to its column."""
+    def join(self, rows: Positions, columns: Positions) -> None:
+        """Join the component of each row with that of its column."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
@@ -68,18 +68,18 @@ class _Groups:
         ends = places[: len(a)], places[len(a) :]
         graph = coo_array((np.ones(len(a), dtype=np.int8), ends), shape=(len(known),) * 2)
         _, component = connected_components(graph, directed=False)
-        # NB: known ascends, so the first of a component is its smallest, the root of all.
+        # NB: known is ascending, so the first member of a component is its smallest, its root.
         _, first = np.unique(component, return_index=True)
         self.labels[known] = known[first][component]
 
-    def members(self) -> list[Numbers]:
-        """Return the groups of two and more, each ascending."""
+    def members(self) -> list[Positions]:
+        """Return the components of at least two members, each ascending."""
         labels = self._roots(np.arange(len(self.labels)))
         order = np.argsort(labels, kind="stable")
         starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
         return [group for group in np.split(order, starts[1:]) if len(group) > 1]
 
-    def _roots(self, places: Numbers) -> Numbers:
+    def _roots(self, places: Positions) -> Positions:
         while True:
             above = self.labels[places]
             if np.array_equal(above, places):
@@ -87,13 +87,13 @@ class _Groups:
             places = above
 
 
-def _pairs(parts: list[Part], threshold: float) -> Iterator[tuple[Numbers, Numbers]]:
+def _pairs(parts: list[Part], threshold: float) -> Iterator[tuple[Positions, Positions]]:
     """Yield positions of pairs that are similar enough, 8 million scores at a time."""
     for start, rows in _blocks(parts, _ROWS):
         for other, columns in _blocks(parts, _COLUMNS):
             if other + len(columns) <= start:
                 continue
-            # NB: float32 rounding must not part vectors that are equal.
+            # NB: float32 rounding must not separate equal vectors.
             a, b = np.nonzero(rows @ columns.T >= np.float32(threshold - 1e-6))
             a, b = a + start, b + other
             keep = a < b
@@ -102,7 +102,7 @@ def _pairs(parts: list[Part], threshold: float) -> Iterator[tuple[Numbers, Numbe
 
 
 def _blocks(parts: list[Part], size: int) -> Iterator[tuple[int, Floats]]:
-    """Yield pieces of the vectors with the position of their first row."""
+    """Yield blocks of vectors with the position of their first row."""
     offset = 0
     for part in parts:
         vectors: Array = part.columns["vectors"]
@@ -111,23 +111,25 @@ def _blocks(parts: list[Part], size: int) -> Iterator[tuple[int, Floats]]:
         offset += len(vectors)
 
 
-def _copies(connection: sqlite3.Connection, numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
-    """Yield positions of pictures whose files are equal byte for byte."""
+def _copies(
+    connection: sqlite3.Connection, row_ids: RowIds
+) -> Iterator[tuple[Positions, Positions]]:
+    """Yield positions of images whose files are equal byte for byte."""
     rows = connection.execute(
         "SELECT a.number, min(b.number) FROM items AS a JOIN items AS b USING (checksum) "
         "WHERE a.checksum IS NOT NULL GROUP BY a.number HAVING min(b.number) < a.number"
     ).fetchall()
     if rows:
-        pairs = np.searchsorted(numbers, np.array(rows, dtype=np.int64))
+        pairs = np.searchsorted(row_ids, np.array(rows, dtype=np.int64))
         yield pairs[:, 0], pairs[:, 1]
 
 
-def _described(connection: sqlite3.Connection, numbers: Numbers) -> DuplicateGroup:
-    listed = numbers.tolist()
+def _describe_group(connection: sqlite3.Connection, row_ids: RowIds) -> DuplicateGroup:
+    listed = row_ids.tolist()
     known = items.describe(connection, listed)
     sums = items.checksums(connection, listed)
     exact = None not in sums and len(set(sums)) == 1
     return DuplicateGroup(tuple(known[number][0] for number in listed), exact)
 
 
-_NO_NUMBERS: Numbers = np.empty(0, dtype=np.int64)
+_NO_ROWS: RowIds = np.empty(0, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Export to Parquet or NumPy, and import from them, a page at a time."""
+"""Export to and import from Parquet and NumPy files, a page at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PAGE = 8192
 
 
 class Row(NamedTuple):
-    """One picture as it is exchanged; ``metadata`` is JSON text."""
+    """One exported or imported image; ``metadata`` is JSON text."""
 
     key: str
     id: str | None = None
@@ -55,7 +55,7 @@ def export(context: IndexContext, target: str | os.PathLike[str]) -> int:
 
 
 def salvage(context: IndexContext, target: str | os.PathLike[str]) -> tuple[int, int]:
-    """Write what can be read of a damaged index; see `Index.salvage`."""
+    """Export the readable part of a damaged index; see `Index.salvage`."""
     with context.database.exclusive() as connection:
         source = Salvage(connection, context.dimension)
 
@@ -69,7 +69,7 @@ def salvage(context: IndexContext, target: str | os.PathLike[str]) -> tuple[int,
 def _write(
     context: IndexContext, target: str | os.PathLike[str], pages: Pages, count: Callable[[], int]
 ) -> int:
-    """Write pages to a file that is put in place when it is whole."""
+    """Write pages to a file atomically."""
     path = Path(target)
     writers = {".parquet": _write_parquet, ".npy": _write_numpy}
     if path.suffix not in writers:
@@ -89,7 +89,7 @@ def _write(
 def import_from(
     context: IndexContext, source: str | os.PathLike[str], *, replace: bool = False
 ) -> int:
-    """Add what a file holds; see `Index.import_from`."""
+    """Add the contents of a file; see `Index.import_from`."""
     path = Path(source)
     if path.is_dir():
         return import_folder(context, path, replace=replace)
@@ -107,7 +107,7 @@ def import_folder(
     replace: bool = False,
     batch_size: int = _PAGE,
 ) -> int:
-    """Add what Spark wrote into a folder; see `pyimgret.spark.import_embeddings`."""
+    """Add embeddings written by Spark; see `pyimgret.spark.import_embeddings`."""
     pages = (
         ([Row(key, metadata=json.dumps(one)) for key, one in zip(keys, metadata, strict=True)], v)
         for keys, v, metadata in parquet.pages(
@@ -120,7 +120,7 @@ def import_folder(
 def import_pages(
     context: IndexContext, pages: Iterable[tuple[list[Row], Floats]], *, replace: bool = False
 ) -> int:
-    """Add pages of rows and vectors, all or none of them, and return how many rows."""
+    """Add pages of rows and vectors in one transaction; return the number of rows."""
     adder, count = Adder(context, replace=replace), 0
     with context.database.write() as connection:
         for rows, vectors in pages:
@@ -141,12 +141,12 @@ def _record(row: Row, vector: Floats) -> Record:
 
 
 def _pages(connection: sqlite3.Connection) -> Iterator[tuple[list[Row], Floats]]:
-    """Yield all of an index, so many at a time."""
-    for numbers, vectors in items.pages(connection, after=0, size=_PAGE):
+    """Yield the rows and vectors of an index, a page at a time."""
+    for row_ids, vectors in items.pages(connection, after=0, size=_PAGE):
         rows = connection.execute(
             "SELECT key, id, metadata, path, size, mtime_ns, checksum FROM items "
             "WHERE number BETWEEN ? AND ? ORDER BY number",
-            (numbers[0], numbers[-1]),
+            (row_ids[0], row_ids[-1]),
         ).fetchall()
         yield [Row(*row) for row in rows], vectors
 
@@ -156,11 +156,11 @@ def _facts(context: IndexContext) -> dict[str, str]:
 
 
 def _check_facts(context: IndexContext, facts: dict[str, str], path: Path) -> None:
-    """Refuse vectors of another model."""
+    """Reject vectors of another model."""
     checksum = facts.get("model_checksum", context.model_checksum)
     if checksum != context.model_checksum:
         raise ModelMismatchError(
-            f"{path} holds vectors of the model {checksum[:12] or '(none)'}, the index of "
+            f"{path} contains vectors of model {checksum[:12] or '(none)'}, the index is of "
             f"{context.model_checksum[:12] or '(none)'}; they cannot be compared."
         )
 
@@ -201,11 +201,11 @@ def _read_parquet(context: IndexContext, path: Path) -> Iterator[tuple[list[Row]
             for batch in file.iter_batches(_PAGE):
                 yield _rows_of(batch), _vectors_of(batch, context.dimension)
     except pa.ArrowInvalid as error:
-        raise IndexStoreError(f"{path} is no Parquet file that can be read: {error}") from error
+        raise IndexStoreError(f"{path} is not a readable Parquet file: {error}") from error
 
 
 def _rows_of(batch: Any) -> list[Row]:
-    """Return the rows of a batch; only ``key`` and ``vector`` must be there."""
+    """Return the rows of a batch; only ``key`` and ``vector`` are required."""
     names, count = set(batch.schema.names), batch.num_rows
     if not {"key", "vector"} <= names:
         raise IndexStoreError("The Parquet file needs the columns 'key' and 'vector'.")
@@ -223,8 +223,8 @@ def _vectors_of(batch: Any, dimension: int) -> Floats:
     flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
     if len(flat) != batch.num_rows * dimension:
         raise DimensionMismatchError(
-            f"The vectors have {len(flat) / max(batch.num_rows, 1):g} numbers; the index holds "
-            f"vectors of {dimension}."
+            f"The vectors have dimension {len(flat) / max(batch.num_rows, 1):g}; the index has "
+            f"dimension {dimension}."
         )
     vectors: Floats = np.asarray(flat, dtype=np.float32).reshape(-1, dimension)
     return vectors
@@ -233,7 +233,7 @@ def _vectors_of(batch: Any, dimension: int) -> Floats:
 def _write_numpy(
     context: IndexContext, pages: Pages, count: Callable[[], int], temporary: Path, path: Path
 ) -> int:
-    """Write the vectors, and beside them a line of JSON for each."""
+    """Write the vectors, and a line of JSON for each in a file beside them."""
     total = count()
     header = {"descr": "<f4", "fortran_order": False, "shape": (total, context.dimension)}
     lines = temporary.with_name(f"{temporary.name}.jsonl")
@@ -259,10 +259,11 @@ def _read_numpy(context: IndexContext, path: Path) -> Iterator[tuple[list[Row], 
     try:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise IndexStoreError(f"{path} is no .npy file that can be read: {error}") from error
+        raise IndexStoreError(f"{path} is not a readable .npy file: {error}") from error
     if vectors.ndim != 2 or vectors.shape[1] != context.dimension:
         raise DimensionMismatchError(
-            f"{path} has the shape {vectors.shape}; the index holds vectors of {context.dimension}."
+            f"{path} has shape {vectors.shape}; the index has vectors of dimension "
+            f"{context.dimension}."
         )
     rows = _lines(context, path.with_suffix(".jsonl"), len(vectors))
     for start in range(0, len(vectors), _PAGE):
@@ -271,7 +272,7 @@ def _read_numpy(context: IndexContext, path: Path) -> Iterator[tuple[list[Row], 
 
 
 def _lines(context: IndexContext, path: Path, count: int) -> Iterator[Row]:
-    """Yield the keys beside the vectors; without the file, their numbers."""
+    """Yield the rows of the JSON lines file; without one, row numbers as keys."""
     if not path.exists():
         yield from (Row(str(n)) for n in range(count))
         return
@@ -280,8 +281,8 @@ def _lines(context: IndexContext, path: Path, count: int) -> Iterator[Row]:
         _check_facts(context, facts, path)
     if (present := sum(1 for _ in _documents(path)) - 1) != count:
         raise IndexStoreError(
-            f"{path} names {present:,} pictures, but {path.with_suffix('.npy').name} holds "
-            f"{count:,} vectors: they do not belong together; export again."
+            f"{path} lists {present:,} images, but {path.with_suffix('.npy').name} contains "
+            f"{count:,} vectors: the files do not belong together; export again."
         )
     for document in documents:
         text = json.dumps(document.get("metadata") or {}, ensure_ascii=False)
@@ -289,7 +290,7 @@ def _lines(context: IndexContext, path: Path, count: int) -> Iterator[Row]:
 
 
 def _documents(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the facts about a file (empty when it tells none), then a document for each row."""
+    """Yield the header of a file (empty if it has none), then a document for each row."""
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -310,7 +311,7 @@ def _documents(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def import_pyarrow() -> Any:
-    """Return the module pyarrow, or raise what to install."""
+    """Import pyarrow, or raise an error that says what to install."""
     try:
         import pyarrow
     except ImportError:

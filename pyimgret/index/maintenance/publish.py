@@ -1,8 +1,8 @@
-"""Publishing: a read-only copy of an index, complete in itself.
+"""Publishing: a self-contained read-only copy of an index.
 
-The copy is made by SQLite's backup interface from one consistent state and has no
+The copy is made by SQLite's backup API from one consistent state and has no
 write-ahead log, so it can be served from a read-only folder and opened by any program. A
-copy of a live directory made by hand can miss what is still in the log, or tear.
+manual copy of a live directory can miss changes in the log or be inconsistent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyimgret.exceptions import IndexStoreError
 from pyimgret.files.atomic import write_atomically
 from pyimgret.index.context import IndexContext
 from pyimgret.index.maintenance.build import build
-from pyimgret.index.storage.database import FILE, translated
+from pyimgret.index.storage.database import FILE, translate_errors
 from pyimgret.index.storage.disk_errors import not_written
 from pyimgret.index.storage.lifecycle import MODEL
 
@@ -38,22 +38,22 @@ def publish(context: IndexContext, target: str | os.PathLike[str]) -> Path:
 
 
 def _check_target(context: IndexContext, directory: Path) -> None:
-    """Refuse to write over a live index."""
+    """Refuse to overwrite a live index."""
     if directory.resolve() == context.directory.resolve():
         raise IndexStoreError(f"{directory} is the index itself; publish to another folder.")
     present = directory / FILE
     if present.exists() and _is_live(present):
-        raise IndexStoreError(f"{directory} holds a live index; publish to another folder.")
+        raise IndexStoreError(f"{directory} contains a live index; publish to another folder.")
 
 
 def _is_live(path: Path) -> bool:
-    with translated(path), contextlib.closing(sqlite3.connect(path)) as connection:
+    with translate_errors(path), contextlib.closing(sqlite3.connect(path)) as connection:
         return not connection.execute("SELECT published FROM state").fetchone()[0]
 
 
 def _back_up(context: IndexContext, temporary: Path) -> None:
     with (
-        translated(temporary),
+        translate_errors(temporary),
         contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
     ):
         with context.database.exclusive() as connection:
@@ -63,8 +63,8 @@ def _back_up(context: IndexContext, temporary: Path) -> None:
 
 
 def _copy_caches(context: IndexContext, directory: Path) -> None:
-    """Make the memory-mapped vectors for the copy, and take the graph along."""
-    # NB: the copy is whole without them; a full disk only makes its first search slower.
+    """Create the memory-mapped vectors of the copy, and copy the graph."""
+    # NB: the copy is complete without them; a full disk only makes its first search slower.
     with IndexContext.open(directory) as copy, contextlib.suppress(IndexStoreError):
         build(copy, "exact")
     graph = context.searcher.graph
@@ -77,6 +77,6 @@ def _copy_caches(context: IndexContext, directory: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file so that it appears in one step."""
+    """Copy a file atomically."""
     target.parent.mkdir(exist_ok=True)
     write_atomically(target, lambda path: shutil.copyfile(source, path))

@@ -1,4 +1,4 @@
-"""Reading what can still be read of a damaged database."""
+"""Reading the intact rows of a damaged database."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pyimgret.index.storage.arrays import Floats
 
 _STEP = 4096
 _READABLE = (sqlite3.Error, IndexStoreError, ValueError, TypeError)
-"""What reading a damaged row may raise: by SQLite, by the checksum, by the contents."""
+"""Errors that reading a damaged row may raise."""
 
 Fields = tuple[str, str, str, bytes | None, int | None, int | None, str | None]
 
 
 class Salvage:
-    """The rows of a database, those left out that cannot be read.
+    """The readable rows of a database.
 
-    A range of numbers that fails is halved until the damaged ones stand alone.
+    A range of row ids that fails is halved until the damaged rows are isolated.
 
     Attributes
     ----------
     lost : int
-        Numbers that could not be read in the last pass. Some of them may have been deleted
-        before: where a page is gone, nobody can tell.
+        Number of row ids that could not be read in the last pass. Some of them may have been
+        deleted before: a damaged page does not show which.
     """
 
     def __init__(self, connection: sqlite3.Connection, dimension: int) -> None:
@@ -46,16 +46,16 @@ class Salvage:
                 yield [fields for fields, _ in rows], np.stack([vector for _, vector in rows])
 
     def _last_number(self) -> int:
-        """Return the greatest number that was given out, by any table that still tells."""
-        told = [0]
+        """Return the largest row id used so far, from any readable table."""
+        found = [0]
         for statement in _LAST:
             try:
-                told.append(self._connection.execute(statement).fetchone()[0] or 0)
+                found.append(self._connection.execute(statement).fetchone()[0] or 0)
             except _READABLE:
                 continue
-        if max(told) == 0:
-            raise IndexStoreError("Nothing of this database can be read, or it is empty.")
-        return max(told)
+        if max(found) == 0:
+            raise IndexStoreError("No row of this database can be read, or it is empty.")
+        return max(found)
 
     def _readable(self, first: int, last: int) -> Iterator[tuple[Fields, Floats]]:
         try:
@@ -73,7 +73,7 @@ class Salvage:
         return [(tuple(row[:7]), self._vector(row)) for row in found]
 
     def _vector(self, row: tuple[object, ...]) -> Floats:
-        """Return the vector of a row, or raise when any of the row is damaged."""
+        """Return the vector of a row; raise an error if any column is damaged."""
         key, metadata, blob, crc = row[0], row[2], row[7], row[8]
         items.check_key(key)
         if not isinstance(json.loads(str(metadata)), dict) or not isinstance(blob, bytes):
@@ -84,7 +84,7 @@ class Salvage:
         return vector
 
 
-# NB: a LEFT JOIN, so that a picture whose vector is gone fails here and is counted.
+# NB: a LEFT JOIN, so that an image whose vector is missing fails and is counted.
 _ROWS = """
 SELECT key, id, metadata, path, size, mtime_ns, checksum, vector, crc
 FROM items LEFT JOIN vectors USING (number) WHERE number BETWEEN ? AND ? ORDER BY number

@@ -1,6 +1,6 @@
-"""Search beyond one machine: the same pictures in Milvus, through its own client.
+"""Search beyond one machine: an index in Milvus, through its own client.
 
-Filters mean here exactly what they mean in an `Index`; see `pyimgret.index.filters.milvus`.
+Filters have exactly the same meaning as in an `Index`; see `pyimgret.index.filters.milvus`.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ _FIELDS = ["key", "id", "metadata"]
 
 
 class MilvusIndex:
-    """Pictures in a collection of Milvus: add, delete, get and search as in an `Index`.
+    """A Milvus collection of images, with the add, delete, get and search of `Index`.
 
     Parameters
     ----------
     uri : str
-        ``http://host:19530`` of a server or cluster, or the name of a file (Milvus Lite).
+        ``http://host:19530`` of a server or cluster, or a file name (Milvus Lite).
     collection : str
     encoder : Encoder or fitted model, optional
-        To search by picture; without one, by vector only.
+        Needed to search by image; without it, only vectors are accepted.
     token : str
         ``user:password`` or an API key.
 
     Raises
     ------
     IndexStoreError
-        When Milvus cannot be reached or has no such collection.
+        If Milvus cannot be reached or has no such collection.
     ModelMismatchError
-        When the encoder is another than the one the vectors are of.
+        If the vectors were made by another encoder.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class MilvusIndex:
     ) -> None:
         self.collection = collection
         self._open: Any = _connect(uri, token)
-        with _translated():
+        with _translate_errors():
             if not self._client.has_collection(collection):
                 raise IndexStoreError(
                     f"{uri} has no collection {collection!r}; fill one with "
                     "'pyimgret index export --milvus'."
                 )
-            facts = _facts_of(self._client.describe_collection(collection), collection)
-            # NB: another process, or a server that was started anew, finds it released.
+            facts = _stored_facts(self._client.describe_collection(collection), collection)
+            # NB: the collection may have been released by another process or a server restart.
             self._client.load_collection(collection)
         self.dimension = int(facts["dimension"])
         self.model_checksum = str(facts["model_checksum"])
@@ -83,14 +83,14 @@ class MilvusIndex:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "A MilvusIndex holds an open connection and cannot be pickled or copied; open the "
-            f"collection {self.collection!r} anew where it is needed."
+            "A MilvusIndex has an open connection and cannot be pickled or copied; open the "
+            f"collection {self.collection!r} again where it is needed."
         )
 
     @staticmethod
     def exists(uri: str, collection: str = "pyimgret", *, token: str = "") -> bool:
-        """Say whether there is a collection of the name."""
-        with _translated(), contextlib.closing(_connect(uri, token)) as client:
+        """Return whether a collection of this name exists."""
+        with _translate_errors(), contextlib.closing(_connect(uri, token)) as client:
             return bool(client.has_collection(collection))
 
     @classmethod
@@ -103,12 +103,13 @@ class MilvusIndex:
         model_checksum: str = "",
         token: str = "",
     ) -> Self:
-        """Make an empty collection; one of the name that exists is an error."""
+        """Create an empty collection; an existing one of the same name is an error."""
         client = _connect(uri, token)
-        with _translated(), contextlib.closing(client):
+        with _translate_errors(), contextlib.closing(client):
             if client.has_collection(collection):
                 raise IndexStoreError(
-                    f"{uri} already has a collection {collection!r}; drop it, or take another name."
+                    f"{uri} already has a collection {collection!r}; drop it, or choose another "
+                    "name."
                 )
             facts = {"dimension": dimension, "model_checksum": model_checksum}
             schema = _schema(client, dimension, json.dumps({_MARK: facts}))
@@ -119,22 +120,22 @@ class MilvusIndex:
                 schema=schema,
                 index_params=parameters,
                 consistency_level="Strong",
-                # NB: Milvus Lite forgets the description of a collection, but keeps these.
+                # NB: Milvus Lite does not store the description of a collection, but stores these.
                 properties={_MARK: json.dumps(facts)},
             )
         return cls(uri, collection, token=token)
 
     @classmethod
     def load(cls, index: Index, uri: str, collection: str = "pyimgret", *, token: str = "") -> Self:
-        """Copy all pictures of an index into a new collection (thumbnails are left out)."""
+        """Copy all images of an index into a new collection, without thumbnails."""
         made = cls.create(
             uri, collection, dimension=index.dimension, model_checksum=index.model_checksum,
             token=token,
         )  # fmt: skip
         with made.dropped_on_failure(), index.context.database.read() as connection:
-            for numbers, vectors in items.pages(connection, after=0, size=_BATCH):
-                known = items.describe(connection, numbers)
-                rows = (known[number] for number in numbers)
+            for row_ids, vectors in items.pages(connection, after=0, size=_BATCH):
+                known = items.describe(connection, row_ids)
+                rows = (known[number] for number in row_ids)
                 made._upsert(
                     [
                         _entity(key, identifier, vector, items.from_json(text, key))
@@ -145,11 +146,11 @@ class MilvusIndex:
 
     @contextlib.contextmanager
     def dropped_on_failure(self) -> Iterator[Self]:
-        """Drop the collection, and close the connection, when the block fails."""
+        """Drop the collection and close the connection if the block fails."""
         try:
             yield self
         except BaseException:
-            with _translated(), contextlib.closing(self):
+            with _translate_errors(), contextlib.closing(self):
                 self._client.drop_collection(self.collection)
             raise
 
@@ -161,19 +162,21 @@ class MilvusIndex:
         metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None = None,
         replace: bool = False,
     ) -> int:
-        """Add vectors (n, d), or pictures when there is an encoder; return how many.
+        """Add vectors (n, d), or images if there is an encoder; return their number.
 
         Raises
         ------
         KeyExistsError
-            When a key is there already, unless ``replace``.
+            If a key exists already, unless ``replace``.
         """
         unit = np.atleast_2d(self._vectors(vectors))
         names = checked_keys(keys, len(unit))
         texts = metadata_texts(metadata, len(unit))
         there = set() if replace else self._present(names)
         if there:
-            raise KeyExistsError(f"The collection already holds {min(there)!r}; replace=True.")
+            raise KeyExistsError(
+                f"The collection already contains {min(there)!r}; pass replace=True to replace it."
+            )
         entities = [
             _entity(key, identifier, vector, json.loads(text))
             for key, identifier, vector, text in zip(
@@ -185,35 +188,35 @@ class MilvusIndex:
         return len(entities)
 
     def delete(self, keys: str | Iterable[str]) -> int:
-        """Delete pictures and return how many.
+        """Delete images and return their number.
 
         Raises
         ------
         KeyNotFoundError
-            When one of the keys is not there; nothing is deleted then.
+            If a key does not exist; nothing is deleted then.
         """
         wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
         missing = set(wanted) - self._present(wanted)
         if missing:
             raise items.no_such_key(min(missing))
-        with _translated():
+        with _translate_errors():
             for start in range(0, len(wanted), _BATCH):
                 self._client.delete(self.collection, ids=wanted[start : start + _BATCH])
         return len(wanted)
 
     def get(self, key: str) -> Item:
-        """Return one picture.
+        """Return one image.
 
         Raises
         ------
         KeyNotFoundError
         """
-        with _translated():
+        with _translate_errors():
             rows = self._client.get(
                 self.collection, ids=[items.check_key(key)], output_fields=[*_FIELDS, "vector"]
             )
         if not rows:
-            raise KeyNotFoundError(f"The collection holds no picture with the key {key!r}.")
+            raise KeyNotFoundError(f"The collection has no image with the key {key!r}.")
         row = rows[0]
         return Item(key, row["id"], np.asarray(row["vector"], np.float32), row["metadata"])
 
@@ -226,7 +229,7 @@ class MilvusIndex:
         min_score: float | None = None,
         exclude: str | Iterable[str] = (),
     ) -> Matches:
-        """Return the pictures nearest to a vector or a picture; as `Index.search`."""
+        """Return the images nearest to a vector or an image; see `Index.search`."""
         client = self._client
         wanted = Conditions.checked(k, where, min_score, exclude)
         expressions = [] if wanted.where is None else [to_expression(wanted.where)]
@@ -238,7 +241,7 @@ class MilvusIndex:
             vector = self._vectors([query])
         elif vector.ndim == 2:
             raise InvalidArgumentError("search takes one query.")
-        with _translated():
+        with _translate_errors():
             found = client.search(
                 self.collection,
                 data=vector.reshape(1, -1).tolist(),
@@ -249,7 +252,7 @@ class MilvusIndex:
         return _matches(found, wanted.min_score)
 
     def close(self) -> None:
-        """Close the connection; whatever is called afterwards is an `IndexStoreError`."""
+        """Close the connection; later calls raise `IndexStoreError`."""
         if self._open is not None:
             self._open.close()
         self._open = None
@@ -267,12 +270,12 @@ class MilvusIndex:
         if vectors is not None:
             return vectors
         if self._encoder is None:
-            raise IndexStoreError("To search by picture, give the model (encoder=…).")
+            raise IndexStoreError("To search by image, give the model (encoder=…).")
         return unit_vectors(self._encoder.encode(given), self.dimension)
 
     def _present(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
-        with _translated():
+        with _translate_errors():
             for start in range(0, len(keys), _BATCH):
                 part = list(keys[start : start + _BATCH])
                 rows = self._client.get(self.collection, ids=part, output_fields=["key"])
@@ -280,11 +283,11 @@ class MilvusIndex:
         return found
 
     def _upsert(self, entities: list[dict[str, Any]]) -> None:
-        with _translated():
+        with _translate_errors():
             self._client.upsert(self.collection, entities)
 
     def __len__(self) -> int:
-        with _translated():
+        with _translate_errors():
             rows = self._client.query(self.collection, filter="", output_fields=["count(*)"])
         return int(rows[0]["count(*)"])
 
@@ -333,8 +336,8 @@ def _schema(client: Any, dimension: int, description: str) -> Any:
     return schema
 
 
-def _facts_of(about: dict[str, Any], collection: str) -> dict[str, Any]:
-    """Return dimension and model of a collection, from its properties or description."""
+def _stored_facts(about: dict[str, Any], collection: str) -> dict[str, Any]:
+    """Return dimension and model checksum from a collection's properties or description."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         stored = (about.get("properties") or {}).get(_MARK)
         document = json.loads(stored) if stored else json.loads(about["description"])[_MARK]
@@ -349,13 +352,13 @@ def _connect(uri: str, token: str) -> Any:
         raise IndexStoreError(
             "Milvus needs the package pymilvus: pip install 'pyimgret[milvus]'."
         ) from None
-    with _translated():
+    with _translate_errors():
         return MilvusClient(os.fspath(uri), token=token)
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the client's errors into `IndexStoreError`."""
+def _translate_errors() -> Iterator[None]:
+    """Translate errors of the client to `IndexStoreError`."""
     from pymilvus import MilvusException
 
     try:

@@ -1,1 +1,1 @@
-"""Finding the nearest vectors: exact, int8, binary codes, graph."""
+"""Nearest-neighbour search: exact, int8 codes, binary codes, graph."""

@@ -1,9 +1,9 @@
-"""Binary codes: the sides of random planes on which a vector lies, compared by Hamming.
+"""Binary codes: signs of random projections, compared by Hamming distance.
 
 Charikar (2002), Similarity estimation techniques from rounding algorithms: the number of
 differing bits grows with the angle between two vectors. The vectors are centred first,
-because those of many networks lie in a narrow cone. The codes choose candidates; these are
-compared in float32.
+because those of many networks lie in a narrow cone. The codes select candidates, which are
+then compared in float32.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from pyimgret.index.search.exact import Found, k_best, kth_greatest
 from pyimgret.index.search.parts import Part
 from pyimgret.index.search.scan import RowCache
 from pyimgret.index.storage import items
-from pyimgret.index.storage.arrays import Array, Floats, Numbers
+from pyimgret.index.storage.arrays import Array, Floats, RowIds
 
 _MIN_BITS = 256
 _SAMPLE = 20_000
 _META = "binary_centre"
 
 OVERSAMPLE = 40
-"""Candidates for each of the k that are wanted."""
+"""Candidates per requested match."""
 
 
 class HammingScan:
@@ -51,25 +51,25 @@ class HammingScan:
 
     @functools.cached_property
     def _planes(self) -> Floats:
-        """Return the normals of the planes, the same in every process, (d, bits)."""
+        """Return the normals of the hyperplanes, (d, bits), the same in every process."""
         shape = (self._dimension, 64 * self._layout.columns["bits"][1])
         planes: Floats = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         return planes
 
     def build(self, connection: sqlite3.Connection) -> None:
-        """Take the centre of the vectors; the codes are made anew by the next search."""
+        """Store the centre of the vectors; the next search computes the codes."""
         centre = _mean_of_sample(connection, self._dimension)
         connection.execute(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, json.dumps(centre.tolist()))
         )
 
     def is_built(self, connection: sqlite3.Connection) -> bool:
-        """Tell whether a centre was taken."""
+        """Return whether a centre is stored."""
         row = connection.execute("SELECT 1 FROM meta WHERE name = ?", (_META,)).fetchone()
         return row is not None
 
     def rows(self, connection: sqlite3.Connection) -> RowCache:
-        """Return the codes that belong to the centre now in the database."""
+        """Return the codes for the centre stored in the database."""
         row = connection.execute("SELECT value FROM meta WHERE name = ?", (_META,)).fetchone()
         if row is None:
             raise IndexStoreError(
@@ -88,11 +88,11 @@ class HammingScan:
         queries: Floats,
         k: int,
         *,
-        unwanted: Numbers,
+        excluded: RowIds,
     ) -> list[Found]:
-        """Return numbers and scores of the k nearest among the candidates, for each query."""
+        """Return row ids and scores of the k nearest candidates of each query."""
         rows = self.rows(connection)
-        parts = [part.without(unwanted) for part in rows.snapshot(connection)]
+        parts = [part.without(excluded) for part in rows.snapshot(connection)]
         return [
             self._nearest(connection, parts, query, bits, k)
             for query, bits in zip(queries, self._encode(queries)["bits"], strict=True)
@@ -107,12 +107,12 @@ class HammingScan:
         k: int,
     ) -> Found:
         found = [_candidates(part, bits, OVERSAMPLE * k) for part in parts]
-        numbers = np.concatenate([numbers for numbers, _ in found] or [np.empty(0, np.int64)])
+        row_ids = np.concatenate([row_ids for row_ids, _ in found] or [np.empty(0, np.int64)])
         if len(found) > 1:
             order = np.argsort(np.concatenate([distances for _, distances in found]), kind="stable")
-            numbers = numbers[order[: OVERSAMPLE * k]]
-        vectors = items.vectors_of(connection, numbers.tolist(), len(query))
-        return k_best(numbers, vectors, query, k)
+            row_ids = row_ids[order[: OVERSAMPLE * k]]
+        vectors = items.vectors_of(connection, row_ids.tolist(), len(query))
+        return k_best(row_ids, vectors, query, k)
 
     def _encode(self, vectors: Floats) -> Mapping[str, Array]:
         assert self._centre is not None
@@ -121,7 +121,7 @@ class HammingScan:
 
 
 def distances(bits: Array, query: Array) -> Array:
-    """Return the numbers of differing bits of each row (n, words) from the query (words,).
+    """Return the Hamming distance of each row (n, words) from the query (words,).
 
     Examples
     --------
@@ -134,16 +134,16 @@ def distances(bits: Array, query: Array) -> Array:
     return total
 
 
-def _candidates(part: Part, bits: Array, count: int) -> tuple[Numbers, Array]:
-    """Return numbers and distances of the rows of smallest distance."""
+def _candidates(part: Part, bits: Array, count: int) -> tuple[RowIds, Array]:
+    """Return row ids and distances of the nearest rows."""
     far = distances(part.columns["bits"], bits)
-    far[part.dead] = np.iinfo(far.dtype).max
+    far[part.deleted] = np.iinfo(far.dtype).max
     near = (np.iinfo(far.dtype).max - far).astype(np.float32)
     bound = max(kth_greatest(near, min(count, len(near))), np.float32(1))
-    # NB: distances are few, so many rows tie for the last places; all of those count less.
+    # NB: many rows have equal distances; take closer rows first, then ties.
     sure, tied = np.flatnonzero(near > bound), np.flatnonzero(near == bound)
     chosen = np.concatenate([sure, tied[: max(0, count - len(sure))]])
-    return part.numbers[chosen], far[chosen]
+    return part.row_ids[chosen], far[chosen]
 
 
 def _mean_of_sample(connection: sqlite3.Connection, dimension: int) -> Floats:

@@ -1,9 +1,9 @@
-"""Work on many rows, a block at a time, on the processors there are.
+"""Work on many rows in blocks, in parallel.
 
-A matrix-vector product is bound by memory, and BLAS libraries that split one over threads
-wait for the slowest of them: on a busy machine that costs a hundred times what it saves.
-Here blocks are so small that BLAS stays on one thread; helpers take blocks as they get
-time, and the caller works too and waits for none that has not begun.
+A matrix-vector product is memory-bound, and BLAS libraries that split it over threads
+wait for the slowest one: on a busy machine that costs a hundred times what it saves.
+Here blocks are so small that BLAS uses one thread; helper threads take blocks when they are
+scheduled, and the caller works too and never waits for a helper that has not started.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 _BLOCK_VALUES = 196_608
 PARALLEL_VALUES = 2_000_000
-"""Smaller products are done before a helper would have woken up."""
+"""Smaller products finish before a helper thread would have woken up."""
 
 
 def in_blocks(rows: int, width: int, work: Callable[[int, int], None]) -> None:
@@ -24,9 +24,9 @@ def in_blocks(rows: int, width: int, work: Callable[[int, int], None]) -> None:
     Parameters
     ----------
     rows, width : int
-        Shape of what is worked on.
+        Shape of the data.
     work : callable
-        Safe for several threads; should release the GIL, as NumPy does.
+        Thread-safe; should release the GIL, as NumPy does.
 
     Examples
     --------
@@ -59,6 +59,6 @@ def _cores() -> int:
 
 @functools.lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    """Return the helpers of this process; after a fork the child makes its own."""
+    """Return the helper threads of this process; after a fork the child creates its own."""
     assert process == os.getpid()
     return ThreadPoolExecutor(8, thread_name_prefix="pyimgret-scan")

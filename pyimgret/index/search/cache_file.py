@@ -1,9 +1,9 @@
-"""Files that hold the columns of a `pyimgret.index.search.scan.RowCache`.
+"""The files of a `pyimgret.index.search.scan.RowCache`.
 
-One file a column, rows one after the other, and a header that is replaced atomically and
-says how many rows count. Rows are only appended, so that other processes go on reading
-what they have mapped. A sum over each file is kept in the header: files that were
-damaged or do not belong together are noticed when they are opened, and thrown away.
+One file per column, stored row by row, and a header that is replaced atomically and
+contains the number of valid rows. Rows are only appended, so that other processes can keep
+reading their mapping. The header contains a checksum of each file: files that are
+damaged or do not belong together are detected when they are opened, and deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from pyimgret.files.atomic import write_atomically
 from pyimgret.files.keys import new_uuid
 from pyimgret.index.search.parts import Part
-from pyimgret.index.storage.arrays import Array, Numbers
+from pyimgret.index.storage.arrays import Array, RowIds
 from pyimgret.index.storage.locks import try_lock
 
 _FORMAT = 1
@@ -28,31 +28,31 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Layout:
-    """The name of a cache, and type and width of each of its columns.
+    """The name of a cache, and the type and width of each column.
 
     Attributes
     ----------
     name : str
     columns : dict of str to (dtype, int)
-        The NumPy type and the number of values in a row; 0 means a plain number.
+        The NumPy type and the number of values per row; 0 means a scalar.
     """
 
     name: str
     columns: Mapping[str, tuple[str, int]]
 
     def all_columns(self) -> dict[str, tuple[str, int]]:
-        """Return the columns with the numbers of the items in front."""
+        """Return the columns, preceded by the row ids."""
         return {"numbers": ("<i8", 0), **self.columns}
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a file holds."""
+    """The contents of the files of a cache."""
 
     uuid: str
     revision: int
-    birth: int
-    numbers: Numbers
+    base_revision: int
+    row_ids: RowIds
     columns: Mapping[str, Array]
 
 
@@ -62,7 +62,7 @@ class CacheFile:
     Parameters
     ----------
     directory : Path
-        Made when something is written.
+        Created when something is written.
     layout : Layout
     """
 
@@ -70,12 +70,12 @@ class CacheFile:
         self.directory = directory
         self.layout = layout
         self.header_path = directory / f"{layout.name}.json"
-        self.overtaken = False
+        self.outdated = False
         self._mapped: tuple[str, int] | None = None
 
     def load(self) -> Loaded | None:
-        """Map the files; None when there are none or they are damaged."""
-        self.overtaken = False
+        """Map the files; None if there are none or they are damaged."""
+        self.outdated = False
         header = self._read_header()
         if header is None:
             return None
@@ -86,38 +86,38 @@ class CacheFile:
         return loaded
 
     def append(
-        self, parts: Sequence[Part], uuid: str, revision: int, *, anew: bool
+        self, parts: Sequence[Part], uuid: str, revision: int, *, rewrite: bool
     ) -> Loaded | None:
-        """Write rows behind the others, or into new files, and map all.
+        """Append rows, or write them to new files, and map all.
 
-        Returns None, and leaves everything as it was, when the folder cannot be written, the
-        disk is full, or another process is writing or has written (``overtaken``).
+        Returns None, and changes nothing, if the folder cannot be written, the
+        disk is full, or another process is writing or has written (``outdated``).
         """
         try:
             self.directory.mkdir(exist_ok=True)
             with try_lock(self.directory / "lock") as locked:
                 if not locked:
                     return None
-                return self._append(parts, uuid, revision, anew=anew)
+                return self._append(parts, uuid, revision, rewrite=rewrite)
         except OSError:
             return None
 
     def discard(self) -> None:
-        """Delete the files, where that is possible."""
+        """Delete the files, ignoring errors."""
         for path in [self.header_path, *self.directory.glob(f"{self.layout.name}-*.bin")]:
             with contextlib.suppress(OSError):
                 path.unlink()
         self._mapped = None
 
     def orphans(self) -> list[Path]:
-        """Return data files that no header names."""
+        """Return data files that the header does not name."""
         header = self._read_header()
         known = {path.name for path in self._paths(header["generation"]).values()} if header else {}
         found = self.directory.glob(f"{self.layout.name}-*.bin")
         return sorted(path for path in found if path.name not in known)
 
     def uuid(self) -> str | None:
-        """Return the identity of the index the files belong to."""
+        """Return the identity of the index that the files belong to."""
         header = self._read_header()
         return str(header["uuid"]) if header else None
 
@@ -127,7 +127,7 @@ class CacheFile:
         return list(self._paths(header["generation"]).values()) if header else []
 
     def is_damaged(self) -> bool:
-        """Tell whether there are files that do not hold what their header says."""
+        """Return whether files do not match their header."""
         if not self.header_path.exists():
             return False
         header = self._read_header()
@@ -135,11 +135,13 @@ class CacheFile:
         return header is None or loaded is None or not self._is_sound(header, loaded)
 
     def _append(
-        self, parts: Sequence[Part], uuid: str, revision: int, *, anew: bool
+        self, parts: Sequence[Part], uuid: str, revision: int, *, rewrite: bool
     ) -> Loaded | None:
-        header = None if anew else self._read_header()
-        if not anew and (header is None or (header["generation"], header["count"]) != self._mapped):
-            self.overtaken = True
+        header = None if rewrite else self._read_header()
+        if not rewrite and (
+            header is None or (header["generation"], header["count"]) != self._mapped
+        ):
+            self.outdated = True
             return None
         if header is None:
             header = {"format": _FORMAT, "uuid": uuid, "generation": new_uuid()[:12], "count": 0}
@@ -156,8 +158,8 @@ class CacheFile:
         return self._map(header)
 
     def _write_rows(self, header: dict[str, Any], part: Part) -> None:
-        """Write the rows of a part and count them in the header."""
-        values = {"numbers": part.numbers, **part.columns}
+        """Append the rows of a part and update the header."""
+        values = {"numbers": part.row_ids, **part.columns}
         for name, path in self._paths(header["generation"]).items():
             rows = self._typed(name, values[name])
             offset = header["count"] * self._row_bytes(name)
@@ -166,10 +168,10 @@ class CacheFile:
                 file.seek(offset)
                 file.write(rows.view(np.uint8).data if rows.size else b"")
             header["sums"][name] = (header["sums"][name] + self._sum(name, rows)) % 2**64
-        header["count"] += len(part.numbers)
+        header["count"] += len(part.row_ids)
 
     def _write_header(self, header: dict[str, Any]) -> None:
-        """Replace the header in one step."""
+        """Replace the header atomically."""
         text = json.dumps(header)
         write_atomically(self.header_path, lambda path: path.write_text(text), durable=False)
 
@@ -184,7 +186,7 @@ class CacheFile:
             return None
 
     def _map(self, header: dict[str, Any]) -> Loaded | None:
-        """Map the files of a header; None when one is missing or too short."""
+        """Map the files of a header; None if one is missing or too short."""
         columns = {}
         try:
             for name, path in self._paths(header["generation"]).items():
@@ -194,12 +196,12 @@ class CacheFile:
         except (OSError, ValueError, TypeError):
             return None
         self._mapped = (header["generation"], header["count"])
-        numbers = columns.pop("numbers")
-        return Loaded(header["uuid"], header["revision"], header["birth"], numbers, columns)
+        row_ids = columns.pop("numbers")
+        return Loaded(header["uuid"], header["revision"], header["birth"], row_ids, columns)
 
     def _is_sound(self, header: dict[str, Any], loaded: Loaded) -> bool:
-        """Compare the sums over the files with the header's."""
-        values = {"numbers": loaded.numbers, **loaded.columns}
+        """Compare the checksums of the files with the header's."""
+        values = {"numbers": loaded.row_ids, **loaded.columns}
         return all(header["sums"].get(name) == self._sum(name, values[name]) for name in values)
 
     def _paths(self, generation: str) -> dict[str, Path]:
@@ -214,7 +216,7 @@ class CacheFile:
         return np.dtype(dtype).itemsize * max(width, 1)
 
     def _sum(self, name: str, rows: Array) -> int:
-        """Return the sum of the rows' machine words, modulo 2**64."""
+        """Return the checksum of rows: the sum of their machine words, modulo 2**64."""
         size = self._row_bytes(name)
         word = next(width for width in (8, 4, 2, 1) if size % width == 0)
         words = rows.reshape(-1).view(f"<u{word}")

@@ -1,4 +1,4 @@
-"""What every search is asked with besides its query, checked before any work is done."""
+"""The validated conditions of a search: k, filter, minimum score, excluded keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyimgret.index.storage.items import as_list, check_key
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How many matches, and which.
+    """The conditions of a search.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class Conditions:
         min_score: object = None,
         exclude: str | Iterable[str] = (),
     ) -> Conditions:
-        """Return conditions that make sense.
+        """Validate the conditions of a search.
 
         Raises
         ------
         TypeError, ValueError
-            With what was got and what was expected.
+            With the actual and the expected value.
 
         Examples
         --------
@@ -62,19 +62,19 @@ class Conditions:
 
 
 def cosine(name: str, value: object) -> float:
-    """Return a threshold for cosines, or raise an error that names it."""
+    """Return a cosine threshold, or raise an error with its name."""
     expected = f"{name} must be a number from -1 to 1, got {value!r} ({type(value).__name__})."
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(expected)
     number = float(value)
-    if not -1 <= number <= 1:  # NaN is not
+    if not -1 <= number <= 1:  # also rejects NaN
         raise InvalidArgumentError(expected)
     return number
 
 
 def _count(k: object) -> int:
     expected = f"k must be an integer of at least 1, got {k!r} ({type(k).__name__})."
-    # NB: True is an Integral as well, but never meant as a number of matches.
+    # NB: True is an Integral too, but never meant as a number of matches.
     if isinstance(k, bool) or not isinstance(k, Integral):
         raise TypeError(expected)
     if k < 1:

@@ -1,4 +1,4 @@
-"""Exact search: one matrix product, then the k greatest of its result."""
+"""Exact search: a matrix product, then the k largest scores."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import TypeAlias
 import numpy as np
 
 from pyimgret.index.search.blocks import PARALLEL_VALUES, in_blocks
-from pyimgret.index.storage.arrays import Floats, Numbers
+from pyimgret.index.storage.arrays import Floats, Positions, RowIds
 
-Found: TypeAlias = tuple[Numbers, Floats]
-"""Numbers of items and their scores, best first."""
+Found: TypeAlias = tuple[RowIds, Floats]
+"""Row ids and scores, best first."""
 
 _SMALL = 8192
 _GROUP = 64
 _BLOCK_SCORES = 1 << 23
-"""Scores computed at a time for a batch of queries: 32 MB."""
+"""Scores computed at a time for a batch of queries (32 MB)."""
 
 _FEW = 32
-"""So many queries are multiplied by blocks of rows that BLAS does not pack."""
+"""Up to this number of queries, blocks are used that BLAS does not pack."""
 
 _BLOCK_PRODUCTS = 1 << 18
-"""Multiplications up to which OpenBLAS stays on the thread that calls it."""
+"""Multiplications up to which OpenBLAS stays on the calling thread."""
 
 
-def top_k(scores: Floats, k: int) -> Numbers:
-    """Return the positions of the k greatest scores, best first.
+def top_k(scores: Floats, k: int) -> Positions:
+    """Return the positions of the k largest scores, best first.
 
-    Equal scores come in the order of their positions. Instead of partitioning all scores,
-    the maximum of every group of 64 is taken first (a vector instruction); the k-th
-    greatest maximum bounds the k-th greatest score from below, and little is left above it.
+    Ties are ordered by position. Instead of partitioning all scores,
+    the maximum of every group of 64 is computed first (a vector instruction); the k-th
+    largest maximum bounds the k-th largest score from below, and few scores exceed it.
 
     Parameters
     ----------
     scores : ndarray of shape (n,)
     k : int
-        At least 1; when it exceeds n, all positions are returned.
+        At least 1; if it exceeds n, all positions are returned.
 
     Examples
     --------
@@ -55,16 +55,16 @@ def top_k(scores: Floats, k: int) -> Numbers:
 
 
 def padded_width(dimension: int) -> int:
-    """Return the length of a row that BLAS multiplies fast: the next multiple of 4.
+    """Return a row length that BLAS multiplies fast: the next multiple of 4.
 
-    OpenBLAS's product of a matrix and a vector takes columns by fours; on a row of 30
-    numbers the two that are left over cost a third of its time, of 34 more than half.
+    OpenBLAS's matrix-vector product processes columns in fours; for rows of 30
+    values the remaining two take a third of the time, for rows of 34 more than half.
     """
     return -(-dimension // 4) * 4
 
 
 def padded(vectors: Floats, width: int) -> Floats:
-    """Return vectors (or one) with zeros behind them, which change no product.
+    """Pad vectors (or one vector) with zeros, which do not change dot products.
 
     Examples
     --------
@@ -78,29 +78,29 @@ def padded(vectors: Floats, width: int) -> Floats:
     return made
 
 
-def search_pieces(pieces: Sequence[tuple[Floats, Numbers]], query: Floats, k: int) -> Found:
-    """Return the positions of the rows nearest to one query, and their scores.
+def search_pieces(pieces: Sequence[tuple[Floats, Positions]], query: Floats, k: int) -> Found:
+    """Return positions and scores of the rows nearest to one query.
 
     Parameters
     ----------
     pieces : list of (ndarray of shape (n, d), ndarray of int)
-        Vectors of length 1, and which of them do not count; positions go on from one piece
+        Unit vectors, and the positions of deleted ones; positions continue from one piece
         to the next.
     query : ndarray of shape (d,)
     """
     scores = np.empty(sum(len(rows) for rows, _ in pieces), dtype=np.float32)
     start = 0
-    for rows, dead in pieces:
+    for rows, deleted in pieces:
         part = scores[start : start + len(rows)]
         multiply(rows, query, out=part)
-        if len(dead):
-            part[dead] = -np.inf
+        if len(deleted):
+            part[deleted] = -np.inf
         start += len(rows)
-    return _alive(top_k(scores, k), scores)
+    return _without_excluded(top_k(scores, k), scores)
 
 
 def multiply(rows: Floats, query: Floats, *, out: Floats) -> None:
-    """Put ``rows @ query`` into out, also fast on a busy machine; see `search.blocks`."""
+    """Write ``rows @ query`` to ``out`` in parallel blocks; see `search.blocks`."""
 
     def work(start: int, stop: int) -> None:
         np.dot(rows[start:stop], query, out=out[start:stop])
@@ -108,55 +108,57 @@ def multiply(rows: Floats, query: Floats, *, out: Floats) -> None:
     in_blocks(len(rows), rows.shape[1], work)
 
 
-def search_batch(rows: Floats, dead: Numbers, queries: Floats, k: int) -> list[Found]:
-    """Return what `search_pieces` would for each of many queries, by matrix products.
+def search_batch(rows: Floats, deleted: Positions, queries: Floats, k: int) -> list[Found]:
+    """Return the result of `search_pieces` for each of many queries, by matrix products.
 
-    Memory is bounded: the scores of at most 8 million pairs exist at a time.
+    Memory is bounded: at most 8 million scores exist at a time.
     """
     if len(queries) == 1:
-        return [search_pieces([(rows, dead)], queries[0], k)]
-    if few(len(queries), len(rows)):
-        return search_few([(rows, dead)], queries, k)
+        return [search_pieces([(rows, deleted)], queries[0], k)]
+    if is_small_batch(len(queries), len(rows)):
+        return search_small_batch([(rows, deleted)], queries, k)
     step = max(1, _BLOCK_SCORES // max(len(rows), 1))
     found = []
     for start in range(0, len(queries), step):
         scores = queries[start : start + step] @ rows.T
-        scores[:, dead] = -np.inf
-        found += [_alive(top_k(row, k), row) for row in scores]
+        scores[:, deleted] = -np.inf
+        found += [_without_excluded(top_k(row, k), row) for row in scores]
     return found
 
 
-def few(queries: int, rows: int) -> bool:
-    """Say whether `search_few` is the way for so many queries over so many rows."""
+def is_small_batch(queries: int, rows: int) -> bool:
+    """Return whether `search_small_batch` is the faster method."""
     return queries <= _FEW and queries * rows <= _BLOCK_SCORES
 
 
-def search_few(pieces: Sequence[tuple[Floats, Numbers]], queries: Floats, k: int) -> list[Found]:
-    """Return what `search_pieces` would for each of a few queries; rows are read once.
+def search_small_batch(
+    pieces: Sequence[tuple[Floats, Positions]], queries: Floats, k: int
+) -> list[Found]:
+    """Return the result of `search_pieces` for each of a few queries; rows are read once.
 
-    BLAS packs the rows of a whole product first, which takes longer than a few queries, and
-    its threads wait for each other: 8 queries over 60,000 x 32 rows took 5 ms of processor
-    time so, and take 0.9 ms here.
+    For a full matrix product BLAS first packs the rows, which takes longer than a few queries,
+    and its threads wait for each other: 8 queries over 60,000 x 32 rows took 5 ms of CPU time
+    that way, and take 0.9 ms here.
     """
     turned = np.ascontiguousarray(queries.T)
     scores = np.empty((sum(len(rows) for rows, _ in pieces), len(queries)), dtype=np.float32)
     start = 0
-    for rows, dead in pieces:
+    for rows, deleted in pieces:
         part = scores[start : start + len(rows)]
-        _multiply_few(rows, turned, part)
-        if len(dead):
-            part[dead] = -np.inf
+        _multiply_small_batch(rows, turned, part)
+        if len(deleted):
+            part[deleted] = -np.inf
         start += len(rows)
     return top_k_together(scores, k)
 
 
-def _multiply_few(rows: Floats, turned: Floats, out: Floats) -> None:
-    """Put ``rows @ turned`` into out, by products that BLAS does without packing or threads."""
+def _multiply_small_batch(rows: Floats, turned: Floats, out: Floats) -> None:
+    """Write ``rows @ turned`` to ``out`` with products that BLAS neither packs nor threads."""
     step = max(16, _BLOCK_PRODUCTS // turned.size)
 
     def work(start: int, stop: int) -> None:
         whole = start + (stop - start) // step * step
-        # NB: one call for all blocks, which gives the GIL up, and has to get it back, once.
+        # NB: one call for all blocks, so that the GIL is released and acquired once.
         stacked = rows[start:whole].reshape(-1, step, rows.shape[1])
         np.matmul(stacked, turned, out=out[start:whole].reshape(-1, step, turned.shape[1]))
         np.dot(rows[whole:stop], turned, out=out[whole:stop])
@@ -168,9 +170,9 @@ def _multiply_few(rows: Floats, turned: Floats, out: Floats) -> None:
 
 
 def top_k_together(scores: Floats, k: int) -> list[Found]:
-    """Return what `top_k` finds in each column, with the scores; -inf is left out.
+    """Return the result of `top_k` for each column with the scores, without -inf.
 
-    As `top_k` does it, by groups, but with one call of NumPy for all columns in each step.
+    Uses groups as `top_k` does, but one NumPy call per step for all columns.
 
     Parameters
     ----------
@@ -183,7 +185,9 @@ def top_k_together(scores: Floats, k: int) -> list[Found]:
     [[1, 2, 0], [0, 2]]
     """
     if _without_groups(len(scores), k):
-        return [_alive(top_k(column, k), column) for column in np.ascontiguousarray(scores.T)]
+        return [
+            _without_excluded(top_k(column, k), column) for column in np.ascontiguousarray(scores.T)
+        ]
     maxima = np.ascontiguousarray(group_maxima(scores).T)
     columns = maxima.shape[1]
     bounds = np.partition(maxima, columns - k, axis=1)[:, columns - k]
@@ -199,9 +203,9 @@ def top_k_together(scores: Floats, k: int) -> list[Found]:
 
 
 def _best_of_each(
-    which: Numbers, positions: Numbers, scores: Floats, count: int, k: int
+    which: Positions, positions: Positions, scores: Floats, count: int, k: int
 ) -> list[Found]:
-    """Return the k best of each query's candidates; which says whose a candidate is."""
+    """Return the k best candidates of each query; ``which`` maps candidates to queries."""
     order = np.lexsort((positions, -scores, which))
     starts = np.searchsorted(which[order], np.arange(count + 1)).tolist()
     parts = [order[start : min(start + k, stop)] for start, stop in pairwise(starts)]
@@ -209,33 +213,33 @@ def _best_of_each(
 
 
 def merge(parts: list[Found], k: int) -> Found:
-    """Merge the results of several parts of an index; numbers break ties."""
+    """Merge the results of several parts of an index; ties are ordered by row id."""
     if len(parts) == 1:
         return parts[0]
-    numbers = np.concatenate([part[0] for part in parts])
+    row_ids = np.concatenate([part[0] for part in parts])
     scores = np.concatenate([part[1] for part in parts])
-    order = np.lexsort((numbers, -scores))[:k]
-    return numbers[order], scores[order]
+    order = np.lexsort((row_ids, -scores))[:k]
+    return row_ids[order], scores[order]
 
 
 def kth_greatest(values: Floats, k: int) -> np.float32:
-    """Return the k-th greatest of at least k values."""
+    """Return the k-th largest of at least k values."""
     position = len(values) - k
     return np.float32(np.partition(values, position)[position])
 
 
-def k_best(numbers: Numbers, vectors: Floats, query: Floats, k: int) -> Found:
-    """Return the k best of some candidates, by their exact scores."""
+def k_best(row_ids: RowIds, vectors: Floats, query: Floats, k: int) -> Found:
+    """Return the k best candidates by exact score."""
     scores = vectors @ query
-    order = np.lexsort((numbers, -scores))[:k]
-    return numbers[order], scores[order]
+    order = np.lexsort((row_ids, -scores))[:k]
+    return row_ids[order], scores[order]
 
 
 def group_maxima(scores: Floats) -> Floats:
-    """Return the greatest of every group of 64 scores; of each column, where there are several.
+    """Return the maximum of every group of 64 scores, for each column if there are several.
 
-    A group is taken from places that lie far apart, so that whole rows are compared at a
-    time; the last ones, less than a group, are in none.
+    A group consists of distant positions, so that whole rows are compared at a
+    time; the remaining positions, less than a group, are not covered.
     """
     columns = len(scores) // _GROUP
     rows = scores[: columns * _GROUP].reshape(_GROUP, columns, *scores.shape[1:])
@@ -244,22 +248,22 @@ def group_maxima(scores: Floats) -> Floats:
 
 
 def _without_groups(count: int, k: int) -> bool:
-    """Say whether groups of so many scores would leave out too little."""
+    """Return whether grouping would not exclude enough scores."""
     return count <= _SMALL or k > count // (2 * _GROUP)
 
 
-def _candidates_by_group(scores: Floats, k: int) -> Numbers:
-    """Return positions among which the k greatest are."""
+def _candidates_by_group(scores: Floats, k: int) -> Positions:
+    """Return positions that include the k largest scores."""
     maxima = group_maxima(scores)
     columns = len(maxima)
     bound = kth_greatest(maxima, k)
     inside = ((maxima >= bound).nonzero()[0] + columns * np.arange(_GROUP)[:, None]).ravel()
     candidates = np.concatenate([inside, np.arange(columns * _GROUP, len(scores))])
-    enough: Numbers = candidates[scores[candidates] >= bound]
+    enough: Positions = candidates[scores[candidates] >= bound]
     return enough
 
 
-def _alive(positions: Numbers, scores: Floats) -> Found:
+def _without_excluded(positions: Positions, scores: Floats) -> Found:
     found = scores[positions]
     keep = found > -np.inf
     return positions[keep], found[keep]

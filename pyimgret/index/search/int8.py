@@ -1,9 +1,9 @@
-"""Exact search over int8 codes: a quarter of the memory, the same answers.
+"""Exact search over int8 codes: a quarter of the memory, identical results.
 
-Each vector is kept as ``scale * codes`` with 8-bit codes, and with the length of the
-rounding error. By Cauchy and Schwarz the true score is no further from the approximate one
-than that length (the query has length 1), so a bound decides which vectors can be among
-the nearest; only those are read in float32 from the database and compared exactly.
+Each vector is stored as ``scale * codes`` with 8-bit codes, and with the norm of the
+rounding error. By the Cauchy-Schwarz inequality the true score differs from the approximate
+one by at most that norm (the query has norm 1), so a bound decides which vectors can be among
+the nearest; only those are read from the database and compared in float32.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pyimgret.index.search.exact import Found, k_best, kth_greatest
 from pyimgret.index.search.parts import Part, positions_of
 from pyimgret.index.search.scan import RowCache
 from pyimgret.index.storage import items
-from pyimgret.index.storage.arrays import Array, Floats, Numbers
+from pyimgret.index.storage.arrays import Array, Floats, RowIds
 
 _SLACK = 1e-6
-"""More than float32 arithmetic is off by."""
+"""Upper bound of the float32 rounding error of a score."""
 
 
 class Int8Scan:
@@ -45,11 +45,11 @@ class Int8Scan:
         queries: Floats,
         k: int,
         *,
-        allowed: Numbers | None,
-        unwanted: Numbers,
+        allowed: RowIds | None,
+        excluded: RowIds,
     ) -> list[Found]:
-        """Return numbers and scores of the k nearest, for each query."""
-        parts = [part.without(unwanted) for part in self.rows.snapshot(connection)]
+        """Return row ids and scores of the k nearest, for each query."""
+        parts = [part.without(excluded) for part in self.rows.snapshot(connection)]
         return [self._nearest(connection, parts, query, k, allowed) for query in queries]
 
     def _nearest(
@@ -58,19 +58,19 @@ class Int8Scan:
         parts: list[Part],
         query: Floats,
         k: int,
-        allowed: Numbers | None,
+        allowed: RowIds | None,
     ) -> Found:
         candidates = [_candidates(part, query, k, allowed) for part in parts]
-        numbers = np.concatenate([numbers for numbers, _, _ in candidates] or [_NONE])
+        row_ids = np.concatenate([row_ids for row_ids, _, _ in candidates] or [_NONE])
         lower = np.concatenate([low for _, low, _ in candidates] or [_NO_SCORES])
         upper = np.concatenate([high for _, _, high in candidates] or [_NO_SCORES])
-        if len(numbers) > k:
-            numbers = numbers[upper >= kth_greatest(lower, k)]
-        return k_best(numbers, items.vectors_of(connection, numbers.tolist(), len(query)), query, k)
+        if len(row_ids) > k:
+            row_ids = row_ids[upper >= kth_greatest(lower, k)]
+        return k_best(row_ids, items.vectors_of(connection, row_ids.tolist(), len(query)), query, k)
 
 
 def quantise(vectors: Floats) -> Mapping[str, Array]:
-    """Return codes, scales and lengths of the errors of vectors (n, d).
+    """Return codes, scales and error norms of vectors (n, d).
 
     Examples
     --------
@@ -85,20 +85,20 @@ def quantise(vectors: Floats) -> Mapping[str, Array]:
 
 
 def _candidates(
-    part: Part, query: Floats, k: int, allowed: Numbers | None
-) -> tuple[Numbers, Floats, Floats]:
-    """Return numbers, lower and upper bounds of the rows that can be among the k nearest."""
+    part: Part, query: Floats, k: int, allowed: RowIds | None
+) -> tuple[RowIds, Floats, Floats]:
+    """Return row ids, lower and upper score bounds of rows that may be among the k nearest."""
     scores = _approximate(part.columns["codes"], query) * part.columns["scales"]
     errors = part.columns["errors"] + np.float32(_SLACK)
     lower, upper = scores - errors, scores + errors
-    barred = part.dead
+    masked = part.deleted
     if allowed is not None:
-        places = positions_of(part.numbers, allowed)
-        barred = np.union1d(barred, np.delete(np.arange(len(lower)), places))
-    lower[barred] = upper[barred] = -np.inf
+        places = positions_of(part.row_ids, allowed)
+        masked = np.union1d(masked, np.delete(np.arange(len(lower)), places))
+    lower[masked] = upper[masked] = -np.inf
     bound = kth_greatest(lower, k) if k < len(lower) else np.float32(-2)
     chosen = np.flatnonzero(upper >= max(bound, np.float32(-2)))
-    return part.numbers[chosen], lower[chosen], upper[chosen]
+    return part.row_ids[chosen], lower[chosen], upper[chosen]
 
 
 def _approximate(codes: Array, query: Floats) -> Floats:
@@ -112,5 +112,5 @@ def _approximate(codes: Array, query: Floats) -> Floats:
     return scores
 
 
-_NONE: Numbers = np.empty(0, dtype=np.int64)
+_NONE: RowIds = np.empty(0, dtype=np.int64)
 _NO_SCORES: Floats = np.empty(0, dtype=np.float32)

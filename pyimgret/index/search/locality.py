@@ -1,8 +1,8 @@
-"""An order of vectors in which neighbours lie side by side.
+"""An order of vectors that places neighbours next to each other.
 
-A walk through a graph reads a vector at every step, and in the order of their keys each
-lies in another place of memory. In this order the next one is often in the processor's
-caches already: Coleman et al. (2022), Graph reordering for cache-efficient near neighbor
+Traversing a graph reads a vector at every step, and in insertion order each one
+lies elsewhere in memory. In this order the next one is often in the CPU's
+cache already: Coleman et al. (2022), Graph reordering for cache-efficient near neighbor
 search.
 """
 
@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyimgret.index.storage.arrays import Floats, Numbers
+from pyimgret.index.storage.arrays import Floats, Positions
 
 _GROUP = 128
 _MAX_CENTRES = 4096
 _BLOCK = 8192
 
 
-def nearby_order(vectors: Floats, *, seed: int = 0) -> Numbers:
-    """Return the positions of vectors of length 1, near ones one after the other.
+def nearby_order(vectors: Floats, *, seed: int = 0) -> Positions:
+    """Return an order of unit vectors in which near ones are adjacent.
 
-    Each goes to the nearest of n/128 (at most 4,096) that are drawn from among them, and
-    these are ordered in the same way.
+    Each is assigned to the nearest of n/128 (at most 4,096) randomly drawn centres, and
+    the centres are ordered recursively.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a search returns."""
+"""The results of a search."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pyimgret.index.storage.items import Described, from_json
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One picture that was found.
+    """One match of a search.
 
     Attributes
     ----------
     key : str
-        The picture's key.
+        The image's key.
     score : float
-        The cosine with the query, in [-1, 1]; higher is nearer.
+        The cosine similarity to the query, in [-1, 1]; higher is nearer.
     metadata : dict
-        What was stored with the picture.
+        The metadata stored with the image.
     id : str
         The opaque id that never changes.
     rank : int
@@ -34,7 +34,7 @@ class Match:
     rank: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the match as JSON has it."""
+        """Return the match as a JSON-serializable dict."""
         return {
             "key": self.key,
             "id": self.id,
@@ -45,7 +45,7 @@ class Match:
 
 
 class Matches(Sequence[Match]):
-    """The nearest pictures, best first.
+    """The nearest images, best first.
 
     Examples
     --------
@@ -61,10 +61,10 @@ class Matches(Sequence[Match]):
 
     @classmethod
     def of_rows(cls, rows: Sequence[Described], scores: Sequence[float]) -> Matches:
-        """Return matches of what the database held at one moment.
+        """Return matches from database rows of one snapshot.
 
-        Everything is there already, so no later change shows; only the objects, and their
-        metadata from its JSON, are made when they are first looked at.
+        All data has been read, so later changes have no effect; the objects, and their
+        metadata from its JSON, are created on first access.
         """
         made = cls()
         made._made, made._rows, made._scores = None, rows, scores

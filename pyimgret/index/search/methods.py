@@ -1,4 +1,4 @@
-"""The names of the methods that find the nearest vectors."""
+"""The names of the search methods."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ METHODS: tuple[Method, ...] = ("auto", *KINDS)
 
 
 def check_method(method: str) -> None:
-    """Refuse the name of a method that there is not."""
+    """Reject an unknown method."""
     if method not in METHODS:
         raise InvalidArgumentError(
-            f"{method!r} is no method; choose auto or one of {', '.join(KINDS)}."
+            f"{method!r} is not a search method; choose auto or one of {', '.join(KINDS)}."
         )

@@ -1,10 +1,10 @@
-"""Rows to scan: contiguous arrays beside the database, kept in step with it.
+"""Caches of rows to scan: contiguous arrays, synchronized with the database.
 
-A `RowCache` holds what an exact scan reads: the numbers of the items in ascending order
-and one or more columns computed from their vectors (the vectors themselves, int8 codes,
-bits). The greater part is memory-mapped from files in ``cache/``, which only grow and may
-be thrown away at any time; the newest rows are in memory. See `pyimgret.index.storage.schema` for
-why the greatest number and the log of removals suffice to catch up.
+A `RowCache` holds the data that an exact scan reads: the row ids in ascending order
+and one or more columns computed from the vectors (the vectors themselves, int8 codes,
+bits). Most rows are memory-mapped from files in ``cache/``, which only grow and may
+be deleted at any time; the newest rows are in memory. See `pyimgret.index.storage.schema` for
+why the largest row id and the log of removals suffice to catch up.
 """
 
 from __future__ import annotations
@@ -19,51 +19,51 @@ import numpy as np
 from pyimgret.index.search.cache_file import CacheFile, Layout
 from pyimgret.index.search.exact import (
     Found,
-    few,
+    is_small_batch,
     merge,
     padded,
     search_batch,
-    search_few,
     search_pieces,
+    search_small_batch,
 )
 from pyimgret.index.search.parts import NO_POSITIONS, Part, positions_of
 from pyimgret.index.storage import items
-from pyimgret.index.storage.arrays import Array, Floats, Numbers
+from pyimgret.index.storage.arrays import Array, Floats, RowIds
 from pyimgret.index.storage.database import identity_of, state_of
 
 _FLUSH_ROWS = 16_384
-"""So many rows in memory are moved to the file."""
+"""Number of rows in memory at which they are moved to the file."""
 
 _GATHER_BELOW = 0.2
-"""Rows that a filter leaves are copied out when they are less than this share."""
+"""Rows that match a filter are copied out if they are less than this share."""
 
-_MAX_DEAD = 0.25
-"""The file is written anew when more than this share of its rows was deleted."""
+_MAX_DELETED = 0.25
+"""The file is rewritten if more than this share of its rows was deleted."""
 
 Encode = Callable[[Floats], Mapping[str, Array]]
 
 
 class StaleSnapshotError(Exception):
-    """The cache is newer than the reader's snapshot: begin a new transaction."""
+    """The cache is newer than the reader's snapshot: start a new transaction."""
 
 
 _EMPTY: tuple[object, int, list[Part]] = (None, -1, [])
-"""The state of a cache that knows nothing: the database's identity, revision, parts."""
+"""The state of an empty cache: the database's identity, revision, parts."""
 
 
 class RowCache:
-    """Columns of all vectors, in step with the database.
+    """Columns computed from all vectors, synchronized with the database.
 
     Parameters
     ----------
     directory : Path
-        The index's directory; files go to ``cache/`` in it, where that can be written.
+        The index's directory; files are written to its ``cache/`` folder, if possible.
     layout : Layout
         Name and columns.
     encode : callable
-        Vectors of shape (n, d) to the columns.
+        Computes the columns from vectors of shape (n, d).
     after : int
-        Only items with a greater number are held, and never written to a file.
+        Cache only larger row ids, in memory only.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class RowCache:
         self._state = _EMPTY
 
     def snapshot(self, connection: sqlite3.Connection) -> list[Part]:
-        """Return the rows as the connection's transaction sees them.
+        """Return the rows in the snapshot of the connection's transaction.
 
         Raises
         ------
         StaleSnapshotError
-            When another thread or process has brought the cache further than this
+            If another thread or process has updated the cache beyond this
             transaction.
         """
         revision, log_start = state_of(connection)
@@ -98,7 +98,7 @@ class RowCache:
         return self._layout
 
     def flush(self, connection: sqlite3.Connection) -> bool:
-        """Write the rows that are only in memory to the file; False where that is impossible."""
+        """Write the rows in memory to the file; return False if that is impossible."""
         self.snapshot(connection)
         with self._lock:
             identity, revision, parts = self._state
@@ -107,7 +107,7 @@ class RowCache:
             return all(part.mapped for part in parts)
 
     def forget(self, *, files: bool = False) -> None:
-        """Drop everything (the files too, when told); the next snapshot begins anew."""
+        """Clear the cache, with ``files`` also on disk; the next snapshot reloads it."""
         with self._lock:
             self._state = _EMPTY
             if files and self._file:
@@ -124,63 +124,63 @@ class RowCache:
         if known < log_start:
             parts = self._load(connection, revision, log_start)
         else:
-            parts = _buried(connection, parts, known)
+            parts = _mark_deleted(connection, parts, known)
         parts = self._extended(connection, parts, revision)
-        overtaken = self._file is not None and self._file.overtaken
-        self._state = _EMPTY if overtaken else (identity, revision, parts)
+        outdated = self._file is not None and self._file.outdated
+        self._state = _EMPTY if outdated else (identity, revision, parts)
         return parts
 
     def _load(self, connection: sqlite3.Connection, revision: int, log_start: int) -> list[Part]:
-        """Return what the file holds, when it can be brought up to date, else nothing."""
+        """Return the rows of the file if they can be brought up to date, else none."""
         loaded = self._file.load() if self._file else None
-        if loaded is None or loaded.birth < log_start or loaded.uuid != _uuid(connection):
+        if loaded is None or loaded.base_revision < log_start or loaded.uuid != _uuid(connection):
             return []
         if loaded.revision > revision:
             raise StaleSnapshotError
-        part = Part(loaded.numbers, loaded.columns, NO_POSITIONS, mapped=True)
-        parts = _buried(connection, [part], loaded.birth)
-        return parts if len(parts[0].dead) <= _MAX_DEAD * len(loaded.numbers) else []
+        part = Part(loaded.row_ids, loaded.columns, NO_POSITIONS, mapped=True)
+        parts = _mark_deleted(connection, [part], loaded.base_revision)
+        return parts if len(parts[0].deleted) <= _MAX_DELETED * len(loaded.row_ids) else []
 
     def _extended(
         self, connection: sqlite3.Connection, parts: list[Part], revision: int
     ) -> list[Part]:
-        """Return the parts with what was added since."""
-        after = int(parts[-1].numbers[-1]) if parts else self._after
-        for numbers, vectors in items.pages(connection, after=after):
-            new = Part(np.array(numbers, dtype=np.int64), self._encode(vectors), NO_POSITIONS)
+        """Return the parts, extended by the rows added since."""
+        after = int(parts[-1].row_ids[-1]) if parts else self._after
+        for row_ids, vectors in items.pages(connection, after=after):
+            new = Part(np.array(row_ids, dtype=np.int64), self._encode(vectors), NO_POSITIONS)
             parts = _appended(parts, new)
-            if len(parts[-1].numbers) >= _FLUSH_ROWS:
+            if len(parts[-1].row_ids) >= _FLUSH_ROWS:
                 parts = self._flushed(connection, parts, revision)
         return parts
 
     def _flushed(
         self, connection: sqlite3.Connection, parts: list[Part], revision: int
     ) -> list[Part]:
-        """Return the parts with those in memory moved to the file, where that is possible."""
-        living = [part.living() for part in parts if not part.mapped]
-        in_memory = [part for part in living if len(part.numbers)]
+        """Move the parts in memory to the file, if possible."""
+        live = [part.without_deleted() for part in parts if not part.mapped]
+        in_memory = [part for part in live if len(part.row_ids)]
         if self._file is None or not in_memory:
             return parts
-        anew = not any(part.mapped for part in parts)
-        written = self._file.append(in_memory, _uuid(connection), revision, anew=anew)
+        rewrite = not any(part.mapped for part in parts)
+        written = self._file.append(in_memory, _uuid(connection), revision, rewrite=rewrite)
         if written is None:
             return parts
-        part = Part(written.numbers, written.columns, NO_POSITIONS, mapped=True)
-        return _buried(connection, [part], written.birth)
+        part = Part(written.row_ids, written.columns, NO_POSITIONS, mapped=True)
+        return _mark_deleted(connection, [part], written.base_revision)
 
 
 def search_parts(
-    parts: Sequence[Part], queries: Floats, k: int, *, allowed: Numbers | None = None
+    parts: Sequence[Part], queries: Floats, k: int, *, allowed: RowIds | None = None
 ) -> list[Found]:
-    """Return numbers and scores of the k nearest of all parts, for each query.
+    """Return row ids and scores of the k nearest over all parts, for each query.
 
     Parameters
     ----------
     allowed : ndarray of int, optional
-        Only these numbers count; ascending.
+        Search only these row ids; ascending.
     """
-    rows = sum(len(part.numbers) for part in parts)
-    if allowed is None and parts and few(len(queries), rows):
+    rows = sum(len(part.row_ids) for part in parts)
+    if allowed is None and parts and is_small_batch(len(queries), rows):
         return _search_all(parts, queries, k)
     found = [_search_part(part, queries, k, allowed) for part in parts]
     if not found:
@@ -190,43 +190,43 @@ def search_parts(
 
 
 def _search_all(parts: Sequence[Part], queries: Floats, k: int) -> list[Found]:
-    """Search all parts at once: the k greatest are picked once, not in each part."""
+    """Search all parts at once, selecting the k largest scores once instead of per part."""
     queries = padded(queries, parts[0].columns["vectors"].shape[1])
-    pieces = [(part.columns["vectors"], part.dead) for part in parts]
+    pieces = [(part.columns["vectors"], part.deleted) for part in parts]
     if len(queries) == 1:
         found = [search_pieces(pieces, queries[0], k)]
     else:
-        found = search_few(pieces, queries, k)
-    return [(_numbers_at(parts, positions), scores) for positions, scores in found]
+        found = search_small_batch(pieces, queries, k)
+    return [(_row_ids_at(parts, positions), scores) for positions, scores in found]
 
 
-def _numbers_at(parts: Sequence[Part], positions: Numbers) -> Numbers:
-    """Return the numbers of the items at positions that are counted through all parts."""
-    numbers, start = np.empty(len(positions), dtype=np.int64), 0
+def _row_ids_at(parts: Sequence[Part], positions: RowIds) -> RowIds:
+    """Return the row ids at positions that are counted through all parts."""
+    row_ids, start = np.empty(len(positions), dtype=np.int64), 0
     for part in parts:
-        here = (positions >= start) & (positions < start + len(part.numbers))
-        numbers[here] = part.numbers[positions[here] - start]
-        start += len(part.numbers)
-    return numbers
+        here = (positions >= start) & (positions < start + len(part.row_ids))
+        row_ids[here] = part.row_ids[positions[here] - start]
+        start += len(part.row_ids)
+    return row_ids
 
 
-def _search_part(part: Part, queries: Floats, k: int, allowed: Numbers | None) -> list[Found]:
-    rows, dead, numbers = part.columns["vectors"], part.dead, part.numbers
+def _search_part(part: Part, queries: Floats, k: int, allowed: RowIds | None) -> list[Found]:
+    rows, deleted, row_ids = part.columns["vectors"], part.deleted, part.row_ids
     queries = padded(queries, rows.shape[1])
     if allowed is not None:
-        places = np.setdiff1d(positions_of(numbers, allowed), dead, assume_unique=True)
-        if len(places) < _GATHER_BELOW * len(numbers):
-            rows, numbers, dead = rows[places], numbers[places], dead[:0]
+        places = np.setdiff1d(positions_of(row_ids, allowed), deleted, assume_unique=True)
+        if len(places) < _GATHER_BELOW * len(row_ids):
+            rows, row_ids, deleted = rows[places], row_ids[places], deleted[:0]
         else:
-            dead = np.delete(np.arange(len(numbers)), places)
-    if not len(numbers):
-        return [(numbers, np.empty(0, dtype=np.float32))] * len(queries)
-    found = search_batch(rows, dead, queries, k)
-    return [(numbers[positions], scores) for positions, scores in found]
+            deleted = np.delete(np.arange(len(row_ids)), places)
+    if not len(row_ids):
+        return [(row_ids, np.empty(0, dtype=np.float32))] * len(queries)
+    found = search_batch(rows, deleted, queries, k)
+    return [(row_ids[positions], scores) for positions, scores in found]
 
 
-def _buried(connection: sqlite3.Connection, parts: list[Part], since: int) -> list[Part]:
-    """Return the parts with what was deleted after a revision marked."""
+def _mark_deleted(connection: sqlite3.Connection, parts: list[Part], since: int) -> list[Part]:
+    """Return the parts with the rows deleted after a revision marked as deleted."""
     rows = connection.execute("SELECT number FROM removed WHERE revision > ?", (since,))
     removed = np.array([row[0] for row in rows], dtype=np.int64)
     removed.sort()
@@ -234,10 +234,10 @@ def _buried(connection: sqlite3.Connection, parts: list[Part], since: int) -> li
 
 
 def _appended(parts: list[Part], new: Part) -> list[Part]:
-    """Return the parts with new rows behind them; few parts, and few rows copied."""
+    """Append new rows, merging small parts so that few parts remain and few rows are copied."""
     parts = [*parts, new]
     while len(parts) > 1 and not parts[-2].mapped:
-        if len(parts[-2].numbers) > max(_FLUSH_ROWS, 2 * len(parts[-1].numbers)):
+        if len(parts[-2].row_ids) > max(_FLUSH_ROWS, 2 * len(parts[-1].row_ids)):
             break
         parts[-2:] = [parts[-2].joined(parts[-1])]
     return parts

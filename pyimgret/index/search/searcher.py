@@ -1,4 +1,4 @@
-"""Search: a consistent snapshot, the numbers of the nearest, then their keys and metadata."""
+"""Search in a consistent snapshot: row ids of the nearest, then keys and metadata."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pyimgret.index.search.matches import Matches
 from pyimgret.index.search.methods import Method
 from pyimgret.index.search.scan import RowCache, StaleSnapshotError, search_parts
 from pyimgret.index.storage import items
-from pyimgret.index.storage.arrays import Floats, Numbers
+from pyimgret.index.storage.arrays import Floats, RowIds
 from pyimgret.index.storage.database import Database
 
 _RETRIES = 20
 
 
 class Searcher:
-    """Finds the nearest vectors of an index.
+    """Nearest-neighbour search in an index.
 
     Parameters
     ----------
@@ -52,28 +52,28 @@ class Searcher:
         conditions: Conditions,
         method: Method = "auto",
     ) -> list[Matches]:
-        """Return the matches of each of the queries, all of one moment."""
+        """Return the matches of each query, all from one snapshot."""
         if not len(queries):
             return []
         for attempt in range(_RETRIES):
             if attempt == _RETRIES - 1:
-                # NB: the files are ahead of the database for good: it was replaced.
+                # NB: the caches stay ahead of the database: it was replaced.
                 self.forget(files=True)
             with contextlib.suppress(StaleSnapshotError), self.database.read() as connection:
-                unwanted = numbers_of(connection, conditions.exclude)
-                found = self._find(connection, queries, conditions, unwanted, method)
-                return _described(connection, found, conditions.min_score)
-        raise IndexStoreError(f"{self.database.path} changes too fast to be read.")
+                excluded = row_ids_of(connection, conditions.exclude)
+                found = self._find(connection, queries, conditions, excluded, method)
+                return _to_matches(connection, found, conditions.min_score)
+        raise IndexStoreError(f"{self.database.path} changes too fast to be read; try again.")
 
     def columns(self, connection: sqlite3.Connection) -> dict[str, Mapping[str, tuple[str, int]]]:
-        """Return the columns of the caches that may lie in files, by name."""
+        """Return the columns of the caches that may have files, by name."""
         caches = [self.rows, self.int8.rows]
         if self.hamming.is_built(connection):
             caches.append(self.hamming.rows(connection))
         return {cache.layout.name: cache.layout.columns for cache in caches}
 
     def forget(self, *, files: bool = False) -> None:
-        """Drop what is held in memory, and the files of the caches when told."""
+        """Clear the caches in memory, with ``files`` also on disk."""
         self.rows.forget(files=files)
         self.int8.rows.forget(files=files)
         if files:
@@ -84,28 +84,28 @@ class Searcher:
         connection: sqlite3.Connection,
         queries: Floats,
         conditions: Conditions,
-        unwanted: Numbers,
+        excluded: RowIds,
         method: Method,
     ) -> list[Found]:
-        """Return numbers and scores; a filter is always answered exactly."""
+        """Return row ids and scores; searches with a filter are always exact."""
         k, where = conditions.k, conditions.where
         allowed = None if where is None else matching(connection, where)
         if method == "int8":
-            return self.int8.find(connection, queries, k, allowed=allowed, unwanted=unwanted)
+            return self.int8.find(connection, queries, k, allowed=allowed, excluded=excluded)
         if allowed is None and method == "binary":
-            return self.hamming.find(connection, queries, k, unwanted=unwanted)
+            return self.hamming.find(connection, queries, k, excluded=excluded)
         if allowed is None and method in ("hnsw", "auto"):
-            found = self.graph.find(connection, queries, k, unwanted=unwanted)
+            found = self.graph.find(connection, queries, k, excluded=excluded)
             if found is not None:
                 return found
             if method == "hnsw":
                 raise IndexStoreError("There is no graph: run 'pyimgret index build --kind hnsw'.")
-        parts = [part.without(unwanted) for part in self.rows.snapshot(connection)]
+        parts = [part.without(excluded) for part in self.rows.snapshot(connection)]
         return search_parts(parts, queries, k, allowed=allowed)
 
 
-def numbers_of(connection: sqlite3.Connection, keys: Sequence[str]) -> Numbers:
-    """Return the numbers of the keys that exist, ascending."""
+def row_ids_of(connection: sqlite3.Connection, keys: Sequence[str]) -> RowIds:
+    """Return the row ids of the keys that exist, ascending."""
     if not keys:
         return np.empty(0, dtype=np.int64)
     rows = (
@@ -115,18 +115,18 @@ def numbers_of(connection: sqlite3.Connection, keys: Sequence[str]) -> Numbers:
     return np.unique(np.array([row[0] for row in rows if row], dtype=np.int64))
 
 
-def _described(
+def _to_matches(
     connection: sqlite3.Connection, found: list[Found], min_score: float | None
 ) -> list[Matches]:
-    """Return matches with keys and metadata, those below the threshold left out."""
+    """Return matches with keys and metadata, without those below the threshold."""
     if min_score is not None:
         found = [(n[s >= min_score], s[s >= min_score]) for n, s in found]
-    listed = [numbers.tolist() for numbers, _ in found]
+    listed = [row_ids.tolist() for row_ids, _ in found]
     known = items.describe(connection, sorted({number for one in listed for number in one}))
     return [
         Matches.of_rows(
-            [known[number] for number in numbers],
+            [known[number] for number in row_ids],
             [min(1.0, max(-1.0, score)) for score in scores.tolist()],
         )
-        for numbers, (_, scores) in zip(listed, found, strict=True)
+        for row_ids, (_, scores) in zip(listed, found, strict=True)
     ]

@@ -1,1 +1,1 @@
-"""What an index keeps on disk: the database and its files."""
+"""The storage of an index: the database and its files."""

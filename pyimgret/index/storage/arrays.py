@@ -1,4 +1,4 @@
-"""Names for the arrays of this package."""
+"""Type aliases for arrays and encoders."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
-Numbers: TypeAlias = NDArray[np.int64]
+RowIds: TypeAlias = NDArray[np.int64]
+Positions: TypeAlias = NDArray[np.int64]
 Array: TypeAlias = NDArray[Any]
 
 
 class EncoderLike(Protocol):
-    """What an index needs of an encoder."""
+    """The interface of an encoder that an index needs."""
 
     embedding_size: int
     model_checksum: str
 
     @property
     def preprocessor(self) -> Any:
-        """Turns a picture into pixels of the network's size."""
+        """The preprocessing that turns an image into the network's input."""
 
     def encode(self, images: Any) -> Floats:
-        """Return embeddings of pictures, or of tensors that are scaled already, (n, d)."""
+        """Return embeddings (n, d) of images, or of scaled tensors."""
 
     def save(self, path: Any) -> None:
         """Write the model zip."""

@@ -8,7 +8,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from pyimgret.exceptions import IndexStoreError
@@ -18,18 +17,18 @@ FILE = "index.sqlite"
 
 
 Identity = tuple[int, int, int]
-"""The process, and device and inode of the database's file."""
+"""Process id, and device and inode of the database file."""
 
 
 class State(NamedTuple):
-    """How far the database is: its revision, and since when its log of removals is whole."""
+    """The revision of the database, and the first one covered by its log of removals."""
 
     revision: int
     log_start: int
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that knows which file it was opened on, and what it sees of it."""
+    """A connection with the identity of its file and the state of its snapshot."""
 
     identity: Identity | None = None
     reading = False
@@ -37,12 +36,12 @@ class _Connection(sqlite3.Connection):
 
 
 def identity_of(connection: sqlite3.Connection) -> Identity | None:
-    """Return what tells two databases apart that were at the same place, one after another."""
+    """Return the identity that distinguishes successive databases at the same path."""
     return connection.identity if isinstance(connection, _Connection) else None
 
 
 def state_of(connection: sqlite3.Connection) -> State:
-    """Return the state that a transaction sees; in one that reads it is asked for once."""
+    """Return the state of a transaction's snapshot; queried once per read transaction."""
     known = connection.state if isinstance(connection, _Connection) else None
     if known is None:
         known = State(*connection.execute("SELECT revision, log_start FROM state").fetchone())
@@ -54,8 +53,8 @@ def state_of(connection: sqlite3.Connection) -> State:
 class Database:
     """The database of an index, for any number of threads and processes.
 
-    Every transaction borrows a connection of its own from a pool. Readers see the state of
-    one moment and wait for nobody; a writer waits for another one up to ``timeout`` seconds.
+    Every transaction uses its own connection from a pool. Readers see one snapshot and never
+    wait; a writer waits up to ``timeout`` seconds for another writer.
 
     Parameters
     ----------
@@ -74,22 +73,22 @@ class Database:
         self._immutable = False
         self._closed = False
 
-    def read(self) -> Reading:
-        """Give a connection whose statements all see the same state."""
-        return Reading(self)
+    def read(self) -> ReadTransaction:
+        """Return a read transaction: a context manager that yields a connection."""
+        return ReadTransaction(self)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection whose changes are kept together, or not at all.
+        """Yield a connection in a write transaction.
 
         Raises
         ------
         IndexStoreError
-            When another writer did not finish in time, the disk is full, or the index is a
+            If another writer did not finish in time, the disk is full, or the index is a
             published (read-only) copy.
         """
-        with translated(self.path), self._borrow() as connection:
-            self._refuse_copy()
+        with translate_errors(self.path), self._pooled() as connection:
+            self._check_writable()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.execute("UPDATE state SET revision = revision + 1")
@@ -99,12 +98,12 @@ class Database:
                 connection.rollback()
                 raise
 
-    def refuse_copy(self) -> None:
-        """Raise `IndexStoreError` when this is a published copy, which cannot be changed."""
+    def check_writable(self) -> None:
+        """Raise `IndexStoreError` if this is a published, read-only copy."""
         with self.read():
-            self._refuse_copy()
+            self._check_writable()
 
-    def _refuse_copy(self) -> None:
+    def _check_writable(self) -> None:
         if self._immutable:
             raise IndexStoreError(
                 f"{self.path.parent} is a published copy, which is read-only; change the "
@@ -113,19 +112,19 @@ class Database:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection outside any transaction (for VACUUM and backups)."""
-        with translated(self.path), self._borrow() as connection:
+        """Yield a connection outside any transaction (for VACUUM and backups)."""
+        with translate_errors(self.path), self._pooled() as connection:
             yield connection
 
     def close(self) -> None:
-        """Close the connections, those in use when they are given back; no new one is opened."""
+        """Close idle connections now and active ones when they are released."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
-    def refuse_closed(self) -> None:
+    def check_open(self) -> None:
         """Raise `IndexStoreError` after `close`."""
         if self._closed:
             raise IndexStoreError(
@@ -133,9 +132,9 @@ class Database:
             )
 
     @contextlib.contextmanager
-    def _borrow(self) -> Iterator[_Connection]:
-        """Lend a connection for the body of a ``with``."""
-        connection = self.lend()
+    def _pooled(self) -> Iterator[_Connection]:
+        """Yield a connection from the pool."""
+        connection = self.acquire()
         healthy = True
         try:
             yield connection
@@ -143,20 +142,20 @@ class Database:
             healthy = False
             raise
         finally:
-            self.take_back(connection, healthy=healthy)
+            self.release(connection, healthy=healthy)
 
-    def lend(self) -> _Connection:
-        """Return a connection that belongs to this process and to the file now in place."""
-        self.refuse_closed()
+    def acquire(self) -> _Connection:
+        """Return a connection of this process to the current file."""
+        self.check_open()
         identity = self._current()
         with self._lock:
             if identity != self._identity:
-                self._forget(identity)
+                self._reset(identity)
             connection = self._idle.pop() if self._idle else None
         return connection or self._connect(identity)
 
-    def take_back(self, connection: _Connection, *, healthy: bool) -> None:
-        """Keep a connection for the next borrower, or close it when it serves no more."""
+    def release(self, connection: _Connection, *, healthy: bool) -> None:
+        """Return a connection to the pool, or close it if it cannot be reused."""
         if healthy:
             with self._lock:
                 if connection.identity == self._identity and not self._closed:
@@ -165,29 +164,29 @@ class Database:
         connection.close()
 
     def _current(self) -> Identity:
-        """Return what must be the same for a connection to be of use again."""
+        """Return the identity that a connection must have to be reused."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
             raise IndexStoreError(
-                f"{self.path.parent} holds no index ({FILE} is missing); make one with "
+                f"{self.path.parent} contains no index ({FILE} is missing); create one with "
                 "Index.create, or 'pyimgret index add --model ZIP'."
             ) from None
         return (os.getpid(), status.st_dev, status.st_ino)
 
-    def _forget(self, identity: Identity) -> None:
-        """Drop the connections of another file; leave a parent process's alone."""
+    def _reset(self, identity: Identity) -> None:
+        """Drop the connections to another file, without closing a parent process's."""
         same_process = self._identity is not None and self._identity[0] == identity[0]
         if same_process:
             for connection in self._idle:
                 connection.close()
-        # NB: closing a connection that was inherited by fork() would drop the parent's locks.
+        # NB: closing a connection inherited through fork() would release the parent's locks.
         _inherited.extend([] if same_process else self._idle)
         self._idle = []
         self._identity = identity
 
     def _connect(self, identity: Identity) -> _Connection:
-        """Open a connection; a published copy is opened without any locking."""
+        """Open a connection; a published copy is opened without locking."""
         published = self._is_published()
         mode = "mode=ro&immutable=1" if published else "mode=rw"
         connection = sqlite3.connect(
@@ -208,7 +207,7 @@ class Database:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Check that this is an index and set what every connection needs."""
+        """Check that the file is an index and configure the connection."""
         if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
             raise IndexStoreError(f"{self.path} is an SQLite database, but not a pyimgret index.")
         schema.migrate(connection)
@@ -217,17 +216,17 @@ class Database:
         connection.execute("PRAGMA cache_size = -16384")
 
     def _is_published(self) -> bool:
-        """Tell a published copy by its header: the file is not in WAL mode."""
+        """Return whether the file is a published copy: one that is not in WAL mode."""
         with self.path.open("rb") as file:
             header = file.read(20)
         # NB: bytes 18 and 19 of an SQLite file are 2 in WAL mode, 1 otherwise.
         return header[:15] == b"SQLite format 3" and header[18:20] == b"\x01\x01"
 
 
-class Reading(contextlib.AbstractContextManager[sqlite3.Connection]):
-    """A transaction that only reads.
+class ReadTransaction(contextlib.AbstractContextManager[sqlite3.Connection]):
+    """A read transaction.
 
-    A class and no generator, because its steps are a part of every search that is felt.
+    A class rather than a generator, because its overhead is noticeable in every search.
     """
 
     __slots__ = ("_connection", "_database")
@@ -236,53 +235,48 @@ class Reading(contextlib.AbstractContextManager[sqlite3.Connection]):
         self._database = database
 
     def __enter__(self) -> sqlite3.Connection:
-        """Begin: what follows sees one state."""
-        with translated(self._database.path):
-            connection = self._database.lend()
+        """Begin a snapshot."""
+        with translate_errors(self._database.path):
+            connection = self._database.acquire()
             try:
                 connection.execute("BEGIN")
             except BaseException:
-                self._database.take_back(connection, healthy=False)
+                self._database.release(connection, healthy=False)
                 raise
         self._connection = connection
         connection.reading = True
         return connection
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End; an error of SQLite becomes an `IndexStoreError`."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """End the snapshot; translate errors of SQLite to `IndexStoreError`."""
         connection = self._connection
         connection.reading, connection.state = False, None
         failed = isinstance(error, sqlite3.Error)
-        with translated(self._database.path):
+        with translate_errors(self._database.path):
             try:
                 connection.rollback()
             except BaseException:
                 failed = True
                 raise
             finally:
-                self._database.take_back(connection, healthy=not failed)
+                self._database.release(connection, healthy=not failed)
             if isinstance(error, sqlite3.Error):
                 raise error
 
 
 def initialise(connection: sqlite3.Connection) -> None:
-    """Turn an empty database into that of an index."""
+    """Turn an empty database into an index database."""
     connection.execute("PRAGMA journal_mode = WAL")
     schema.migrate(connection)
 
 
 _inherited: list[sqlite3.Connection] = []
-"""Connections of a parent process, kept so that they are never closed here."""
+"""Connections of a parent process, referenced so that they are never closed here."""
 
 
 @contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into `IndexStoreError` with what to do."""
+def translate_errors(path: Path) -> Iterator[None]:
+    """Translate errors of SQLite to `IndexStoreError` with advice."""
     try:
         yield
     except sqlite3.Error as error:
@@ -290,7 +284,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _explain(path: Path, error: sqlite3.Error) -> str:
-    """Return the message for an error of SQLite."""
+    """Return an error message with advice."""
     text = str(error)
     for part, advice in _ADVICE.items():
         if part in text:
@@ -300,16 +294,16 @@ def _explain(path: Path, error: sqlite3.Error) -> str:
 
 _ADVICE = {
     "locked": "Another process is writing to this index; try again when it has finished.",
-    "full": "Nothing of this change was kept; free some space and repeat it.",
-    "disk I/O": "Nothing of this change was kept; is the disk full, or a size limit reached?",
+    "full": "Nothing was changed; free some space and try again.",
+    "disk I/O": "Nothing was changed; is the disk full, or a size limit reached?",
     "readonly": "Serve read-only folders from a copy made by 'pyimgret index publish'.",
     "unable to open": (
         "A live index needs a folder that can be written to; serve read-only folders from a "
         "copy made by 'pyimgret index publish'."
     ),
     "malformed": (
-        "The database is damaged; 'pyimgret index check' says where. Restore a published copy, "
-        "or save what can be read with 'pyimgret index export --salvage'."
+        "The database is damaged; 'pyimgret index check' shows where. Restore a published copy, "
+        "or export the readable part with 'pyimgret index export --salvage'."
     ),
-    "not a database": "The file is damaged or no index; restore a published copy.",
+    "not a database": "The file is damaged or not an index; restore a published copy.",
 }

@@ -1,4 +1,4 @@
-"""Items: what an index holds for each picture, and the statements that read and write it."""
+"""Items: the data of each image, and the SQL statements that read and write it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, KeyNotFou
 from pyimgret.index.storage.arrays import Floats
 
 Described: TypeAlias = tuple[str, str, str, int]
-"""Key, opaque id, metadata as the JSON text that is stored, and number."""
+"""Key, opaque id, metadata as stored JSON text, and row id."""
 
 _PAGE = 8192
 _VARIABLES = 30_000
@@ -24,20 +24,20 @@ _VARIABLES = 30_000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The file a picture came from.
+    """The file an image came from.
 
     Attributes
     ----------
     path : bytes
-        Absolute, the file system's own bytes.
+        Absolute path as the file system's bytes.
     size : int
         Bytes.
     mtime_ns : int
-        Time of the last change, in nanoseconds.
+        Modification time in nanoseconds.
     checksum : str
         SHA-256, hexadecimal.
     root : int or None
-        The folder (table ``roots``) it is kept in step with.
+        The id of the synchronized folder (table ``roots``).
     """
 
     path: bytes
@@ -49,14 +49,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small encoded picture and its media type."""
+    """An encoded thumbnail and its media type."""
 
     media_type: str
     image: bytes
 
 
 class Record(NamedTuple):
-    """One picture on its way into the index."""
+    """One image to be inserted into the index."""
 
     key: str
     vector: Floats
@@ -68,16 +68,16 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture of an index, as `Index.get` returns it.
+    """One image of an index, returned by `Index.get`.
 
     Attributes
     ----------
     key, id : str
-        The picture's name, and the opaque id that never changes.
+        The image's key, and the opaque id that never changes.
     vector : ndarray of shape (d,)
         The embedding, of length 1.
     metadata : dict
-        What was stored with it.
+        The metadata stored with the image.
     source : Source or None
         The file it came from.
     """
@@ -90,19 +90,19 @@ class Item:
 
 
 def to_json(metadata: object) -> str:
-    """Return metadata as the text that is stored.
+    """Return metadata as JSON text for storage.
 
     Raises
     ------
     ValueError
-        When it is no object of plain JSON values.
+        If it is not a dict of plain JSON values.
     """
     if metadata is None:
         return "{}"
     if not isinstance(metadata, dict) or not all(isinstance(name, str) for name in metadata):
         raise InvalidArgumentError(f"Metadata must be a dict with str names, not {metadata!r:.80}.")
     try:
-        # NB: names must be stored unescaped, or SQLite's JSON paths would not find them.
+        # NB: names must be stored unescaped, or SQLite's JSON paths would not match them.
         return json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
@@ -111,19 +111,19 @@ def to_json(metadata: object) -> str:
 
 
 def check_key(key: object) -> str:
-    """Return a key, or raise ValueError when it cannot be one."""
+    """Return a key if it is valid, else raise ValueError."""
     if not isinstance(key, str) or not key:
         raise InvalidArgumentError(f"A key must be a non-empty str, got {key!r:.80}.")
     if "\0" in key or any(0xD800 <= ord(character) <= 0xDFFF for character in key):
         raise InvalidArgumentError(
-            f"{key!r:.80} is no valid UTF-8 text; pyimgret.index.key_from_path makes keys of "
+            f"{key!r:.80} is not valid UTF-8 text; pyimgret.index.key_from_path makes keys from "
             "any file name."
         )
     return key
 
 
 def as_list(value: Any, what: str = "keys") -> list[Any]:
-    """Return one thing as a list of one, and several as a list.
+    """Return a single item as a list of one, and an iterable as a list.
 
     Examples
     --------
@@ -140,15 +140,15 @@ def as_list(value: Any, what: str = "keys") -> list[Any]:
 
 
 def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int) -> None:
-    """Insert records, which have their ids."""
+    """Insert records that have ids."""
     first = _next_number(connection)
-    numbers = range(first, first + len(records))
+    row_ids = range(first, first + len(records))
     connection.executemany(
         "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (number, record.id, record.key, record.metadata, model, *source)
             for number, record, source in zip(
-                numbers, records, map(_source_columns, records), strict=True
+                row_ids, records, map(_source_columns, records), strict=True
             )
         ),
     )
@@ -156,32 +156,32 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int
         "INSERT INTO vectors VALUES (?, ?, ?)",
         (
             (number, blob, crc(blob))
-            for number, blob in zip(numbers, map(_blob, records), strict=True)
+            for number, blob in zip(row_ids, map(_blob, records), strict=True)
         ),
     )
     connection.executemany(
         "INSERT INTO thumbnails VALUES (?, ?, ?)",
         (
             (number, record.thumbnail.media_type, record.thumbnail.image)
-            for number, record in zip(numbers, records, strict=True)
+            for number, record in zip(row_ids, records, strict=True)
             if record.thumbnail
         ),
     )
 
 
 def delete(connection: sqlite3.Connection, keys: Sequence[str]) -> int:
-    """Delete the items of these keys and return how many there were."""
+    """Delete the items of these keys and return their number."""
     cursor = connection.executemany("DELETE FROM items WHERE key = ?", ((key,) for key in keys))
     return cursor.rowcount
 
 
 def count(connection: sqlite3.Connection) -> int:
-    """Return how many items there are."""
+    """Return the number of items."""
     return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
 def ids(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
-    """Return the opaque ids of those keys that the index holds."""
+    """Return the opaque ids of those keys that exist."""
     found: dict[str, str] = {}
     for part in _parts(keys):
         marks = ",".join("?" * len(part))
@@ -190,21 +190,21 @@ def ids(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
 
 
 def from_json(text: str, key: str) -> dict[str, Any]:
-    """Return the metadata of a stored text, or raise when it was damaged."""
+    """Parse stored metadata; raise an error if it is damaged."""
     if text == "{}":
         return {}
     try:
         found: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise IndexStoreError(
-            f"The metadata of {key!r} is damaged ({error}): set it anew with Index.update; "
+            f"The metadata of {key!r} is damaged ({error}): set it again with Index.update; "
             "'pyimgret index check' lists all."
         ) from error
     return found
 
 
 def metadata(connection: sqlite3.Connection, key: str) -> dict[str, Any]:
-    """Return the metadata of a key; empty when there is no such key."""
+    """Return the metadata of a key; empty if there is no such key."""
     row = connection.execute("SELECT metadata FROM items WHERE key = ?", (key,)).fetchone()
     return {} if row is None else from_json(row[0], key)
 
@@ -217,7 +217,7 @@ def set_metadata(connection: sqlite3.Connection, key: str, text: str) -> None:
 
 
 def thumbnail(connection: sqlite3.Connection, key: str) -> Thumbnail | None:
-    """Return the small copy of a key's picture, when there is one."""
+    """Return the thumbnail of a key, if there is one."""
     row = connection.execute(
         "SELECT media_type, image FROM items LEFT JOIN thumbnails USING (number) WHERE key = ?",
         (key,),
@@ -228,8 +228,8 @@ def thumbnail(connection: sqlite3.Connection, key: str) -> Thumbnail | None:
 
 
 def no_such_key(name: str, *, by: str = "key") -> KeyNotFoundError:
-    """Return the error for a key (or an id) that is not there."""
-    return KeyNotFoundError(f"The index holds no picture with the {by} {name!r}.")
+    """Return the error for a key (or an id) that does not exist."""
+    return KeyNotFoundError(f"The index has no image with the {by} {name!r}.")
 
 
 def get(connection: sqlite3.Connection, key: str, *, by: str = "key") -> Item:
@@ -246,12 +246,12 @@ def get(connection: sqlite3.Connection, key: str, *, by: str = "key") -> Item:
     return Item(row[0], row[1], vector, from_json(row[4], row[0]), source)
 
 
-def describe(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Described]:
-    """Return key, id and metadata of each of these numbers."""
+def describe(connection: sqlite3.Connection, row_ids: Sequence[int]) -> dict[int, Described]:
+    """Return key, id and metadata of each row id."""
     found: dict[int, Described] = {}
-    for part in _parts(numbers):
+    for part in _parts(row_ids):
         marks = ",".join("?" * len(part))
-        # NB: one row, for between rows the GIL is given up, and others take it for long.
+        # NB: one row, because SQLite releases the GIL between rows, and others may keep it long.
         (rows,) = connection.execute(
             "SELECT json_group_array(json_array(key, id, metadata, number)) FROM items "
             f"WHERE number IN ({marks})",
@@ -261,34 +261,34 @@ def describe(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int
     return found
 
 
-def checksums(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[str | None]:
-    """Return the checksums of the files of these numbers; None where there was no file."""
+def checksums(connection: sqlite3.Connection, row_ids: Sequence[int]) -> list[str | None]:
+    """Return the file checksums of these row ids; None for images without a file."""
     found: list[str | None] = []
-    for part in _parts(numbers):
+    for part in _parts(row_ids):
         marks = ",".join("?" * len(part))
         rows = connection.execute(f"SELECT checksum FROM items WHERE number IN ({marks})", part)
         found += [row[0] for row in rows]
     return found
 
 
-def vectors_of(connection: sqlite3.Connection, numbers: Sequence[int], dimension: int) -> Floats:
-    """Return the vectors of these numbers, in their order, (n, dimension)."""
+def vectors_of(connection: sqlite3.Connection, row_ids: Sequence[int], dimension: int) -> Floats:
+    """Return the vectors of these row ids in the same order, (n, dimension)."""
     found: dict[int, tuple[int, bytes, int]] = {}
-    for part in _parts(numbers):
+    for part in _parts(row_ids):
         marks = ",".join("?" * len(part))
         rows = connection.execute(
             f"SELECT number, vector, crc FROM vectors WHERE number IN ({marks})", part
         )
         found.update((row[0], row) for row in rows)
-    if not numbers:
+    if not row_ids:
         return np.empty((0, dimension), dtype=np.float32)
-    return _stack([found[number] for number in numbers])
+    return _stack([found[number] for number in row_ids])
 
 
 def pages(
     connection: sqlite3.Connection, *, after: int, size: int = _PAGE
 ) -> Iterator[tuple[list[int], Floats]]:
-    """Yield numbers and vectors in ascending order of the number, so many at a time."""
+    """Yield row ids and vectors in ascending order, ``size`` at a time."""
     while True:
         rows = connection.execute(
             "SELECT number, vector, crc FROM vectors WHERE number > ? ORDER BY number LIMIT ?",
@@ -301,22 +301,22 @@ def pages(
 
 
 def crc(blob: bytes) -> int:
-    """Return the checksum that is stored with a vector."""
+    """Return the checksum stored with a vector."""
     return zlib.crc32(blob)
 
 
 def checked_vector(blob: bytes, expected: int, name: object) -> Floats:
-    """Return a stored vector, or raise when its bytes have changed since it was written."""
+    """Return a stored vector; raise an error if it does not match its checksum."""
     if crc(blob) != expected:
         raise IndexStoreError(
-            f"The vector of {name!r} is damaged (its checksum differs). Delete the picture and "
+            f"The vector of {name!r} is damaged (its checksum differs). Delete the image and "
             "add it again, or restore a published copy; 'pyimgret index check' lists all."
         )
     return np.frombuffer(blob, dtype="<f4")
 
 
 def _stack(rows: list[tuple[int, bytes, int]]) -> Floats:
-    """Return the vectors of many rows as one array, each checked."""
+    """Return the checked vectors of many rows as one array."""
     for number, blob, expected in rows:
         if zlib.crc32(blob) != expected:
             checked_vector(blob, expected, number)
@@ -341,7 +341,7 @@ def _source_columns(record: Record) -> tuple[object, ...]:
 
 
 def _parts(values: Iterable[Any]) -> Iterator[list[Any]]:
-    """Cut a list into parts that fit into the variables of one statement."""
+    """Split a list into chunks that fit into the variables of one statement."""
     listed = list(values)
     for start in range(0, len(listed), _VARIABLES):
         yield listed[start : start + _VARIABLES]

@@ -1,4 +1,4 @@
-"""Making and opening the directory of an index."""
+"""Creating and opening the directory of an index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, cast
 from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, ModelMismatchError
 from pyimgret.files.keys import key_from_path, new_uuid
 from pyimgret.index.storage.arrays import EncoderLike
-from pyimgret.index.storage.database import FILE, Database, initialise, translated
+from pyimgret.index.storage.database import FILE, Database, initialise, translate_errors
 from pyimgret.index.storage.disk_errors import not_written
 from pyimgret.index.storage.schema import FORMAT
 from pyimgret.version import __version__
@@ -24,10 +24,10 @@ MODEL = "model.zip"
 
 
 def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) -> None:
-    """Make the directory of a new index, or leave nothing behind."""
+    """Create the directory of a new index, or leave nothing behind."""
     size = _dimension(encoder, dimension)
     if (directory / FILE).exists():
-        raise IndexStoreError(f"{directory} already holds an index; open it with Index.open.")
+        raise IndexStoreError(f"{directory} already contains an index; open it with Index.open.")
     meta = {
         "uuid": new_uuid(),
         "dimension": str(size),
@@ -39,14 +39,14 @@ def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) 
     try:
         with (
             made_folders(directory),
-            translated(directory / FILE),
+            translate_errors(directory / FILE),
             tempfile.TemporaryDirectory(dir=directory, prefix=".new-") as name,
         ):
             new = Path(name)
             if encoder is not None:
                 encoder.save(new / MODEL)
             _write_database(new / FILE, meta)
-            # NB: the database comes last: with it the directory is an index.
+            # NB: the database comes last: it makes the directory an index.
             for file in sorted(new.iterdir(), reverse=True):
                 file.replace(directory / file.name)
     except OSError as error:
@@ -55,7 +55,7 @@ def create(directory: Path, encoder: EncoderLike | None, dimension: int | None) 
 
 @contextlib.contextmanager
 def made_folders(directory: Path) -> Iterator[None]:
-    """Make a folder and those above it, and remove those that are empty after the block."""
+    """Create a folder and its parents; afterwards remove those that are still empty."""
     made = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -67,20 +67,20 @@ def made_folders(directory: Path) -> Iterator[None]:
 
 
 def remove(directory: Path) -> None:
-    """Delete the files of an index; what else is in its folder stays."""
+    """Delete the files of an index, and no other files in its folder."""
     for name in (f"{FILE}-wal", f"{FILE}-shm", FILE, MODEL):
         (directory / name).unlink(missing_ok=True)
     shutil.rmtree(directory / "cache", ignore_errors=True)
 
 
 def read_meta(database: Database) -> dict[str, str]:
-    """Return what was stored about an index as a whole."""
+    """Return the stored facts about an index."""
     with database.read() as connection:
         return dict(connection.execute("SELECT name, value FROM meta"))
 
 
 def as_encoder(encoder: Any) -> EncoderLike:
-    """Return an encoder as it is, and a fitted model wrapped into one."""
+    """Return an encoder unchanged, and a fitted model wrapped in an `Encoder`."""
     if hasattr(encoder, "encode") and hasattr(encoder, "model_checksum"):
         return cast(EncoderLike, encoder)
     from pyimgret.encoder import Encoder
@@ -89,11 +89,11 @@ def as_encoder(encoder: Any) -> EncoderLike:
 
 
 def load_encoder(directory: Path, expected: str) -> EncoderLike:
-    """Load the model that is stored with an index."""
+    """Load the model stored with an index."""
     path = directory / MODEL
     if not path.exists():
         raise IndexStoreError(
-            f"{directory} was made without a model: give vectors, or open it with "
+            f"{directory} was created without a model: pass vectors, or open it with "
             "Index.open(directory, encoder)."
         )
     from pyimgret.encoder import Encoder
@@ -104,12 +104,12 @@ def load_encoder(directory: Path, expected: str) -> EncoderLike:
 
 
 def check_model(encoder: EncoderLike, expected: str) -> None:
-    """Refuse an encoder other than the one whose vectors are in the index."""
+    """Reject an encoder other than the one that the index was built with."""
     if encoder.model_checksum != expected:
         raise ModelMismatchError(
-            f"The index holds vectors of the model {expected[:12] or '(none)'}, but this one is "
-            f"{encoder.model_checksum[:12]}: another training or other preprocessing. Vectors of "
-            "two models cannot be compared; make a new index."
+            f"The index contains vectors of model {expected[:12] or '(none)'}, but this one is "
+            f"{encoder.model_checksum[:12]}: it was trained differently or has other "
+            "preprocessing. Vectors of different models cannot be compared; create a new index."
         )
 
 
@@ -117,7 +117,7 @@ def _dimension(encoder: EncoderLike | None, dimension: int | None) -> int:
     size = encoder.embedding_size if encoder is not None else dimension
     if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
         raise InvalidArgumentError(
-            f"Give an encoder, or a dimension of at least 1 (got {dimension!r})."
+            f"Pass an encoder, or a dimension of at least 1 (got {dimension!r})."
         )
     if dimension not in (None, size):
         raise InvalidArgumentError(f"dimension={dimension}, but the encoder's vectors have {size}.")
@@ -126,14 +126,14 @@ def _dimension(encoder: EncoderLike | None, dimension: int | None) -> int:
 
 def _write_database(path: Path, meta: dict[str, str]) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
-        # NB: closing the last connection folds the write-ahead log into the file.
+        # NB: closing the last connection merges the write-ahead log into the file.
         initialise(new)
         new.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         new.execute("INSERT INTO models (checksum) VALUES (?)", (meta["model_checksum"],))
 
 
 def info(directory: Path, database: Database) -> dict[str, Any]:
-    """Return the facts about an index: what it holds, its model, its files."""
+    """Return facts about an index: counts, model, files."""
     meta = read_meta(database)
     with database.read() as connection:
         count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
@@ -160,5 +160,5 @@ def info(directory: Path, database: Database) -> dict[str, Any]:
 
 
 def _files(directory: Path) -> list[Path]:
-    """Return the files of an index, its caches as well."""
+    """Return the files of an index, including its caches."""
     return sorted(path for path in directory.rglob("*") if path.is_file())

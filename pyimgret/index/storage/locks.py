@@ -1,4 +1,4 @@
-"""A lock between processes that vanishes with the process that holds it."""
+"""A lock between processes that is released when its process ends."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Take the lock of a file for the block; yields False when another process has it."""
+    """Lock a file for the block; yields False if another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         yield _lock(descriptor)
     finally:
-        # NB: closing the descriptor gives the lock back.
+        # NB: closing the descriptor releases the lock.
         os.close(descriptor)
 
 

@@ -1,10 +1,10 @@
-"""The database of an index: its tables, its format version, and the way between versions.
+"""The database of an index: tables, format version, and migrations.
 
-``index.sqlite`` is the system of record and is meant to be read by other programs too.
+``index.sqlite`` is the system of record and may be read by other programs too.
 Vectors are little-endian float32 of Euclidean length 1, ``dimension`` of them. An item's
-``number`` is never used again and its vector never changes: a changed vector is a new
-number with the same ``id``. So a reader that knows revision r is brought up to date by
-the numbers above the greatest it has seen and the rows of ``removed`` after r.
+``number`` is never reused and its vector never changes: a changed vector gets a new
+number with the same ``id``. So a reader at revision r catches up with
+the numbers above the largest it has seen and the rows of ``removed`` after r.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CREATE TABLE meta (                 -- uuid, dimension, model_checksum, metric, 
 ) WITHOUT ROWID;
 CREATE TABLE state (                -- one row
     only INTEGER PRIMARY KEY CHECK (only = 1),
-    revision INTEGER NOT NULL,      -- grows by one with every transaction that writes
+    revision INTEGER NOT NULL,      -- incremented by every write transaction
     log_start INTEGER NOT NULL,     -- "removed" is complete after this revision
     published INTEGER NOT NULL      -- 1 in a read-only copy
 );
@@ -35,10 +35,10 @@ CREATE TABLE models (
     number INTEGER PRIMARY KEY,
     checksum TEXT NOT NULL UNIQUE
 );
-CREATE TABLE roots (                -- folders that are kept in step
+CREATE TABLE roots (                -- synchronized folders
     number INTEGER PRIMARY KEY,
     path BLOB NOT NULL UNIQUE,      -- absolute, the file system's own bytes
-    prefix TEXT NOT NULL            -- in front of the keys of its pictures
+    prefix TEXT NOT NULL            -- prepended to the keys of its images
 );
 CREATE TABLE items (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -69,7 +69,7 @@ CREATE TABLE removed (
     revision INTEGER NOT NULL
 );
 CREATE INDEX removed_revision ON removed (revision);
-CREATE TABLE failures (             -- pictures of a root that could not be read
+CREATE TABLE failures (             -- images of a root that could not be read
     path BLOB PRIMARY KEY,
     root INTEGER NOT NULL REFERENCES roots (number) ON DELETE CASCADE,
     size INTEGER NOT NULL,
@@ -82,16 +82,16 @@ END;
 """
 
 _MIGRATIONS: dict[int, str] = {0: _VERSION_1}
-"""Format version -> the statements that lead to the next one."""
+"""Format version -> the statements that upgrade to the next one."""
 
 
 def migrate(connection: sqlite3.Connection, *, target: int = FORMAT) -> None:
-    """Bring a database to the format of this library, in one transaction.
+    """Upgrade a database to the format of this library, in one transaction.
 
     Raises
     ------
     IndexStoreError
-        When the database was written by a newer version.
+        If the database was written by a newer version.
     """
     version = format_version(connection)
     check_version(version)
@@ -104,12 +104,12 @@ def migrate(connection: sqlite3.Connection, *, target: int = FORMAT) -> None:
 
 
 def format_version(connection: sqlite3.Connection) -> int:
-    """Return the format version of a database; 0 when it is empty."""
+    """Return the format version of a database; 0 if it is empty."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def check_version(version: int) -> None:
-    """Refuse the format of a newer library.
+    """Reject the format of a newer library.
 
     Examples
     --------

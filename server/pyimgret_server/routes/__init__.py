@@ -1,4 +1,4 @@
-"""The endpoints, one blueprint a concern."""
+"""The endpoints, one blueprint per topic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLUEPRINTS = (
 
 
 def register(app: OpenAPI) -> None:
-    """Hang all endpoints into an application."""
+    """Register all endpoints with an application."""
     for blueprint in _BLUEPRINTS:
         app.register_api(blueprint)
     app.register_blueprint(page.blueprint)

@@ -1,4 +1,4 @@
-"""``POST /v1/embed``: pictures to vectors."""
+"""``POST /v1/embed``: encode images."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ blueprint = APIBlueprint("embed", __name__, url_prefix="/v1", abp_tags=[Tag(name
 
 @blueprint.post(
     "/embed",
-    summary="Turn pictures into vectors",
+    summary="Encode images to vectors",
     responses={200: EmbedAnswer, **problems(413, 415, 422)},
     openapi_extensions=accepts(EmbedRequest, EmbedForm),
 )
 def embed() -> Response:
-    """Answer with one vector a picture."""
-    began = time.perf_counter()
+    """Return one vector per image."""
+    start = time.perf_counter()
     wanted = read(request, EmbedRequest, EmbedForm)
     images = wanted.images if isinstance(wanted, EmbedRequest) else wanted.image
     most = current_service().settings.max_images
     if len(images) > most:
-        raise ProblemError(422, "too-many-images", f"{len(images)} pictures; send at most {most}.")
+        raise ProblemError(422, "too-many-images", f"{len(images)} images; send at most {most}.")
     with current_service().engine() as engine:
         vectors = [vector.tolist() for vector in engine.embed(images)]
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     return answer(EmbedAnswer(vectors=vectors, took_ms=round(seconds * 1000, 3)))

@@ -1,4 +1,4 @@
-"""``POST /v1/explain``: which parts of two pictures made them similar."""
+"""``POST /v1/explain``: which regions make two images similar."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ blueprint = APIBlueprint("explain", __name__, url_prefix="/v1", abp_tags=[Tag(na
 
 @blueprint.post(
     "/explain",
-    summary="The heat maps of a picture and an item",
+    summary="Heat maps of an image and an item",
     responses={200: ExplainAnswer, **problems(404, 413, 415, 422)},
     openapi_extensions=accepts(ExplainRequest, ExplainForm),
 )
 def explain() -> Response:
-    """Answer with a heat map for each of the two pictures."""
+    """Return a heat map for each of the two images."""
     service = current_service()
     wanted = read(request, ExplainRequest, ExplainForm)
     with service.engine() as engine:
         if not engine.has_model:
-            raise ProblemError(422, "no-explanation", "This index was made without a model.")
+            raise ProblemError(422, "no-explanation", "This index has no model.")
         small = engine.index.thumbnail(engine.index.get_by_id(wanted.id).key)
         if small is None:
-            raise ProblemError(404, "no-thumbnail", "No small copy of this picture was kept.")
-        picture = engine.checked(wanted.image)
-        score, query, match = service.explainer(engine.index.encoder, picture, small.image)
+            raise ProblemError(404, "no-thumbnail", "No thumbnail of this image is stored.")
+        image = engine.checked(wanted.image)
+        score, query, match = service.explainer(engine.index.encoder, image, small.image)
     return answer(ExplainAnswer(score=score, query=query.tolist(), match=match.tolist()))

@@ -1,4 +1,4 @@
-"""Health by KServe's paths, metrics, and the OpenAPI document."""
+"""Health endpoints (with KServe's paths), metrics, and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from pyimgret_server.service import current_service
 blueprint = APIBlueprint("health", __name__, abp_tags=[Tag(name="operation")])
 
 
-@blueprint.get("/v2/health/live", summary="The process runs", responses={200: Health, **problems()})
+@blueprint.get("/v2/health/live", summary="Liveness", responses={200: Health, **problems()})
 def live() -> Response:
-    """Answer as long as the process does."""
+    """Return 200 while the process is running."""
     return answer(Health(ready=current_service().ready))
 
 
-@blueprint.get(
-    "/v2/health/ready", summary="Requests are answered", responses={200: Health, **problems()}
-)
+@blueprint.get("/v2/health/ready", summary="Readiness", responses={200: Health, **problems()})
 def ready() -> Response:
-    """Answer 200 when model and index are loaded and one encode has run, else 503."""
+    """Return 200 if model and index are loaded and one encode has run, else 503."""
     if not current_service().ready:
         raise busy("The service is stopping.")
     return answer(Health(ready=True))
@@ -35,12 +33,12 @@ def ready() -> Response:
 
 @blueprint.get("/metrics", summary="Prometheus metrics", doc_ui=False)
 def metrics() -> Response:
-    """Answer in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     body, media_type = current_service().metrics.exposition()
     return Response(body, content_type=media_type)
 
 
 @blueprint.get("/openapi.json", summary="This document", doc_ui=False)
 def openapi() -> Response:
-    """Answer with the OpenAPI document."""
+    """Return the OpenAPI document."""
     return jsonify(document(cast(OpenAPI, current_app)))

@@ -1,4 +1,4 @@
-"""``GET /v1/index``: what is served."""
+"""``GET /v1/index``: facts about the served index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ blueprint = APIBlueprint("index", __name__, url_prefix="/v1", abp_tags=[Tag(name
     "/index", summary="Facts about the index", responses={200: IndexAnswer, **problems()}
 )
 def facts() -> Response:
-    """Answer with model, dimension, count, metric and checksum."""
+    """Return model, dimension, count, metric and checksum."""
     service = current_service()
     with service.engine() as engine:
         info = engine.index.info()

@@ -1,4 +1,4 @@
-"""``/v1/items``: what the index holds; adding and deleting with an API key."""
+"""``/v1/items``: items of the index; adding and deleting with an API key."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from pyimgret_server.service import current_service
 
 blueprint = APIBlueprint("items", __name__, url_prefix="/v1/items", abp_tags=[Tag(name="items")])
 
-_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_IMAGE = {"schema": {"type": "string", "format": "binary"}}
 
 
 @blueprint.get(
     "", summary="Look an item up by its key", responses={200: Item, **problems(404, 422)}
 )
 def by_key(query: ItemQuery) -> Response:
-    """Answer with the item of a key."""
+    """Return the item with a key."""
     with current_service().engine() as engine:
         return _described(engine.index.get(query.key))
 
 
 @blueprint.get("/<id>", summary="Look an item up", responses={200: Item, **problems(404, 422)})
 def by_id(path: ItemPath) -> Response:
-    """Answer with the item of an id."""
+    """Return the item with an id."""
     with current_service().engine() as engine:
         return _described(engine.index.get_by_id(path.id))
 
 
 @blueprint.get(
     "/<id>/thumbnail",
-    summary="The small copy of an item's picture",
+    summary="The thumbnail of an item",
     responses={
-        200: {"content": {"image/png": _PICTURE, "image/jpeg": _PICTURE}},
-        304: {"description": "The picture is the one that the client has."},
+        200: {"content": {"image/png": _IMAGE, "image/jpeg": _IMAGE}},
+        304: {"description": "The client's copy is current."},
         **problems(404, 422),
     },
 )
 def thumbnail(path: ItemPath) -> Response:
-    """Answer with the picture; it comes out of the index, never from a file."""
+    """Return the thumbnail stored in the index."""
     with current_service().engine() as engine:
         found = engine.index.thumbnail(engine.index.get_by_id(path.id).key)
     if found is None or found.media_type not in ("image/png", "image/jpeg"):
-        raise ProblemError(404, "no-thumbnail", "No small copy of this picture was kept.")
+        raise ProblemError(404, "no-thumbnail", "No thumbnail of this image is stored.")
     response = Response(found.image, content_type=found.media_type)
     response.set_etag(hashlib.sha256(found.image).hexdigest()[:32])
     response.cache_control.private = True
@@ -70,7 +70,7 @@ def thumbnail(path: ItemPath) -> Response:
     openapi_extensions=accepts(NewItem, NewItemForm),
 )
 def add() -> Response:
-    """Add a picture or a vector; it is kept when the answer is sent."""
+    """Add an image or a vector; it is stored when the response is sent."""
     _check_may_write()
     wanted = read(request, NewItem, NewItemForm)
     with current_service().engine() as engine:
@@ -87,7 +87,7 @@ def add() -> Response:
     responses={204: None, **problems(401, 403, 404, 422)},
 )
 def delete(path: ItemPath) -> Response:
-    """Delete the item of an id; it is gone when the answer is sent."""
+    """Delete the item with an id; it is deleted when the response is sent."""
     _check_may_write()
     with current_service().engine() as engine:
         engine.index.delete_by_id(path.id)
@@ -98,19 +98,19 @@ def _check_may_write() -> None:
     service = current_service()
     if not service.settings.writable:
         raise ProblemError(403, "read-only", "This service was started without --writable.")
-    assert service.keys is not None, "Settings demands keys of a writable service"
+    assert service.keys is not None, "Settings requires keys for a writable service"
     g.key_name = authorise(request, service.keys.current())
 
 
 def _described(item: StoredItem) -> Response:
-    # NB: where the picture's file lies is the server's own business.
+    # NB: the path of the image's file must not be exposed.
     return answer(
         Item(id=item.id, key=item.key, metadata=item.metadata, vector=item.vector.tolist())
     )
 
 
 def _added(engine: Engine, wanted: NewItem | NewItemForm) -> Added:
-    """Add to the index, and return what was added."""
+    """Add an item to the index and return its key and id."""
     image = engine.checked(wanted.image) if wanted.image is not None else None
     given: Any = [image] if image is not None else unit(wanted.vector, engine.index.dimension)[None]
     keys = None if wanted.key is None else [wanted.key]

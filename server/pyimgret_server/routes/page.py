@@ -1,4 +1,4 @@
-"""``GET /``: the page, and its style and script."""
+"""``GET /``: the web page, its style sheet and script."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _TYPES = {
 
 @blueprint.get("/")
 def page() -> Response:
-    """Answer with the page."""
+    """Return the page."""
     return _file("index.html")
 
 
 @blueprint.get("/assets/<any('app.js', 'style.css', 'icon.svg'):name>")
 def asset(name: str) -> Response:
-    """Answer with one of the page's files; no other name reaches the file system."""
+    """Return one of the page's files; other names never reach the file system."""
     return _file(name)
 
 

@@ -1,4 +1,4 @@
-"""``POST /v1/search``: the nearest items of a picture, a vector or another item."""
+"""``POST /v1/search``: the nearest items of an image, a vector or another item."""
 
 from __future__ import annotations
 
@@ -24,28 +24,32 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/v1", abp_tags=[Tag(nam
 
 @blueprint.post(
     "/search",
-    summary="Find the items nearest to a picture, a vector or another item",
+    summary="Find the items nearest to an image, a vector or another item",
     responses={200: SearchAnswer, **problems(404, 413, 415, 422)},
     openapi_extensions=accepts(SearchRequest, SearchForm),
 )
 def search() -> Response:
-    """Answer with matches, best first."""
-    began = time.perf_counter()
+    """Return the matches, best first."""
+    start = time.perf_counter()
     wanted = read(request, SearchRequest, SearchForm)
     _check_k(wanted.k)
     with current_service().engine() as engine:
         found = _found(engine, wanted)
-    return _answer(found, time.perf_counter() - began)
+    return _answer(found, time.perf_counter() - start)
 
 
 def _check_k(k: int) -> None:
     most = current_service().settings.max_k
     if k > most:
-        raise ProblemError(422, "k-out-of-range", f"k={k}; this service gives 1 to {most} matches.")
+        raise ProblemError(
+            422,
+            "k-out-of-range",
+            f"k={k} is out of range; this service returns 1 to {most} matches.",
+        )
 
 
 def _found(engine: Engine, wanted: SearchRequest | SearchForm) -> Matches:
-    """Search by what is given: a picture, a vector, or an item's key."""
+    """Search by image, vector, or key of an item."""
     least = None if wanted.min_score <= -1 else wanted.min_score
     search = Search(None, wanted.k, parse(wanted.where), least)
     if isinstance(wanted, SearchForm) or wanted.image is not None:
@@ -58,6 +62,6 @@ def _found(engine: Engine, wanted: SearchRequest | SearchForm) -> Matches:
 
 
 def _answer(found: Matches, seconds: float) -> Response:
-    # NB: plain dictionaries, for this is the answer that thousands a second are made of.
+    # NB: plain dictionaries for speed: this is the most frequent response.
     document = {**found.to_dict(), "took_ms": round(seconds * 1000, 3)}
     return Response(json.dumps(document), content_type=JSON)

@@ -1,29 +1,29 @@
-// The page of pyimgret. Whatever comes from the service is set as text, never as HTML.
+// The web page of pyimgret. Data from the service is inserted as text, never as HTML.
 const $ = (id) => document.getElementById(id);
 const state = { blob: null, key: null, id: null, facts: {}, region: null, number: 0, url: null };
 
-// ---- talking to the service -------------------------------------------------------------
+// ---- requests to the service ------------------------------------------------------------
 async function call(path, options) {
   let answer;
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error('The service does not answer. Is it still running, and are you online?');
+    throw new Error('The service does not respond. Is it running, and are you online?');
   }
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(inWords(answer.status, problem));
+  throw new Error(errorMessage(answer.status, problem));
 }
 
-function inWords(status, problem) {
+function errorMessage(status, problem) {
   const detail = problem.detail || '';
   if (status === 413) {
-    return `The picture is too large; at most ${megabytes(state.facts.max_upload)} can be sent.`;
+    return `The image is too large; at most ${megabytes(state.facts.max_upload)} can be sent.`;
   }
-  if (status === 429) return 'Too many searches at once. Wait a moment and try again.';
+  if (status === 429) return 'Too many requests. Wait a moment and try again.';
   if (status === 503) return 'The service is busy. Try again in a moment.';
   if (String(problem.type).endsWith('undecodable-image')) {
-    return `This file cannot be read as a picture: ${detail}`;
+    return `This file cannot be read as an image: ${detail}`;
   }
   if (String(problem.type).endsWith('invalid-filter')) return `The filter: ${detail}`;
   if (status >= 500) return `Something went wrong in the service (request ${problem.request_id}).`;
@@ -41,9 +41,9 @@ async function search() {
     const answer = await call('v1/search', state.key === null ? await form() : body());
     const found = await answer.json();
     if (number !== state.number) return; // a newer search is under way
-    show(found);
+    showResults(found);
   } catch (error) {
-    if (number === state.number) fail(error);
+    if (number === state.number) showError(error);
   } finally {
     if (number === state.number) busy(false);
   }
@@ -55,7 +55,7 @@ function conditions() {
 
 async function form() {
   const data = new FormData();
-  data.append('image', state.region ? await cut() : state.blob, 'query');
+  data.append('image', state.region ? await cropRegion() : state.blob, 'query');
   for (const [name, value] of Object.entries(conditions())) data.append(name, value);
   return { method: 'POST', body: data };
 }
@@ -72,7 +72,7 @@ function busy(is) {
   if (is) $('status').textContent = 'Searching …';
 }
 
-function fail(error) {
+function showError(error) {
   $('hint').hidden = true;
   $('error').textContent = error.message;
   $('error').hidden = false;
@@ -81,12 +81,12 @@ function fail(error) {
 }
 
 // ---- the results ------------------------------------------------------------------------
-function show(found) {
+function showResults(found) {
   $('error').hidden = true;
   const count = found.matches.length;
   $('status').textContent = count
-    ? `${count} ${count === 1 ? 'picture' : 'pictures'} in ${found.took_ms.toFixed(1)} ms`
-    : 'Nothing matches. Lower the least score, or loosen the filter.';
+    ? `${count} ${count === 1 ? 'image' : 'images'} in ${found.took_ms.toFixed(1)} ms`
+    : 'No matches. Lower the minimum score or relax the filter.';
   $('grid').replaceChildren(...found.matches.map(card));
 }
 
@@ -96,16 +96,16 @@ function card(match) {
   image.alt = match.key;
   image.src = thumbnail(match.id);
   image.addEventListener('load', () => image.classList.toggle('tiny', image.naturalWidth <= 64));
-  image.addEventListener('error', () => image.replaceWith('no picture kept'));
+  image.addEventListener('error', () => image.replaceWith('no thumbnail'));
   item.querySelector('b').textContent = match.score.toFixed(3);
   item.querySelector('.meter i').style.width = `${Math.max(0, match.score) * 100}%`;
   item.querySelector('.key').textContent = match.key;
   item.querySelector('.metadata').append(...Object.entries(match.metadata).map(chip));
-  open.setAttribute('aria-label', `${match.key}, score ${match.score.toFixed(3)}; search on from it`);
-  open.addEventListener('click', () => searchOn(match));
+  open.setAttribute('aria-label', `${match.key}, score ${match.score.toFixed(3)}; search by this image`);
+  open.addEventListener('click', () => searchByItem(match));
   const explain = item.querySelector('.explain');
   explain.hidden = !state.facts.explain;
-  explain.addEventListener('click', () => why(match).catch(fail));
+  explain.addEventListener('click', () => explainMatch(match).catch(showError));
   return item;
 }
 
@@ -121,29 +121,29 @@ function chip([name, value]) {
 const thumbnail = (id) => `v1/items/${encodeURIComponent(id)}/thumbnail`;
 
 // ---- the query --------------------------------------------------------------------------
-function use(blob) {
+function setImage(blob) {
   if (!blob) return;
   Object.assign(state, { blob, key: null, id: null });
-  picture(URL.createObjectURL(blob), blob.name || 'pasted picture');
+  showPreview(URL.createObjectURL(blob), blob.name || 'pasted image');
   $('crop').hidden = false;
-  remember('');
+  pushHash('');
   search();
 }
 
-function searchOn(match, isNew = true) {
+function searchByItem(match, isNew = true) {
   Object.assign(state, { blob: null, key: match.key, id: match.id });
-  picture(thumbnail(match.id), match.key);
+  showPreview(thumbnail(match.id), match.key);
   $('crop').hidden = true;
-  if (isNew) remember(`#key=${encodeURIComponent(match.key)}`);
+  if (isNew) pushHash(`#key=${encodeURIComponent(match.key)}`);
   $('results').focus({ preventScroll: true });
   scrollTo({ top: 0 });
   search();
 }
 
-function picture(url, caption) {
+function showPreview(url, caption) {
   if (state.url) URL.revokeObjectURL(state.url);
   state.url = url.startsWith('blob:') ? url : null;
-  cropping(false);
+  setCropping(false);
   $('preview').src = url;
   $('stage').hidden = false;
   $('empty').hidden = true;
@@ -151,29 +151,29 @@ function picture(url, caption) {
   $('caption').textContent = caption;
 }
 
-const remember = (hash) => history.pushState(null, '', hash || location.pathname + location.search);
+const pushHash = (hash) => history.pushState(null, '', hash || location.pathname + location.search);
 
-async function recall() {
+async function restoreFromHash() {
   const key = new URLSearchParams(location.hash.slice(1)).get('key');
   if (!key) return;
   try {
     const answer = await call(`v1/items?${new URLSearchParams({ key })}`);
-    searchOn(await answer.json(), false);
+    searchByItem(await answer.json(), false);
   } catch (error) {
-    fail(error);
+    showError(error);
   }
 }
 
 // ---- a region of the query --------------------------------------------------------------
-function cropping(on) {
+function setCropping(on) {
   $('crop').setAttribute('aria-pressed', on);
   $('stage').classList.toggle('cropping', on);
   $('region').hidden = $('region-help').hidden = !on;
   state.region = null;
-  if (on) frame({ x: 0.25, y: 0.25, w: 0.5, h: 0.5 });
+  if (on) setRegion({ x: 0.25, y: 0.25, w: 0.5, h: 0.5 });
 }
 
-function frame(r) {
+function setRegion(r) {
   const w = Math.min(1, Math.max(0.05, r.w));
   const h = Math.min(1, Math.max(0.05, r.h));
   const [x, y] = [Math.min(1 - w, Math.max(0, r.x)), Math.min(1 - h, Math.max(0, r.y))];
@@ -187,7 +187,7 @@ function frame(r) {
     `left ${percent(x)}, top ${percent(y)}, width ${percent(w)}, height ${percent(h)}`);
 }
 
-function cut() {
+function cropRegion() {
   const [image, r] = [$('preview'), state.region];
   const canvas = document.createElement('canvas');
   const [width, height] = [image.naturalWidth, image.naturalHeight];
@@ -197,7 +197,7 @@ function cut() {
   return new Promise((done) => canvas.toBlob(done, 'image/png'));
 }
 
-function place(event) {
+function pointerPosition(event) {
   const box = $('stage').getBoundingClientRect();
   const part = (value) => Math.min(1, Math.max(0, value));
   return [part((event.clientX - box.left) / box.width), part((event.clientY - box.top) / box.height)];
@@ -206,12 +206,12 @@ function place(event) {
 $('stage').addEventListener('pointerdown', (event) => {
   if (!state.region) return;
   event.preventDefault();
-  const [x0, y0] = place(event);
+  const [x0, y0] = pointerPosition(event);
   const held = event.target === $('region') ? { ...state.region } : null;
   const move = (e) => {
-    const [x, y] = place(e);
-    if (held) frame({ ...held, x: held.x + x - x0, y: held.y + y - y0 });
-    else frame({ x: Math.min(x, x0), y: Math.min(y, y0), w: Math.abs(x - x0), h: Math.abs(y - y0) });
+    const [x, y] = pointerPosition(e);
+    if (held) setRegion({ ...held, x: held.x + x - x0, y: held.y + y - y0 });
+    else setRegion({ x: Math.min(x, x0), y: Math.min(y, y0), w: Math.abs(x - x0), h: Math.abs(y - y0) });
   };
   const end = () => {
     removeEventListener('pointermove', move);
@@ -229,30 +229,30 @@ $('region').addEventListener('keydown', (event) => {
   event.preventDefault();
   const [dx, dy] = step.map((s) => s * 0.05);
   const r = state.region;
-  frame(event.shiftKey ? { ...r, w: r.w + dx, h: r.h + dy } : { ...r, x: r.x + dx, y: r.y + dy });
+  setRegion(event.shiftKey ? { ...r, w: r.w + dx, h: r.h + dy } : { ...r, x: r.x + dx, y: r.y + dy });
 });
 
 $('crop').addEventListener('click', () => {
-  cropping($('crop').getAttribute('aria-pressed') !== 'true');
+  setCropping($('crop').getAttribute('aria-pressed') !== 'true');
   if (state.region) $('region').focus();
   search();
 });
 
-// ---- why a match matched ----------------------------------------------------------------
-async function why(match) {
+// ---- explanation of a match -------------------------------------------------------------
+async function explainMatch(match) {
   const data = new FormData();
-  const query = state.blob ? (state.region ? await cut() : state.blob)
+  const query = state.blob ? (state.region ? await cropRegion() : state.blob)
     : await (await call(thumbnail(state.id))).blob();
   data.append('image', query, 'query');
   data.append('id', match.id);
   const found = await (await call('v1/explain', { method: 'POST', body: data })).json();
-  await paint($('map-query'), URL.createObjectURL(query), found.query);
-  await paint($('map-match'), thumbnail(match.id), found.match);
-  $('why-text').textContent = `Score ${found.score.toFixed(3)}. The brighter a part, the more it made the two similar.`;
+  await drawHeatMap($('map-query'), URL.createObjectURL(query), found.query);
+  await drawHeatMap($('map-match'), thumbnail(match.id), found.match);
+  $('why-text').textContent = `Score ${found.score.toFixed(3)}. Brighter regions contribute more to the similarity.`;
   $('why').showModal();
 }
 
-async function paint(canvas, url, rows) {
+async function drawHeatMap(canvas, url, rows) {
   const image = new Image();
   image.src = url;
   await image.decode();
@@ -271,17 +271,17 @@ async function paint(canvas, url, rows) {
   context.drawImage(heat, 0, 0, 320, 320);
 }
 
-// ---- ways in ----------------------------------------------------------------------------
+// ---- events -----------------------------------------------------------------------------
 for (const id of ['file', 'camera']) {
   $(id).addEventListener('change', (event) => {
-    use(event.target.files[0]);
+    setImage(event.target.files[0]);
     event.target.value = '';
   });
 }
 addEventListener('paste', (event) => {
   if (event.clipboardData.files.length) {
     event.preventDefault();
-    use(event.clipboardData.files[0]);
+    setImage(event.clipboardData.files[0]);
   }
 });
 addEventListener('dragover', (event) => {
@@ -294,8 +294,8 @@ addEventListener('dragleave', (event) => {
 addEventListener('drop', (event) => {
   event.preventDefault();
   document.body.classList.remove('dragging');
-  if (event.dataTransfer.files.length) use(event.dataTransfer.files[0]);
-  else fail(new Error('Only files can be dropped here; save the picture first, or copy and paste it.'));
+  if (event.dataTransfer.files.length) setImage(event.dataTransfer.files[0]);
+  else showError(new Error('Only files can be dropped here; save the image first, or copy and paste it.'));
 });
 $('controls').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -317,16 +317,16 @@ $('preview').addEventListener('error', () => {
   $('crop').hidden = true;
   $('drop').classList.remove('filled');
 });
-addEventListener('popstate', recall);
+addEventListener('popstate', restoreFromHash);
 
 (async () => {
   try {
     state.facts = await (await call('v1/index')).json();
     const { count, model, max_k: most } = state.facts;
-    $('facts').textContent = `${count.toLocaleString()} pictures${model ? ` · ${model}` : ''}`;
+    $('facts').textContent = `${count.toLocaleString()} images${model ? ` · ${model}` : ''}`;
     $('k').max = most;
-    await recall();
+    await restoreFromHash();
   } catch (error) {
-    fail(error);
+    showError(error);
   }
 })();
