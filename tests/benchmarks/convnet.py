@@ -4,7 +4,7 @@
 
 FOLDER holds the four IDX files. 2,000 of the 10,000 test images are the queries, the other
 8,000 the database. ``--rows`` trains `RowNet`, the LSTM over lines, instead. ``--validate`` leaves
-the test images alone: the last 10,000 of the training images judge, for choosing settings.
+the test images alone: the last 10,000 training images are used for validation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ QUERIES = 2000
 #: How images are moved while they are learned: digits have no mirror images.
 AUGMENTATION: dict[str, Any] = {"shift": 2.0, "rotation": 10.0, "zoom": 0.1}
 #: Clothes lie in the middle of their images: moving them by two pixels cost 4 points of
-#: accuracy in 6 epochs on 12,000 of the training images (judged on 10,000 others).
+#: accuracy in 6 epochs on 12,000 of the training images (evaluated on 10,000 others).
 LARGER: dict[str, Any] = {
     "channels": (32, 64), "kernel_size": 3, "convolutions": 2, "mode": "same",
     "batch_normalization": True, "dense_size": 256, "dropout": 0.25, "flip": True,
@@ -36,7 +36,7 @@ LARGER: dict[str, Any] = {
 
 
 def main() -> None:
-    """Train once and judge."""
+    """Train once and evaluate."""
     options = _options()
     (X, y), (X_test, y_test) = _split(options)
     model = _model(options)

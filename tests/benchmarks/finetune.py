@@ -1,9 +1,10 @@
-"""Fine-tuning MobileNetV2 on half of a folder of photos, judged on the other half.
+"""Fine-tuning MobileNetV2 on half of a folder of photos, evaluated on the other half.
 
     python -m tests.benchmarks.finetune --images DIR [--freeze BLOCK …] [--head centres]
 
 The folders below DIR are the classes. Of each, every second image in the order of names is
-learned from, the others judge: accuracy, and P@1, P@10 and mAP of each of them against the rest.
+used for training, the others for evaluation: accuracy, and P@1, P@10 and mAP of each of them
+against the rest.
 ``--validate`` divides the first half again, and leaves the second alone.
 """
 
@@ -27,7 +28,7 @@ Figures = dict[str, float]
 
 
 def main() -> None:
-    """Tune from each block on, and judge."""
+    """Fine-tune from each block on, and evaluate."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--freeze", nargs="+", default=["features", "block16", "block15"])
@@ -49,7 +50,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(results, indent=1))
         return
-    print(f"{len(learned)} images learned, {len(judging)} judge")
+    print(f"{len(learned)} training images, {len(judging)} test images")
     for name, figures in results.items():
         print(name, ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
 

@@ -28,7 +28,7 @@ GRAPH_ROWS = 300_000
 
 
 def rows(n: int, d: int, *, clusters: int = 0, seed: int = 0) -> np.ndarray:
-    """Return vectors of length 1, in clusters when told."""
+    """Return unit vectors, optionally in clusters."""
     rng = np.random.default_rng(seed)
     made = rng.standard_normal((n, d), dtype=np.float32)
     if clusters:
@@ -142,7 +142,7 @@ def hnsw(directory: Path) -> dict[str, Any]:
 
 
 def _graph_index(directory: Path, vectors: np.ndarray) -> Index:
-    """Return an index with a graph; the one that an earlier run kept, when there is one."""
+    """Return an index with a graph, reusing that of an earlier run, if any."""
     if (directory / "cache" / "hnsw.json").exists():
         return Index.open(directory)
     index = filled(directory, vectors)
@@ -291,7 +291,7 @@ PARTS = {
 
 
 def main() -> None:
-    """Run the parts that are asked for and print what was measured."""
+    """Run the selected parts and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS, help="Run one part.")
     parser.add_argument("--graph-rows", type=int, default=GRAPH_ROWS, help="Rows for hnsw.")

@@ -4,7 +4,8 @@
 
 FOLDER holds MNIST's IDX files. All heads learn the same network, of `ConvNet`'s default shape, on
 the same first training digits, moved as in `tests.benchmarks.convnet`; the last 10,000 training
-digits judge (2,000 queries, 8,000 answers), by codes and by their signs. No test digit is seen.
+digits are used for evaluation (2,000 queries against 8,000 images), by codes and by their signs,
+without the test digits.
 PyTorch, because there a loss is three lines: what is better here is worth having on our engine.
 
 References
@@ -101,7 +102,7 @@ def logits(codes: Tensor, head: nn.Linear, y: Tensor, margin: tuple[float, float
 
 
 def moved(images: Tensor) -> Tensor:
-    """Turn, zoom and shift each image by chance, as far as `AUGMENTATION` says."""
+    """Rotate, zoom and shift each image at random, within `AUGMENTATION`."""
     chance = torch.rand(4, len(images)) * 2 - 1
     angle = chance[0] * np.radians(AUGMENTATION["rotation"])
     zoom = 1 + chance[1] * AUGMENTATION["zoom"]

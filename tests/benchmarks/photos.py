@@ -3,7 +3,7 @@
     python -m tests.benchmarks.photos [--images DIR] [--json]
     python -m tests.benchmarks.photos --images DIR --matches [--json]
 
-``--matches`` judges the embeddings of both sides instead: P@1, P@10 and mAP of each image of
+``--matches`` evaluates the embeddings of both sides instead: P@1, P@10 and mAP of each image of
 DIR against all others, the folders being the classes. PyTorch's are those of torchvision's
 network on what torchvision's own transforms make of the files.
 
@@ -123,7 +123,7 @@ def folder(ours: Encoder, theirs: Any, files: list[Path]) -> dict[str, float]:
 
 
 def matches(ours: Encoder, theirs: Any, images: Path) -> dict[str, dict[str, float]]:
-    """Judge both sides' embeddings, each image against all others."""
+    """Evaluate both sides' embeddings, each image against all others."""
     folder = ImageFolder(images)
     paths = {file.key: file.path for file in folder.files}
     keys, labels, vectors = encode_all(ours, ImageSource(folder))

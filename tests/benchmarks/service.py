@@ -167,7 +167,7 @@ PARTS: dict[str, Callable[[Path, float], dict[str, object]]] = {
 
 
 def main() -> None:
-    """Run the parts that were asked for and print their figures."""
+    """Run the selected parts and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=5.0, help="of a round")

@@ -272,7 +272,7 @@ def _choose(digits: int, *, stock: bool) -> None:
 
 
 def main() -> None:
-    """Run the parts that are asked for and print what was measured."""
+    """Run the selected parts and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=PARTS, help="Run one part.")
     parser.add_argument("--json", action="store_true", help="Print JSON.")

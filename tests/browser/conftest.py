@@ -1,4 +1,4 @@
-"""A real browser, a served index of coloured images, and screenshots that are kept."""
+"""A real browser, a served index of coloured images, and stored screenshots."""
 
 from __future__ import annotations
 

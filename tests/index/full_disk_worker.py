@@ -102,16 +102,16 @@ def run(kind: str, disk: Path, images: Path) -> dict[str, object]:
     index.add(unit(3000, 16), keys=[f"v{n}" for n in range(3000)])
     index.build("hnsw")
     report: dict[str, object] = {"before": state(index)}
-    wishes = attempts(index, disk, images)
+    operations = attempts(index, disk, images)
     full.fill()
-    report["full"] = {name: outcome(wish) for name, wish in wishes.items()}
+    report["full"] = {name: outcome(operation) for name, operation in operations.items()}
     report["during"] = state(index)
     report["left"] = sorted(path.relative_to(disk).as_posix() for path in disk.rglob(".*"))
     full.free()
     report["after"] = state(index)
     found = index.check(load_model=False)
     report["check"] = [*found.problems, *found.leftovers]
-    report["again"] = {name: outcome(wish) for name, wish in wishes.items()}
+    report["again"] = {name: outcome(operation) for name, operation in operations.items()}
     report["count"] = len(index)
     report["copy"] = len(Index.open(disk / "copy"))
     return report

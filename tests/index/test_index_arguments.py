@@ -1,4 +1,4 @@
-"""What an index is not to be asked, and what it says then: got, expected, what to do."""
+"""Errors for invalid arguments of an index: actual and expected value, advice."""
 
 from __future__ import annotations
 

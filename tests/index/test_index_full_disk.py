@@ -41,7 +41,7 @@ def report(request, tmp_path_factory):
     prefix = NAMESPACE if request.param == "tmpfs" else []
     kind = request.param
     if prefix and not can_mount(disk):
-        # NB: no test is skipped: the story is told with files that may not grow instead.
+        # NB: instead of skipping, use a limit on the size of files.
         prefix, kind = [], "limit"
     command = [*prefix, sys.executable, str(WORKER), kind, str(disk), str(images)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

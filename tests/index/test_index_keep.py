@@ -162,16 +162,16 @@ def test_salvage_saves_every_row_but_those_of_damaged_page(tmp_path, name):
     command = ["index", "export", "--index", str(broken.directory), "--salvage", "--json"]
     done = CliRunner().invoke(main, [*command, str(tmp_path / name)])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["exported"] + told["lost"] == 1998
-    assert 5 < told["lost"] < 30  # one page, and the row with the wrong checksum
-    mended = Index.create(tmp_path / "mended", dimension=64)
-    assert mended.import_from(tmp_path / name) == told["exported"]
-    assert "k500" not in mended
-    assert "k1899" not in mended
+    summary = json.loads(done.stdout)
+    assert summary["exported"] + summary["lost"] == 1998
+    assert 5 < summary["lost"] < 30  # one page, and the row with the wrong checksum
+    repaired = Index.create(tmp_path / "repaired", dimension=64)
+    assert repaired.import_from(tmp_path / name) == summary["exported"]
+    assert "k500" not in repaired
+    assert "k1899" not in repaired
     for number in (0, 100, 900, 1999):
-        assert mended.get(f"k{number}").metadata == {"n": number}
-        assert np.array_equal(mended.get(f"k{number}").vector, rows[number])
+        assert repaired.get(f"k{number}").metadata == {"n": number}
+        assert np.array_equal(repaired.get(f"k{number}").vector, rows[number])
 
 
 def test_check_finds_leftovers_and_repair_removes_them(full, monkeypatch):

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, and kept (schemathesis asks what it allows, and what not)."""
+"""The OpenAPI document: complete and correct (schemathesis sends valid and invalid requests)."""
 
 from __future__ import annotations
 
