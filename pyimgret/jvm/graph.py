@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import NetworkInput
-from pyimgret.jvm.bridge import bridge
 from pyimgret.jvm.network import JavaNetwork
 
 
@@ -19,6 +17,8 @@ class JavaGraph(JavaNetwork):
 
     kind: ClassVar[str] = "graph"
     _methods: ClassVar[dict[str, str]] = {
+        "createNetwork": "createGraph",
+        "restoreNetwork": "restoreGraph",
         "saveNetwork": "saveGraph",
         "activate": "activateGraph",
         "configuration": "graphConfiguration",
@@ -30,18 +30,6 @@ class JavaGraph(JavaNetwork):
         "createTrainer": "createGraphTrainer",
         "javaNetwork": "javaGraph",
     }
-
-    @classmethod
-    def create(cls, settings: dict[str, Any]) -> JavaGraph:
-        """Create a graph from the settings of its vertices."""
-        graph: JavaGraph = bridge().call("createGraph", json.dumps(settings), make=cls)
-        return graph
-
-    @classmethod
-    def restore(cls, path: Path, *, training: bool = False) -> JavaGraph:
-        """Restore a graph from a validated model zip."""
-        graph: JavaGraph = bridge().call("restoreGraph", str(path), training, make=cls)
-        return graph
 
     def layer_reference(self, index: int) -> str:
         """Return the reference of a layer in a file: its vertex name."""

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +38,17 @@ class JavaNetwork(JavaObject):
     _methods: ClassVar[dict[str, str]] = {}
 
     @classmethod
-    def create(cls, settings: dict[str, Any]) -> JavaNetwork:
-        """Create a network from the settings of its layers."""
-        network: JavaNetwork = bridge().call("createNetwork", json.dumps(settings), make=cls)
+    def create(cls, settings: dict[str, Any]) -> Self:
+        """Create a network from the settings of its layers (or vertices)."""
+        method = cls._methods.get("createNetwork", "createNetwork")
+        network: Self = bridge().call(method, json.dumps(settings), make=cls)
         return network
 
     @classmethod
-    def restore(cls, path: Path, *, training: bool = False) -> JavaNetwork:
+    def restore(cls, path: Path, *, training: bool = False) -> Self:
         """Restore a network from a validated model zip."""
-        network: JavaNetwork = bridge().call("restoreNetwork", str(path), training, make=cls)
+        method = cls._methods.get("restoreNetwork", "restoreNetwork")
+        network: Self = bridge().call(method, str(path), training, make=cls)
         return network
 
     def _call(self, method: str, *arguments: object, **options: Any) -> Any:
