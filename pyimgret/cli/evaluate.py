@@ -117,7 +117,10 @@ def evaluate(
         return
     keys, names, vectors = encode_all(choice.encoder(models[0] if models else None), source)
     if choice.whiten:
-        vectors = _whitened(vectors, choice.whiten)
+        from pyimgret.evaluation import whitening
+
+        W, b = whitening(vectors, choice.whiten)  # unsupervised: labels are not used
+        vectors = vectors @ W + b
     report = _evaluate(source, keys, names, vectors, queries, seed, augment)
     source.report_failures()
     if as_json:
@@ -161,14 +164,6 @@ def _evaluate(
     return retrieval_report(
         database, labels[database_rows], queries=query_vectors, query_labels=labels[query_rows]
     )
-
-
-def _whitened(vectors: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-    """Whiten with statistics of the collection itself; labels are not used."""
-    from pyimgret.evaluation import whitening
-
-    W, b = whitening(vectors, size)
-    return vectors @ W + b
 
 
 def _text(report: RetrievalReport, per_class: bool) -> str:

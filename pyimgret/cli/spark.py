@@ -218,10 +218,6 @@ def train(
     start: Path | None,
     size: int | None,
     mode: str | None,
-    workers: int,
-    averaging_frequency: int,
-    cache: int,
-    checkpoint: Path | None,
     out: Path,
     as_json: bool,
     **given: Any,
@@ -229,18 +225,11 @@ def train(
     """Train a model by parameter averaging."""
     from pyimgret.spark import train as train_on_spark
 
+    names = ("workers", "averaging_frequency", "cache", "checkpoint")
+    job = {name: given.pop(name) for name in names}
     options, data = _options(given), _data(images, array)
     model = _model(kind, start, images is not None, size or 64, mode or "RGB", given)
-    train_on_spark(
-        model,
-        data,
-        options=options,
-        workers=workers,
-        averaging_frequency=averaging_frequency,
-        cache=cache,
-        checkpoint=checkpoint,
-        progress=_Bar(),
-    )
+    train_on_spark(model, data, options=options, progress=_Bar(), **job)
     model.save(out)
     _report(model, out, as_json)
 
