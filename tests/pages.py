@@ -45,7 +45,8 @@ def pages() -> list[str]:
     found = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
     for folder in (".github", "java", "pyimgret", "server", "tests"):
         found += (ROOT / folder).rglob("*.md")
-    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+    below = (path.relative_to(ROOT) for path in found)
+    return sorted(path.as_posix() for path in below if "target" not in path.parts)  # Maven's
 
 
 def blocks(page: str) -> list[Block]:
