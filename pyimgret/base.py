@@ -1,68 +1,103 @@
-"""The manners of scikit-learn: parameters in, learned state out, without importing it."""
+"""What all estimators share: settings that are declared once, tables as input, random seeds."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+import re
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, validate_data
 
-from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
+from pyimgret.preprocessing.inputs import Images, is_table
+
+RandomState = int | np.random.Generator | np.random.RandomState | None
+Kind = TypeVar("Kind")
+
+_PARAMETERS = re.compile(r"(?<=Parameters\n----------\n)(?:.+\n)*")
+_ENTRY = re.compile(r"^\w.*\n(?: .*\n)*", re.MULTILINE)
 
 
-class Estimator:
-    """``get_params``, ``set_params`` and a ``repr``, as scikit-learn's estimators have them."""
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A scikit-learn transformer whose input is images or vectors."""
 
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        parameters = inspect.signature(cls.__init__).parameters
-        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        return [n for n, p in parameters.items() if n != "self" and p.kind in named]
+    embedding_size_: int
+    n_features_in_: int
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        """Return the constructor's arguments."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Replace constructor's arguments; returns the estimator."""
-        known = self._parameter_names()
-        for name, value in params.items():
-            if name not in known:
-                raise InvalidArgumentError(
-                    f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}."
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        signature = inspect.signature(type(self).__init__).parameters
-        shown = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if not _same(value, signature[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import Tags, TargetTags
-
-        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
+    @property
+    def _n_features_out(self) -> int:
+        return self.embedding_size_
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "embedding_size_")
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
-def _same(a: object, b: object) -> bool:
-    try:
-        return bool(np.all(a == b))
-    except (TypeError, ValueError):
-        return False
+    def _checked(self, X: Images, *, reset: bool) -> Images:
+        """Return tables as arrays of the right width, and images as they came."""
+        validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
+        if not is_table(X):
+            return X
+        try:
+            table = check_array(X, ensure_all_finite=False, estimator=self, input_name="X")
+        except ValueError as error:
+            raise InvalidArgumentError(str(error)) from error
+        if not reset and table.shape[1] != self.n_features_in_:
+            raise DimensionMismatchError(
+                f"X has {table.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        return table
 
 
-def seed_of(random_state: int | np.random.Generator | None) -> int:
-    """Return a seed below 2**31: the number given, or one drawn."""
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def with_settings(estimator: type[Kind]) -> type[Kind]:
+    """Make a class's annotated fields keyword arguments of its constructor.
+
+    The constructor has the settings of the base classes too, and the docstring gets their
+    descriptions: a setting is declared, and described, in one place.
+    """
+    made = dataclass(kw_only=True, repr=False, eq=False)(estimator)
+    made.__doc__ = _with_inherited_parameters(made)
+    return made
+
+
+def _with_inherited_parameters(estimator: type) -> str:
+    doc = inspect.cleandoc(estimator.__doc__ or "") + "\n"
+    if not _PARAMETERS.search(doc):
+        section = re.search(r"^\w+\n--+$|\Z", doc, re.MULTILINE)
+        start = section.start() if section else len(doc)
+        doc = f"{doc[:start]}Parameters\n----------\n\n{doc[start:]}"
+    entries = _entries(doc)
+    for base in estimator.__mro__[1:]:
+        for entry in _entries(base.__doc__ or "") if "__dataclass_fields__" in vars(base) else ():
+            if not _names(entry) & {name for known in entries for name in _names(known)}:
+                entries.append(entry)
+    return _PARAMETERS.sub(lambda _: "".join(entries), doc, count=1)
+
+
+def _entries(doc: str) -> list[str]:
+    described = _PARAMETERS.search(inspect.cleandoc(doc) + "\n")
+    return _ENTRY.findall(described[0]) if described else []
+
+
+def _names(entry: str) -> set[str]:
+    return set(entry.partition(" : ")[0].split(", "))
+
+
+def seed_of(random_state: RandomState) -> int:
+    """Return a seed: the number given, or one below 2**31 that is drawn."""
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
     if not 0 <= int(random_state) < 2**63:

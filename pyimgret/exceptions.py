@@ -6,6 +6,8 @@ exception fits, the class is derived from that too.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 
 class PyimgretError(Exception):
     """The base class of all errors that pyimgret raises intentionally."""
@@ -37,8 +39,10 @@ class MissingExtraError(PyimgretError, ModuleNotFoundError):
     """A package that an optional part needs is not installed; the message names the extra."""
 
 
-class NotFittedError(PyimgretError, ValueError):
-    """A model was used before ``fit``."""
+if TYPE_CHECKING:
+
+    class NotFittedError(PyimgretError, ValueError, AttributeError):
+        """A model was used before ``fit``; also scikit-learn's error of that name."""
 
 
 class DimensionMismatchError(PyimgretError, ValueError):
@@ -96,3 +100,16 @@ class JavaCallError(PyimgretError, RuntimeError):
 
 class WeightsNotFoundError(PyimgretError, FileNotFoundError):
     """The published weights of a network were not found; the message says what to do."""
+
+
+def __getattr__(name: str) -> Any:
+    # NB: importing scikit-learn is slow, so its error becomes a base only when it is needed.
+    if name != "NotFittedError":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sklearn import exceptions
+
+    class NotFittedError(PyimgretError, exceptions.NotFittedError):  # type: ignore[misc]
+        """A model was used before ``fit``; also scikit-learn's error of that name."""
+
+    NotFittedError.__qualname__ = name
+    return globals().setdefault(name, NotFittedError)

@@ -23,8 +23,8 @@ BRIDGE = {"jnius", "jnius_config", "pydl4j"}
 LAYERS = (
     {"exceptions", "files", "progress", "version"},
     {"jvm", "layers"},
-    {"preprocessing", "base"},
-    {"datasets", "evaluation", "training"},
+    {"preprocessing"},
+    {"base", "datasets", "evaluation", "training"},
     {"rbm", "visualization"},
     {"models"},
     {"encoder"},

@@ -12,12 +12,12 @@ def test_momentum_follows_schedule():
 
 
 def test_repr_tells_what_differs():
-    assert repr(RBM(5, hidden="relu")) == "RBM(n_components=5, hidden='relu')"
+    assert repr(RBM(5, hidden="relu")) == "RBM(hidden='relu', n_components=5)"
     assert repr(DeepAutoencoder(code_size=2)) == "DeepAutoencoder(code_size=2)"
 
 
 def test_parameters_are_scikit_learns_way():
     rbm = RBM(5).set_params(k=3)
     assert rbm.get_params()["k"] == 3
-    with pytest.raises(ValueError, match="has no parameter"):
+    with pytest.raises(ValueError, match="Invalid parameter"):
         rbm.set_params(steps=3)

@@ -45,7 +45,7 @@ def takes(kind: str, option: str) -> bool:
     from pyimgret import pretrained
 
     model_class = _model_class(kind)
-    known = {*model_class._parameter_names(), *inspect.signature(model_class.fit).parameters}
+    known = {*_settings(model_class), *inspect.signature(model_class.fit).parameters}
     if kind in NAMES:
         known |= inspect.signature(getattr(pretrained, kind)).parameters.keys()
     return not known.isdisjoint(SETTINGS[option])
@@ -70,6 +70,10 @@ def refuse_unused(kind: str, options: set[str]) -> None:
         raise click.UsageError(" ".join(refusals))
 
 
+def _settings(model_class: Any) -> Any:
+    return inspect.signature(model_class).parameters
+
+
 def _model_class(kind: str) -> Any:
     module, _, name = MODELS.get(kind, "pyimgret.pretrained:FineTunedNetwork").partition(":")
     return getattr(importlib.import_module(module), name)
@@ -78,7 +82,7 @@ def _model_class(kind: str) -> Any:
 def build(kind: str, **options: Any) -> Any:
     """Return an unfitted estimator; options that are None keep their defaults."""
     model_class = _model_class(kind)
-    known = model_class._parameter_names()
+    known = _settings(model_class)
     settings = {"architecture": kind} if kind in NAMES else {}
     for option, value in options.items():
         if value is not None:

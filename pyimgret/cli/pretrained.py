@@ -63,7 +63,7 @@ class Choice:
 
         if self.whiten is None:
             return encoder
-        return Encoder(encoder.model.whitened(vectors, self.whiten))  # type: ignore[attr-defined]
+        return Encoder(encoder.model.whitened(vectors, self.whiten))
 
 
 def pretrained_options(command: Command) -> Command:

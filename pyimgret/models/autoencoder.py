@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
+from pyimgret.base import with_settings
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Activation, BatchNormalization, Dense, Layer, Output
+from pyimgret.models.base import Reconstructing
 from pyimgret.models.network import TrainableModel
-from pyimgret.preprocessing import Preprocessor
 from pyimgret.training import Targets
 
 #: Of the usual size, that weights before a batch normalisation start with.
 SMALL = np.float32(0.1)
 
 
-class Autoencoder(TrainableModel):
+@with_settings
+class Autoencoder(TrainableModel, Reconstructing):
     """A network that squeezes a picture through a short code and gives it back.
 
     Dense layers go down to the code and, mirrored, up again. Training makes the difference
@@ -42,9 +44,6 @@ class Autoencoder(TrainableModel):
         error, for anything; "auto" chooses by the data.
     l2 : float
         Penalty on the weights.
-    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, \
-preprocessing, random_state, verbose
-        As for `Network`.
 
     References
     ----------
@@ -55,45 +54,17 @@ preprocessing, random_state, verbose
     Examples
     --------
     >>> Autoencoder(hidden_sizes=(256,), code_size=16, epochs=5)
-    Autoencoder(hidden_sizes=(256,), code_size=16, epochs=5)
+    Autoencoder(code_size=16, epochs=5, hidden_sizes=(256,))
     """
 
-    def __init__(
-        self,
-        hidden_sizes: Sequence[int] = (1000, 500, 250),
-        code_size: int = 30,
-        activation: str = "relu",
-        *,
-        batch_normalization: bool = True,
-        output: str = "auto",
-        l2: float = 0.0,
-        updater: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "one_cycle",
-        batch_size: int = 128,
-        epochs: int = 30,
-        patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        self.hidden_sizes = hidden_sizes
-        self.code_size = code_size
-        self.activation = activation
-        self.batch_normalization = batch_normalization
-        self.output = output
-        self.l2 = l2
-        self.updater = updater
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.checkpoint = checkpoint
-        self.preprocessing = preprocessing
-        self.random_state = random_state
-        self.verbose = verbose
+    hidden_sizes: Sequence[int] = field(default=(1000, 500, 250), kw_only=False)
+    code_size: int = field(default=30, kw_only=False)
+    activation: str = field(default="relu", kw_only=False)
+    batch_normalization: bool = True
+    output: str = "auto"
+    l2: float = 0.0
+    learning_rate: float = 3e-3
+    epochs: int = 30
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -152,6 +123,7 @@ preprocessing, random_state, verbose
         return Output(size, losses[output], output, name="output")
 
 
+@with_settings
 class DenoisingAutoencoder(Autoencoder):
     """An autoencoder that gives back the clean picture of one that was made worse.
 
@@ -170,10 +142,6 @@ class DenoisingAutoencoder(Autoencoder):
         Most degrees that it turns by.
     zoom : float
         Most part of its size that it grows or shrinks by.
-    hidden_sizes, code_size, activation, batch_normalization, output, l2, updater, \
-learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, random_state, \
-verbose
-        As for `Autoencoder`.
 
     References
     ----------
@@ -186,43 +154,11 @@ verbose
     DenoisingAutoencoder(code_size=16, masking=0.3)
     """
 
-    def __init__(
-        self,
-        hidden_sizes: Sequence[int] = (1000, 500, 250),
-        code_size: int = 30,
-        activation: str = "relu",
-        *,
-        masking: float = 0.2,
-        noise: float = 0.0,
-        shift: float = 2.0,
-        rotation: float = 15.0,
-        zoom: float = 0.15,
-        batch_normalization: bool = True,
-        output: str = "auto",
-        l2: float = 0.0,
-        updater: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "one_cycle",
-        batch_size: int = 128,
-        epochs: int = 30,
-        patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        super().__init__(
-            hidden_sizes, code_size, activation, batch_normalization=batch_normalization,
-            output=output, l2=l2, updater=updater, learning_rate=learning_rate,
-            schedule=schedule, batch_size=batch_size, epochs=epochs, patience=patience,
-            checkpoint=checkpoint, preprocessing=preprocessing, random_state=random_state,
-            verbose=verbose,
-        )  # fmt: skip
-        self.masking = masking
-        self.noise = noise
-        self.shift = shift
-        self.rotation = rotation
-        self.zoom = zoom
+    masking: float = 0.2
+    noise: float = 0.0
+    shift: float = 2.0
+    rotation: float = 15.0
+    zoom: float = 0.15
 
     def _check_settings(self) -> None:
         super()._check_settings()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
 
 from pyimgret.base import Estimator
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, NotFittedError
@@ -19,6 +20,9 @@ from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import Images, as_input
 from pyimgret.version import __version__
+
+#: Settings in the files of pyimgret 0.1 that have another name today.
+RENAMED = {"updater": "optimizer"}
 
 
 class Model(Estimator):
@@ -126,10 +130,7 @@ class Model(Estimator):
                 f"{data.shape.size} values, its last layer gives {self._width(last)}. An "
                 "autoencoder, PCA or SVD reconstructs."
             )
-        out = self._activated(data, last, batch_size)
-        if data.shape.kind == "convolutional" and data.shape.channels > 1:
-            maps = out.reshape(len(out), data.shape.channels, data.shape.height, data.shape.width)
-            out = np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
+        out = _channels_last(self._activated(data, last, batch_size), data.shape)
         return out.reshape(data.values.shape)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -191,6 +192,7 @@ class Model(Estimator):
         return self._input(X)
 
     def _input(self, X: Images) -> NetworkInput:
+        X = self._checked(X, reset=False)
         return as_input(X, self.preprocessor_, self.input_, any_scale=self._any_scale)
 
     def _width(self, layer: int) -> int:
@@ -235,6 +237,7 @@ class Model(Estimator):
         self.preprocessor_ = preprocessor
         self.code_layer_ = self._layer_index(code_layer)
         self.embedding_size_ = self._width(self.code_layer_)
+        self.n_features_in_ = shape.size
 
     # What a file keeps beside the network; a kind that has more adds to both.
 
@@ -246,8 +249,60 @@ class Model(Estimator):
 
     def _restore_parameters(self, parameters: dict[str, Any]) -> None:
         """Take the constructor's arguments; what an older file does not say is the default."""
-        signature = inspect.signature(type(self).__init__).parameters
-        for name in self._parameter_names():
-            default = signature[name].default
-            value = None if default is inspect.Parameter.empty else default
-            setattr(self, name, from_json(parameters[name]) if name in parameters else value)
+        stored = {RENAMED.get(name, name): value for name, value in parameters.items()}
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            default = None if parameter.default is parameter.empty else parameter.default
+            setattr(self, name, from_json(stored[name]) if name in stored else default)
+
+
+class Reconstructing(Model, abstract=True):
+    """A model that gives its input back."""
+
+    def inverse_transform(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return the vectors, or images, that codes stand for: (n, values), scaled as the input.
+
+        Parameters
+        ----------
+        X : array of shape (n, embedding_size)
+            Codes, as `transform` returns them.
+        batch_size : int
+            Codes that the network sees at a time.
+        """
+        self._check_fitted()
+        codes = check_array(X, dtype=np.float32, order="C", estimator=self, input_name="X")
+        if codes.shape[1] != self.embedding_size_:
+            raise DimensionMismatchError(
+                f"X has {codes.shape[1]} features, but codes of this {type(self).__name__} have "
+                f"{self.embedding_size_}."
+            )
+        out = self._decoded(codes, batch_size)
+        return _channels_last(out, self.input_).reshape(len(codes), -1)
+
+    def _code_shape(self) -> InputShape:
+        return InputShape("dense", 1, self.embedding_size_)
+
+    def _decoded(self, codes: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
+        shape = self._code_shape()
+        return self._network.activate(
+            NetworkInput(_channels_last(codes, shape), None, shape), first=self.code_layer_ + 1,
+            last=self.last_layer, width=self.n_features_in_, batch_size=batch_size,
+        )  # fmt: skip
+
+    def score(self, X: Images, y: object = None) -> float:
+        """Return the mean squared error of the reconstruction, negative: larger is better.
+
+        Parameters
+        ----------
+        X : images
+        y : ignored
+        """
+        del y
+        return -float(np.mean((self._checked_input(X).scaled() - self.reconstruct(X)) ** 2))
+
+
+def _channels_last(values: NDArray[np.float32], shape: InputShape) -> NDArray[np.float32]:
+    """Return maps of a network, (n, channels * height * width), in the order of its input."""
+    if shape.kind != "convolutional" or shape.channels == 1:
+        return values
+    maps = values.reshape(len(values), shape.channels, shape.height, shape.width)
+    return np.ascontiguousarray(maps.transpose(0, 2, 3, 1))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import column_or_1d
 
+from pyimgret.base import with_settings
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
@@ -23,8 +26,7 @@ from pyimgret.layers import (
     Pooling2D,
 )
 from pyimgret.models.centres import centres
-from pyimgret.models.network import Network
-from pyimgret.preprocessing import Preprocessor
+from pyimgret.models.network import Predictor
 from pyimgret.preprocessing.inputs import Images
 from pyimgret.training import Targets
 from pyimgret.training.targets import class_targets
@@ -34,12 +36,23 @@ HEADS = ("centres", "softmax")
 _SCALE = 16.0
 
 
-class Classifier(Network, abstract=True):
-    """What networks that learn classes have in common: the code, the head, binary codes."""
+@with_settings
+class Classifier(ClassifierMixin, Predictor, abstract=True):  # type: ignore[misc]
+    """What networks that learn classes have in common: the code, the head, binary codes.
 
-    code_size: int
-    head: str
-    class_weight: dict[Any, float] | None
+    Parameters
+    ----------
+    code_size : int
+        Units of the code.
+    head : {"softmax", "centres"}
+        The last layer: learned, or the fixed centres of the classes.
+    class_weight : dict, optional
+        Class to weight in the loss; 1 for those not named.
+    """
+
+    code_size: int = 32
+    head: str = "softmax"
+    class_weight: dict[Any, float] | None = None
 
     def encode(
         self,
@@ -74,15 +87,24 @@ class Classifier(Network, abstract=True):
     def _code_layer(self) -> int | str:
         return "code"
 
-    def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
-        shape = None if y is None else np.asarray(y).shape
-        if shape is None or len(shape) != 1:
-            name = "y" if like is None else "y_val"
+    def _check_target(self, y: object, name: str) -> None:
+        if y is None:
             raise InvalidArgumentError(
-                f"{type(self).__name__} learns classes; give {name}, one class for each image: "
-                f"expected the shape ({count},), got {shape}."
+                f"{type(self).__name__} learns classes and requires {name} to be passed, but the "
+                f"target {name} is None; give {name}, one class for each image."
             )
-        return class_targets(y, count, like)
+
+    def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
+        self._check_target(y, "y" if like is None else "y_val")
+        labels = np.asarray(y)
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = column_or_1d(labels, warn=True)
+        if labels.ndim != 1:
+            raise InvalidArgumentError(
+                f"{type(self).__name__} learns one class for each image: expected targets of the "
+                f"shape ({count},), got {labels.shape}."
+            )
+        return class_targets(labels, count, like)
 
     def _head(self, targets: Targets) -> list[Layer]:
         if self.head not in HEADS:
@@ -114,6 +136,7 @@ class Classifier(Network, abstract=True):
             network.set(last, centres(classes, size).T * (_SCALE / size))
 
 
+@with_settings
 class ConvNet(Classifier):
     """A convolutional network that learns classes; its code is the embedding.
 
@@ -127,8 +150,8 @@ class ConvNet(Classifier):
     ----------
     channels : sequence of int
         Channels of the blocks; each block halves the picture.
-    dense_size, code_size : int
-        Units of the dense layer, and of the code.
+    dense_size : int
+        Units of the dense layer.
     kernel_size : int
         Of the convolutions, in pixels.
     mode : {"truncate", "same"}
@@ -139,17 +162,11 @@ class ConvNet(Classifier):
         After each convolution (Ioffe and Szegedy 2015).
     dropout : float
         Part of the dense layer's output left out in training.
-    head : {"softmax", "centres"}
     shift, rotation, zoom : float
         Augmentation: up to so many pixels, degrees, and part of the size (a crop, or its
         opposite), drawn anew each time a picture is learned.
     flip : bool
         Mirror half of the pictures.
-    class_weight : dict, optional
-        Class to weight in the loss; 1 for those not named.
-    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, \
-random_state, verbose
-        As for `Network`.
 
     References
     ----------
@@ -159,62 +176,22 @@ random_state, verbose
 
     Examples
     --------
-    >>> ConvNet(channels=(32, 64), kernel_size=3, convolutions=2, batch_normalization=True)
-    ConvNet(channels=(32, 64), kernel_size=3, convolutions=2, batch_normalization=True)
+    >>> ConvNet(channels=(32, 64), kernel_size=3, convolutions=2)
+    ConvNet(channels=(32, 64), convolutions=2, kernel_size=3)
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int] = (20, 50),
-        *,
-        dense_size: int = 500,
-        code_size: int = 32,
-        kernel_size: int = 5,
-        mode: str = "truncate",
-        convolutions: int = 1,
-        batch_normalization: bool = False,
-        dropout: float = 0.5,
-        head: str = "softmax",
-        shift: float = 0.0,
-        rotation: float = 0.0,
-        zoom: float = 0.0,
-        flip: bool = False,
-        class_weight: dict[Any, float] | None = None,
-        updater: str = "adam",
-        learning_rate: float = 2e-3,
-        schedule: str = "one_cycle",
-        batch_size: int = 128,
-        epochs: int = 10,
-        patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        self.channels = channels
-        self.dense_size = dense_size
-        self.code_size = code_size
-        self.kernel_size = kernel_size
-        self.mode = mode
-        self.convolutions = convolutions
-        self.batch_normalization = batch_normalization
-        self.dropout = dropout
-        self.head = head
-        self.shift = shift
-        self.rotation = rotation
-        self.zoom = zoom
-        self.flip = flip
-        self.class_weight = class_weight
-        self.updater = updater
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.checkpoint = checkpoint
-        self.preprocessing = preprocessing
-        self.random_state = random_state
-        self.verbose = verbose
+    channels: Sequence[int] = field(default=(20, 50), kw_only=False)
+    dense_size: int = 500
+    kernel_size: int = 5
+    mode: str = "truncate"
+    convolutions: int = 1
+    batch_normalization: bool = False
+    dropout: float = 0.5
+    shift: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    flip: bool = False
+    learning_rate: float = 2e-3
 
     def _input_kind(self) -> str:
         return "convolutional"
@@ -256,6 +233,7 @@ random_state, verbose
         return settings if any(settings.values()) else None
 
 
+@with_settings
 class RowNet(Classifier):
     """A recurrent network that reads a picture line by line, and learns classes.
 
@@ -264,15 +242,8 @@ class RowNet(Classifier):
 
     Parameters
     ----------
-    hidden_size, code_size : int
-        Units of the LSTM, and of the code.
-    head : {"centres", "softmax"}
-        As for `ConvNet`.
-    class_weight : dict, optional
-        Class to weight in the loss; 1 for those not named.
-    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, \
-random_state, verbose
-        As for `Network`.
+    hidden_size : int
+        Units of the LSTM.
 
     References
     ----------
@@ -284,38 +255,9 @@ random_state, verbose
     RowNet(hidden_size=64)
     """
 
-    def __init__(
-        self,
-        hidden_size: int = 128,
-        *,
-        code_size: int = 32,
-        head: str = "centres",
-        class_weight: dict[Any, float] | None = None,
-        updater: str = "adam",
-        learning_rate: float = 5e-3,
-        schedule: str = "one_cycle",
-        batch_size: int = 128,
-        epochs: int = 10,
-        patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        self.hidden_size = hidden_size
-        self.code_size = code_size
-        self.head = head
-        self.class_weight = class_weight
-        self.updater = updater
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.checkpoint = checkpoint
-        self.preprocessing = preprocessing
-        self.random_state = random_state
-        self.verbose = verbose
+    hidden_size: int = field(default=128, kw_only=False)
+    head: str = "centres"
+    learning_rate: float = 5e-3
 
     def _input_kind(self) -> str:
         return "recurrent"

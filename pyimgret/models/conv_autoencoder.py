@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import field
 
+from pyimgret.base import with_settings
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.layers import Convolution2D, ConvolutionLoss, Layer, Upsampling2D
+from pyimgret.models.base import Reconstructing
 from pyimgret.models.network import TrainableModel
-from pyimgret.preprocessing import Preprocessor
 from pyimgret.training import Targets
 
 
-class ConvAutoencoder(TrainableModel):
+@with_settings
+class ConvAutoencoder(TrainableModel, Reconstructing):
     """An autoencoder of convolutions; its code is a small map, which keeps where things are.
 
     Each block halves the picture, the code is a map of a few channels, and each block of the
@@ -25,9 +27,6 @@ class ConvAutoencoder(TrainableModel):
         Channels of the blocks; sides must be divisible by 2 to their number.
     code_channels : int
         Of the code: its length is ``code_channels * height * width / 4 ** len(channels)``.
-    updater, learning_rate, schedule, batch_size, epochs, patience, checkpoint, preprocessing, \
-random_state, verbose
-        As for `Network`.
 
     References
     ----------
@@ -40,37 +39,17 @@ random_state, verbose
     ConvAutoencoder(channels=(8,), code_channels=4)
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int] = (16, 32),
-        *,
-        code_channels: int = 2,
-        updater: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "one_cycle",
-        batch_size: int = 128,
-        epochs: int = 10,
-        patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        self.channels = channels
-        self.code_channels = code_channels
-        self.updater = updater
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.checkpoint = checkpoint
-        self.preprocessing = preprocessing
-        self.random_state = random_state
-        self.verbose = verbose
+    channels: Sequence[int] = field(default=(16, 32), kw_only=False)
+    code_channels: int = 2
+    learning_rate: float = 3e-3
 
     def _input_kind(self) -> str:
         return "convolutional"
+
+    def _code_shape(self) -> InputShape:
+        step = 2 ** len(self.channels)
+        height, width = self.input_.height // step, self.input_.width // step
+        return InputShape("convolutional", height, width, self.code_channels)
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         del targets

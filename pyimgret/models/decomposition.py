@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret.base import seed_of
+from pyimgret.base import RandomState, seed_of, with_settings
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Dense
-from pyimgret.models.base import Model
+from pyimgret.models.base import Reconstructing
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
 
 
-class _LinearEncoder(Model, abstract=True):
-    """A linear map to a code, as a one-layer network."""
+@with_settings
+class _LinearEncoder(Reconstructing, abstract=True):
+    """A linear map to a code, as a one-layer network.
 
-    n_components: int
-    preprocessing: Preprocessor | None
-    random_state: int | None
+    Parameters
+    ----------
+    n_components : int
+        Dimension of the code.
+    preprocessing : Preprocessor, optional
+        How images become input; uint8 arrays imply their own.
+    random_state : int, Generator or RandomState, optional
+        For scikit-learn's randomised solver.
+    """
 
-    #: What is taken off before the map, (features,).
-    mean_: NDArray[np.float32]
-
-    def __init__(
-        self,
-        n_components: int,
-        *,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.preprocessing = preprocessing
-        self.random_state = random_state
+    n_components: int = field(kw_only=False)
+    preprocessing: Preprocessor | None = None
+    random_state: RandomState = None
 
     @property
     def components_(self) -> NDArray[np.float32]:
@@ -58,6 +56,7 @@ class _LinearEncoder(Model, abstract=True):
             When there are fewer images or pixels than components.
         """
         del y
+        X = self._checked(X, reset=True)
         preprocessor = self.preprocessing or preprocessor_for(X)
         data = as_input(X, preprocessor, None, any_scale=self._any_scale)
         vectors = data.scaled().reshape(len(data), -1)
@@ -72,10 +71,14 @@ class _LinearEncoder(Model, abstract=True):
         return self
 
     def reconstruct(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return the nearest pictures within the span of the components, as the scaled input."""
+        """Return the nearest images within the span of the components, as the scaled input."""
         data = self._checked_input(X)
-        flat = self.encode(X, batch_size=batch_size) @ self.components_ + self.mean_
-        return flat.reshape(data.values.shape).astype(np.float32)
+        codes = self._activated(data, self.code_layer_, batch_size)
+        return self._decoded(codes, batch_size).reshape(data.values.shape)
+
+    def _decoded(self, codes: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
+        del batch_size
+        return codes @ self.components_ + self.mean_
 
     def _decompose(
         self, vectors: NDArray[np.float32]
@@ -103,20 +106,12 @@ class _LinearEncoder(Model, abstract=True):
         self.mean_ = values.astype(np.float32)
 
 
+@with_settings
 class PCA(_LinearEncoder):
     """Principal component analysis as a one-layer network.
 
     The components are computed by scikit-learn and stored as the weights of an identity dense
     layer, so a PCA model is saved, served and embedded in a JVM exactly like an autoencoder.
-
-    Parameters
-    ----------
-    n_components : int
-        Dimension of the code.
-    preprocessing : Preprocessor, optional
-        How pictures become input; uint8 arrays imply their own.
-    random_state : int, optional
-        For scikit-learn's randomised solver.
 
     Attributes
     ----------
@@ -157,17 +152,9 @@ class PCA(_LinearEncoder):
             self.explained_variance_ratio_ = ratio
 
 
+@with_settings
 class SVD(_LinearEncoder):
     """Truncated singular value decomposition as a one-layer network: PCA without centring.
-
-    Parameters
-    ----------
-    n_components : int
-        Dimension of the code.
-    preprocessing : Preprocessor, optional
-        How pictures become input; uint8 arrays imply their own.
-    random_state : int, optional
-        For scikit-learn's randomised solver.
 
     Attributes
     ----------
@@ -197,5 +184,5 @@ class SVD(_LinearEncoder):
         return components, np.zeros(components.shape[1], np.float32)
 
 
-def _sklearn_seed(random_state: int | None) -> int:
+def _sklearn_seed(random_state: RandomState) -> int:
     return seed_of(random_state) % 2**32

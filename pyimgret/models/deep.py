@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from pyimgret.base import seed_of
+from pyimgret.base import seed_of, with_settings
 from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Layer
 from pyimgret.models.autoencoder import Autoencoder
+from pyimgret.models.base import Reconstructing
 from pyimgret.models.network import TrainableModel
 from pyimgret.models.pretraining import pretrain
-from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
-from pyimgret.rbm import RBM, Momentum
+from pyimgret.rbm import RBM, VISIBLE_UNITS, Momentum
 from pyimgret.rbm.training import Floats
 from pyimgret.training import History, Targets
 from pyimgret.training.checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
@@ -28,7 +28,8 @@ from pyimgret.training.loop import train
 PRETRAININGS = ("rbm", "none")
 
 
-class DeepAutoencoder(TrainableModel):
+@with_settings
+class DeepAutoencoder(TrainableModel, Reconstructing):
     """A deep autoencoder of sigmoid layers with a linear code, after Hinton and Salakhutdinov.
 
     Every layer is first learned as a restricted Boltzmann machine on the codes of the one
@@ -42,27 +43,33 @@ class DeepAutoencoder(TrainableModel):
         Units of the layers before the code; the decoder has them in reverse.
     code_size : int
         Length of the code.
+    visible : str
+        "bernoulli" for values in [0, 1], "gaussian" for vectors of mean 0 and variance 1.
     pretraining : str
         "rbm"; or "none", a modern way for comparison: batch normalisation and rectified units
         from random weights.
-    rbm_epochs, rbm_batch_size : int
-        Of each machine.
-    rbm_learning_rate, code_learning_rate : float
-        Of the binary machines, and of the last one, whose hidden units are Gaussian.
+    rbm_epochs : int
+        Epochs of each RBM.
+    rbm_learning_rate : float
+        Of the RBMs with binary units.
+    code_learning_rate : float
+        Of the RBMs with Gaussian units: the last one, and the first one if ``visible`` says so.
     rbm_momentum : float or tuple of (epoch, momentum)
+        As for `RBM`.
     rbm_weight_decay : float
-    learning_rate, schedule, updater, batch_size, epochs, l2
-        Of the fine-tuning.
+        Penalty on the weights of the RBMs.
+    rbm_batch_size : int
+        Images in a training step of an RBM.
+    l2 : float
+        Penalty on the weights in fine-tuning.
     checkpoint : path, optional
         A folder that keeps the state after every epoch of both stages: a run that was killed
-        goes on from there when it is started again with the same settings and data.
-    preprocessing, random_state, verbose
-        As for `Network`.
+        resumes when it is started again with the same settings and data.
 
     Attributes
     ----------
     rbms_ : list of RBM
-        The machines, as pretraining left them; not kept in the model's file.
+        As pretraining left them; not kept in the model's file.
     history_ : dict of str to list of float
         "loss" of fine-tuning, and "rbm_1_error", "rbm_1_free_energy_gap", …
 
@@ -77,50 +84,20 @@ class DeepAutoencoder(TrainableModel):
     DeepAutoencoder(code_size=2, epochs=100)
     """
 
-    patience = None
-
-    def __init__(
-        self,
-        hidden_sizes: Sequence[int] = (1000, 500, 250),
-        code_size: int = 30,
-        *,
-        pretraining: str = "rbm",
-        rbm_epochs: int = 10,
-        rbm_learning_rate: float = 0.1,
-        code_learning_rate: float = 0.001,
-        rbm_momentum: Momentum = ((0, 0.5), (5, 0.9)),
-        rbm_weight_decay: float = 2e-4,
-        rbm_batch_size: int = 100,
-        l2: float = 0.0,
-        updater: str = "adam",
-        learning_rate: float = 2e-3,
-        schedule: str = "one_cycle",
-        batch_size: int = 250,
-        epochs: int = 50,
-        checkpoint: str | os.PathLike[str] | None = None,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        self.hidden_sizes = hidden_sizes
-        self.code_size = code_size
-        self.pretraining = pretraining
-        self.rbm_epochs = rbm_epochs
-        self.rbm_learning_rate = rbm_learning_rate
-        self.code_learning_rate = code_learning_rate
-        self.rbm_momentum = rbm_momentum
-        self.rbm_weight_decay = rbm_weight_decay
-        self.rbm_batch_size = rbm_batch_size
-        self.l2 = l2
-        self.updater = updater
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.checkpoint = checkpoint
-        self.preprocessing = preprocessing
-        self.random_state = random_state
-        self.verbose = verbose
+    hidden_sizes: Sequence[int] = field(default=(1000, 500, 250), kw_only=False)
+    code_size: int = field(default=30, kw_only=False)
+    visible: str = "bernoulli"
+    pretraining: str = "rbm"
+    rbm_epochs: int = 10
+    rbm_learning_rate: float = 0.1
+    code_learning_rate: float = 0.001
+    rbm_momentum: Momentum = ((0, 0.5), (5, 0.9))
+    rbm_weight_decay: float = 2e-4
+    rbm_batch_size: int = 100
+    l2: float = 0.0
+    learning_rate: float = 2e-3
+    batch_size: int = 250
+    epochs: int = 50
 
     def fit(
         self, X: Images, y: object = None, *, X_val: Images = None, y_val: object = None
@@ -132,7 +109,7 @@ class DeepAutoencoder(TrainableModel):
         X : images
             As `encode` takes them, with values in [0, 1] when they are not uint8.
         X_val : images, optional
-            For the validation loss, and the free-energy gap of every machine.
+            For the validation loss, and the free-energy gap of every RBM.
         y, y_val : ignored
         """
         del y, y_val
@@ -148,15 +125,15 @@ class DeepAutoencoder(TrainableModel):
         self._check_settings()
         if self.pretraining == "none":
             raise InvalidArgumentError(
-                "pretraining='none' has no machines to learn; call fine_tune or fit."
+                "pretraining='none' has no RBMs to train; call fine_tune or fit."
             )
         data, validation = self._prepare(X, X_val)
-        machines = self._machines(self._seed)
+        rbms = self._rbms(self._seed)
         histories = pretrain(
-            machines, _vectors(data), self._checkpoints(data, fine_tuning=False),
-            None if validation is None else _vectors(validation),
+            rbms, _vectors(data), self._checkpoints(data, fine_tuning=False),
+            None if validation is None else _vectors(validation[0]),
         )  # fmt: skip
-        self.rbms_ = machines
+        self.rbms_ = rbms
         self.history_ = {
             f"rbm_{number}_{name}": values
             for number, history in enumerate(histories, 1) for name, values in history.items()
@@ -184,49 +161,55 @@ class DeepAutoencoder(TrainableModel):
         else:
             self._build(data)
             self.history_ = {}
-        settings = self._training(self._seed)
-        judged = None if validation is None else (validation, Targets())
-        history = History()
+        history: History = {}
         try:
-            train(self._network, data, Targets(), settings, judged, kept, history)
+            train(
+                self._network, data, Targets(), self._training(self._seed), validation, kept,
+                history,
+            )  # fmt: skip
         finally:
-            self.history_ |= history.to_dict()
+            self.history_ |= history
         return self
 
     def _check_settings(self) -> None:
         super()._check_settings()
         self._plain()._check_settings()
+        if self.visible not in VISIBLE_UNITS:
+            raise InvalidArgumentError(
+                f"visible={self.visible!r} is unknown; known: {', '.join(VISIBLE_UNITS)}."
+            )
         if self.pretraining not in PRETRAININGS:
             raise InvalidArgumentError(
                 f"pretraining={self.pretraining!r} is unknown; known: {', '.join(PRETRAININGS)}."
             )
-        for machine in self._machines(0) if self.pretraining == "rbm" else []:
-            machine.check_settings()
-        if self.checkpoint is not None and self.random_state is None:
-            raise InvalidArgumentError(
-                "checkpoint needs a random_state: a run that goes on must draw what it would have."
-            )
+        for rbm in self._rbms(0) if self.pretraining == "rbm" else []:
+            rbm.check_settings()
 
     def _plain(self) -> Autoencoder:
         """Return the autoencoder of the same layers."""
         modern = self.pretraining == "none"
         return Autoencoder(
             self.hidden_sizes, self.code_size, "relu" if modern else "sigmoid",
-            batch_normalization=modern, output="sigmoid", l2=self.l2,
+            batch_normalization=modern, l2=self.l2,
+            output="sigmoid" if self.visible == "bernoulli" else "identity",
         )  # fmt: skip
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         return self._plain()._layers(shape, targets, data)
 
-    def _prepare(self, X: Images, X_val: Images) -> tuple[NetworkInput, NetworkInput | None]:
+    def _prepare(
+        self, X: Images, X_val: Images
+    ) -> tuple[NetworkInput, tuple[NetworkInput, Targets] | None]:
+        X = self._checked(X, reset=True)
         preprocessor = self.preprocessing or preprocessor_for(X)
         data = as_input(X, preprocessor, None)
-        validation = None if X_val is None else as_input(X_val, preprocessor, data.shape)
-        for values in (data, validation):
-            if values is not None and not values.within_unit_interval:
+        validation = self._validation(X_val, None, preprocessor, data.shape, Targets())
+        for values in [data] if validation is None else [data, validation[0]]:
+            if self.visible == "bernoulli" and not values.within_unit_interval:
                 raise InvalidArgumentError(
                     "X holds values from {:g} to {:g}; the units of a DeepAutoencoder take values "
-                    "in [0, 1]. Scale them (X / 255 for pixels).".format(*values.range)
+                    "in [0, 1]. Scale them (X / 255 for pixels), or use visible='gaussian' for "
+                    "standardised vectors.".format(*values.range)
                 )
         self._preprocessor = preprocessor
         if not hasattr(self, "_seed") or self.random_state is not None:
@@ -237,40 +220,44 @@ class DeepAutoencoder(TrainableModel):
         """Return where a stage keeps its state; one stage may change its settings alone."""
         if self.checkpoint is None:
             return Checkpoints(None, "")
-        names = ["hidden_sizes", "code_size", "pretraining", "code_learning_rate"]
-        names += [name for name in self._parameter_names() if name.startswith("rbm_")]
+        names = ["hidden_sizes", "code_size", "visible", "pretraining", "code_learning_rate"]
+        names += [name for name in self.get_params() if name.startswith("rbm_")]
         if fine_tuning:
-            names += ["l2", "updater", "learning_rate", "schedule", "batch_size", "epochs"]
+            names += ["l2", "optimizer", "learning_rate", "schedule", "batch_size", "epochs"]
+            names += ["patience"]
         settings = {name: getattr(self, name) for name in names} | {"seed": self._seed}
         return Checkpoints(Path(self.checkpoint), fingerprint(settings, data))
 
-    def _machines(self, seed: int) -> list[RBM]:
-        """Return the machines, not fitted: binary ones, and a last one of Gaussian hidden units."""
+    def _rbms(self, seed: int) -> list[RBM]:
+        """Return the RBMs, not fitted: the last one has Gaussian hidden units, others binary."""
         sizes = [*self.hidden_sizes, self.code_size]
-        machines = []
+        rbms = []
         for number, size in enumerate(sizes):
             last = number == len(sizes) - 1
-            machines.append(
+            visible = "bernoulli" if number else self.visible
+            linear = last or visible == "gaussian"
+            rbms.append(
                 RBM(
                     size,
+                    visible=visible,
                     hidden="gaussian" if last else "bernoulli",
-                    learning_rate=self.code_learning_rate if last else self.rbm_learning_rate,
+                    learning_rate=self.code_learning_rate if linear else self.rbm_learning_rate,
                     momentum=self.rbm_momentum,
                     weight_decay=self.rbm_weight_decay,
                     batch_size=self.rbm_batch_size,
-                    n_epochs=self.rbm_epochs,
+                    epochs=self.rbm_epochs,
                     random_state=(seed + number) % 2**63,
                     verbose=self.verbose,
                 )
             )
-        return machines
+        return rbms
 
     def _build(self, data: NetworkInput) -> None:
         network = JavaNetwork.create(self._settings(data, Targets(), self._seed))
         self._adopt(network, data.shape, self._preprocessor, "code")
 
     def _unroll(self, data: NetworkInput) -> None:
-        """Make the network of the machines: W and hidden biases down, W^T and visible ones up."""
+        """Make the network of the RBMs: W and hidden biases down, W^T and visible ones up."""
         self._build(data)
         depth = len(self.rbms_)
         for number, rbm in enumerate(self.rbms_):
@@ -281,18 +268,18 @@ class DeepAutoencoder(TrainableModel):
             self._network.set(f"{up}_b", rbm.intercept_visible_)
 
     def rbm_weights(self, number: int) -> Floats:
-        """Return what the units of a machine look for, in pixels: (n_pixels, units).
+        """Return what the units of an RBM respond to, in pixels: (n_pixels, units).
 
         Parameters
         ----------
         number : int
-            1 for the first machine. The weights of a higher one are multiplied with those
-            below it, which is how its units see the picture when the layers below are linear.
+            1 for the first RBM. The weights of a higher one are multiplied with those
+            below it, which is how its units see the image when the layers below are linear.
         """
         if not hasattr(self, "rbms_"):
-            raise NotFittedError("The machines are there after pretrain(X) or fit(X) alone.")
+            raise NotFittedError("There are RBMs only after pretrain(X) or fit(X).")
         if not 1 <= number <= len(self.rbms_):
-            raise InvalidArgumentError(f"there are machines 1 to {len(self.rbms_)}, not {number}.")
+            raise InvalidArgumentError(f"there are RBMs 1 to {len(self.rbms_)}, not {number}.")
         seen: Floats = self.rbms_[0].components_.T
         for rbm in self.rbms_[1:number]:
             seen = seen @ rbm.components_.T

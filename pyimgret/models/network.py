@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import ClassifierTags
 
-from pyimgret.base import seed_of
+from pyimgret.base import RandomState, seed_of, with_settings
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
@@ -23,9 +25,9 @@ from pyimgret.training import History, Targets, TrainingSettings
 from pyimgret.training.checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
 from pyimgret.training.loop import train
 from pyimgret.training.schedules import table
-from pyimgret.training.targets import REGRESSION_LOSSES, check_targets, make_targets
+from pyimgret.training.targets import CLASS_LOSSES, REGRESSION_LOSSES, check_targets, make_targets
 
-UPDATERS = frozenset(
+OPTIMIZERS = frozenset(
     {
         "adadelta",
         "adagrad",
@@ -41,23 +43,50 @@ UPDATERS = frozenset(
 INPUTS = ("dense", "convolutional", "recurrent")
 
 
-class TrainableModel(Model):
+@with_settings
+class TrainableModel(Model, abstract=True):
     """A model whose layers are trained by backpropagation.
 
     A kind says what its layers are; everything else is here.
+
+    Parameters
+    ----------
+    optimizer : str
+        One of `OPTIMIZERS`.
+    learning_rate : float
+        The rate, or the top of the schedule.
+    schedule : str
+        "constant", "one_cycle", "cosine" or "linear".
+    batch_size : int
+        Images in a training step.
+    epochs : int
+        Passes over the data.
+    patience : int or None
+        Ends training after so many epochs without a better validation loss, and goes back to
+        the best parameters.
+    checkpoint : path or None
+        A folder that keeps the state after every epoch: a run that was killed resumes when it
+        is started again with the same settings and data, and gives a bit-identical result (on
+        the same machine with as many threads).
+    preprocessing : Preprocessor or None
+        How images become input; uint8 arrays imply their own.
+    random_state : int, Generator, RandomState or None
+        Makes a run repeatable.
+    verbose : bool or None
+        Progress bar: yes, no, or on a terminal.
     """
 
-    updater: str
-    learning_rate: float
-    schedule: str
-    batch_size: int
-    epochs: int
-    patience: int | None
-    preprocessing: Preprocessor | None
-    random_state: int | None
-    verbose: bool | None
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "one_cycle"
+    batch_size: int = 128
+    epochs: int = 10
+    patience: int | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    preprocessing: Preprocessor | None = None
+    random_state: RandomState = None
+    verbose: bool | None = None
 
-    checkpoint: str | os.PathLike[str] | None
     _any_scale = False
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
@@ -111,6 +140,8 @@ class TrainableModel(Model):
             After Ctrl-C; the model is usable, as of the last whole iteration.
         """
         self._check_settings()
+        self._check_target(y, "y")
+        X = self._checked(X, reset=True)
         preprocessor = self.preprocessing or preprocessor_for(X)
         data = as_input(X, preprocessor, None, kind=self._input_kind())
         targets = self._targets(y, len(data))
@@ -126,11 +157,11 @@ class TrainableModel(Model):
         self._initialise(network)
         self._adopt(network, data.shape, preprocessor, self._code_layer())
         self._adopt_targets(targets)
-        history = History()
+        history: History = {}
         try:
             train(network, data, targets, training, validation, kept, history)
         finally:
-            self.history_ = history.to_dict()
+            self.history_ = history
         return self
 
     def _initialise(self, network: JavaNetwork) -> None:
@@ -142,9 +173,9 @@ class TrainableModel(Model):
                 raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.learning_rate <= 0:
             raise InvalidArgumentError(f"learning_rate must be above 0, got {self.learning_rate}.")
-        if self.updater not in UPDATERS:
+        if self.optimizer not in OPTIMIZERS:
             raise InvalidArgumentError(
-                f"unknown updater {self.updater!r}; known: {', '.join(sorted(UPDATERS))}."
+                f"unknown optimizer {self.optimizer!r}; known: {', '.join(sorted(OPTIMIZERS))}."
             )
         if self.checkpoint is not None and self.random_state is None:
             raise InvalidArgumentError(
@@ -153,7 +184,7 @@ class TrainableModel(Model):
 
     def _settings(self, data: NetworkInput, targets: Targets, seed: int) -> dict[str, Any]:
         iterations = -(-len(data) // self.batch_size) * self.epochs
-        updater: dict[str, Any] = {"type": self.updater, "learning_rate": self.learning_rate}
+        updater: dict[str, Any] = {"type": self.optimizer, "learning_rate": self.learning_rate}
         schedule = table(self.schedule, self.learning_rate, iterations)
         if schedule is not None:
             updater["schedule"] = schedule
@@ -187,6 +218,9 @@ class TrainableModel(Model):
             Checkpoints(Path(self.checkpoint), fingerprint(decisive, *arrays))
         )
 
+    def _check_target(self, y: object, name: str) -> None:
+        """Refuse a missing target; here the input is one."""
+
     def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
         """Return what the network is to give; ``like`` what training learns, for validation."""
         del y, count, like
@@ -217,7 +251,49 @@ class TrainableModel(Model):
         return data, self._targets(y_val, len(data), learned)
 
 
-class Network(TrainableModel):
+class Predictor(TrainableModel, abstract=True):
+    """A model that learns classes or other targets, beside its code.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The classes, when ``y`` held classes.
+    """
+
+    classes_: NDArray[Any]
+
+    def predict(self, X: Images, *, batch_size: int = 256) -> NDArray[Any]:
+        """Return the most probable class of each image, or outputs in the shape of the targets."""
+        out = self.activate(X, self.last_layer, batch_size=batch_size)
+        classes = getattr(self, "classes_", None)
+        if classes is not None:
+            found: NDArray[Any] = classes[out.argmax(axis=1)]
+            return found
+        shape = getattr(self, "_target_shape", None)
+        return out if shape is None else out.reshape(len(out), *shape)
+
+    def _adopt_targets(self, targets: Targets) -> None:
+        self._target_shape = targets.shape
+        if targets.labels is not None:
+            self.classes_ = targets.labels
+        elif hasattr(self, "classes_"):
+            del self.classes_
+
+    def _state(self) -> dict[str, Any]:
+        state = {"target_shape": to_json(getattr(self, "_target_shape", None))}
+        if hasattr(self, "classes_"):
+            state["classes"] = to_json(self.classes_)
+        return state
+
+    def _restore_state(self, state: dict[str, Any]) -> None:
+        self._target_shape = from_json(state.get("target_shape"))
+        if "classes" in state:
+            # NB: files of version 0.1 hold a plain list.
+            self.classes_ = np.asarray(from_json(state["classes"]))
+
+
+@with_settings
+class Network(Predictor):
     """A network of the layers that you list.
 
     Parameters
@@ -229,27 +305,6 @@ class Network(TrainableModel):
         sequence of its lines).
     code_layer : int or str
         Whose output is the code; by default the one before the last.
-    updater : str
-        One of `UPDATERS`.
-    learning_rate : float
-        The rate, or the top of the schedule.
-    schedule : str
-        "constant", "one_cycle", "cosine" or "linear".
-    batch_size, epochs : int
-        Images an iteration; rounds through the data.
-    patience : int or None
-        Ends training after so many epochs without a better validation loss, and goes back to
-        the best.
-    checkpoint : path or None
-        A folder that keeps the state after every epoch: a run that was killed goes on from
-        there when it is started again with the same settings and data, and ends with the same
-        bits as one that was not (on the same machine with as many threads).
-    preprocessing : Preprocessor or None
-        How pictures become input; uint8 arrays imply their own.
-    random_state : int or None
-        Makes a run repeatable.
-    verbose : bool or None
-        Progress bar: yes, no, or on a terminal.
 
     Attributes
     ----------
@@ -264,46 +319,10 @@ class Network(TrainableModel):
     10
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        *,
-        input: str = "dense",  # noqa: A002
-        code_layer: int | str = -2,
-        updater: str = "adam",
-        learning_rate: float = 1e-3,
-        schedule: str = "constant",
-        batch_size: int = 128,
-        epochs: int = 10,
-        patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        preprocessing: Preprocessor | None = None,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        self.layers = layers
-        self.input = input
-        self.code_layer = code_layer
-        self.updater = updater
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.checkpoint = checkpoint
-        self.preprocessing = preprocessing
-        self.random_state = random_state
-        self.verbose = verbose
-
-    def predict(self, X: Images, *, batch_size: int = 256) -> NDArray[Any]:
-        """Return the most probable class of each image, or outputs in the shape of the targets."""
-        out = self.activate(X, self.last_layer, batch_size=batch_size)
-        classes = getattr(self, "classes_", None)
-        if classes is not None:
-            found: NDArray[Any] = classes[out.argmax(axis=1)]
-            return found
-        shape = getattr(self, "_target_shape", None)
-        return out if shape is None else out.reshape(len(out), *shape)
+    layers: Sequence[Layer] = field(kw_only=False)
+    input: str = "dense"
+    code_layer: int | str = -2
+    schedule: str = "constant"
 
     def score(self, X: Images, y: object = None) -> float:
         """Return the accuracy for classes, and R² for a regression, as scikit-learn does.
@@ -362,21 +381,8 @@ class Network(TrainableModel):
     def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
         return make_targets(y, count, self._checked_layers(), like)
 
-    def _adopt_targets(self, targets: Targets) -> None:
-        self._target_shape = targets.shape
-        if targets.labels is not None:
-            self.classes_ = targets.labels
-        elif hasattr(self, "classes_"):
-            del self.classes_
-
-    def _state(self) -> dict[str, Any]:
-        state = {"target_shape": to_json(getattr(self, "_target_shape", None))}
-        if hasattr(self, "classes_"):
-            state["classes"] = to_json(self.classes_)
-        return state
-
-    def _restore_state(self, state: dict[str, Any]) -> None:
-        self._target_shape = from_json(state.get("target_shape"))
-        if "classes" in state:
-            # NB: files of version 0.1 hold a plain list.
-            self.classes_ = np.asarray(from_json(state["classes"]))
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.layers and getattr(self.layers[-1], "loss", None) in CLASS_LOSSES:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags

@@ -16,7 +16,7 @@ from pyimgret.preprocessing.preprocessor import Preprocessor
 Images = Any
 
 #: Limit of the root mean square of unpreprocessed values.
-_LARGEST_SCALE = 10.0
+_LARGEST_SCALE = 30.0
 #: Allowed margin around a preprocessor's range, as a multiple of its width.
 _MARGIN = 4.0
 
@@ -59,7 +59,7 @@ def as_input(
     ValueError
         For no data, NaN or infinity, and values far outside the network's range.
     """
-    if not isinstance(X, np.ndarray) and not _is_numbers(X):
+    if not isinstance(X, np.ndarray) and not is_table(X) and not is_numbers(X):
         X = _decode(X, preprocessor)
     array = np.asarray(X)
     if array.dtype == np.uint8 and array.ndim >= 3 and preprocessor is not None:
@@ -80,10 +80,10 @@ def check_scale(
     """Reject values far outside the range of a network, such as pixels in 0..255.
 
     With a preprocessor the allowed range is that of its results, widened by four times its
-    width on both sides, so that noise may be added. Without one, values must have about the scale
-    that weights are initialized for, a mean square of 1 (Glorot and Bengio 2010; He et al.
-    2015): a root mean square above 10 is rejected. Single outliers of standardized vectors
-    are accepted.
+    width on both sides, so that noise may be added. Without one, values must have roughly the
+    scale that weights are initialized for, a mean square of 1 (Glorot and Bengio 2010; He et al.
+    2015); training tolerates more, but a root mean square above 30 is rejected, which pixels of
+    0 to 255 have unless nearly all are black. Single outliers are accepted.
 
     Parameters
     ----------
@@ -116,12 +116,21 @@ def check_scale(
         )
 
 
-def _is_numbers(X: object) -> bool:
-    """Return whether a sequence contains numbers rather than images."""
+def is_table(X: object) -> bool:
+    """Return whether X is vectors: a data frame, a matrix, or rows of numbers."""
+    if hasattr(X, "columns") or hasattr(X, "toarray"):
+        return True
+    return is_numbers(X) and np.asarray(X).ndim <= 2
+
+
+def is_numbers(X: object) -> bool:
+    """Return whether an array or a sequence contains numbers rather than images."""
     if isinstance(X, (list, tuple)) and X:
         first = X[0]
+        if isinstance(first, np.ndarray):
+            return bool(first.dtype.kind == "f")
         return isinstance(first, (int, float, np.number)) or (
-            isinstance(first, (list, tuple, np.ndarray)) and np.asarray(first).dtype.kind == "f"
+            isinstance(first, (list, tuple)) and np.asarray(first).dtype.kind in "biuf"
         )
     return hasattr(X, "__array__") and not hasattr(X, "mode")
 

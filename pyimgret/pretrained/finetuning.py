@@ -1,6 +1,6 @@
 """An ImageNet network with a head of one's own, and as many of its last blocks as are to learn.
 
-What stays as it was published runs over the pictures once (`cached_features`).
+What stays as it was published runs over the images once (`cached_features`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
 
-from pyimgret.base import seed_of
+from pyimgret.base import RandomState, seed_of, with_settings
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
@@ -51,7 +52,7 @@ class _LastEpoch(TrainingCheckpoint):
         self.weights = _weights(network)
 
 
-class FineTunedNetwork(PretrainedNetwork):
+class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc]
     """A pretrained network whose last layers learned classes of one's own.
 
     Everything up to ``freeze`` stays as it was published, to the bit. First a code and a layer of
@@ -64,6 +65,7 @@ class FineTunedNetwork(PretrainedNetwork):
     Parameters
     ----------
     architecture : str
+        Name of the table.
     code_size : int
         Length of the new embedding.
     head : {"softmax", "centres"}
@@ -72,12 +74,15 @@ class FineTunedNetwork(PretrainedNetwork):
         The last block that stays: "features" (all of them), "block16", … "block1", "stem"; or a
         vertex such as "block17_expand".
     epochs : int
-        Rounds of the head through the features.
+        Passes of the head over the features.
     learning_rate : float
         Of the head.
-    tuning_epochs, tuning_rate : int, float
-        Of all that comes after ``freeze``, by Adam, in one cycle up to the rate.
-    random_state : int or None
+    tuning_epochs : int
+        Passes over the images that train all that comes after ``freeze``.
+    tuning_rate : float
+        Top of the one-cycle schedule of that training, by Adam.
+    random_state : int, Generator, RandomState or None
+        Makes a run repeatable.
 
     Attributes
     ----------
@@ -108,7 +113,7 @@ class FineTunedNetwork(PretrainedNetwork):
         learning_rate: float = 3e-3,
         tuning_epochs: int = 10,
         tuning_rate: float = 1e-4,
-        random_state: int | None = None,
+        random_state: RandomState = None,
     ) -> None:
         super().__init__(architecture)
         self.code_size = code_size
@@ -147,7 +152,7 @@ class FineTunedNetwork(PretrainedNetwork):
         base : PretrainedNetwork
             The network that gave the features, with the pooling "avg".
         features : ndarray, shape (n, 1280) or (n, height, width, channels)
-            What it gave for the pictures at `frozen_layer` (`cached_features`).
+            What it gave for the images at `frozen_layer` (`cached_features`).
         y : array, shape (n,)
             Their classes.
 
@@ -207,13 +212,13 @@ class FineTunedNetwork(PretrainedNetwork):
         _fill(tail, self._learn_head(pooled, targets, seed))
         settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
         self._assemble(base, targets, published | _weights(tail))
-        history = History()
+        history: History = {}
         epoch = _LastEpoch(_weights(tail))
         try:
             train(tail, data, targets, settings, checkpoint=epoch, history=history)
         finally:
             # NB: not what the network holds now: Java may still be at the step that Ctrl-C ended.
-            self.history_["tuning_loss"] = history.loss
+            self.history_["tuning_loss"] = history.get("loss", [])
             _fill(self._network, epoch.weights)
 
     def _settings(self, shape: InputShape, classes: int, *, tuned: int = 0) -> dict[str, Any]:
@@ -232,15 +237,9 @@ class FineTunedNetwork(PretrainedNetwork):
         )  # fmt: skip
 
     def predict(self, X: Images) -> NDArray[Any]:
-        """Return the most probable class of each picture."""
+        """Return the most probable class of each image."""
         best: NDArray[Any] = self.labels_[self.activate(X, "classes").argmax(axis=1)]
         return best
-
-    def score(self, X: Images, y: object) -> float:
-        """Return the accuracy: the part of the images whose class is found."""
-        from sklearn.metrics import accuracy_score
-
-        return float(accuracy_score(y, self.predict(X)))
 
     def _state(self) -> dict[str, Any]:
         return {"classes": to_json(self.labels_)}
@@ -249,27 +248,12 @@ class FineTunedNetwork(PretrainedNetwork):
         self.labels_ = np.asarray(from_json(state["classes"]))
 
 
+@with_settings
 class _Head(Classifier, abstract=True):
     """The layers that are learned, on vectors."""
 
-    def __init__(
-        self,
-        *,
-        code_size: int = 64,
-        head: str = "softmax",
-        epochs: int = 40,
-        learning_rate: float = 3e-3,
-        random_state: int | None = None,
-    ) -> None:
-        self.code_size = code_size
-        self.head = head
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.random_state = random_state
-        self.class_weight = None
-        self.updater, self.schedule, self.batch_size = "adam", "one_cycle", 64
-        self.patience, self.preprocessing, self.verbose = None, None, False
-        self.checkpoint = None
+    batch_size: int = 64
+    verbose: bool | None = False
 
     def _input_kind(self) -> str:
         return "dense"

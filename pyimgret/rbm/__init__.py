@@ -1,6 +1,5 @@
 """Restricted Boltzmann machines and their training."""
 
-from pyimgret.rbm.rbm import RBM, Momentum
-from pyimgret.rbm.training import RbmHistory
+from pyimgret.rbm.rbm import RBM, VISIBLE_UNITS, Momentum
 
-__all__ = ["RBM", "Momentum", "RbmHistory"]
+__all__ = ["RBM", "VISIBLE_UNITS", "Momentum"]

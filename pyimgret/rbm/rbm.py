@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.metaestimators import available_if
 
-from pyimgret.base import Estimator, seed_of
+from pyimgret.base import Estimator, RandomState, seed_of, with_settings
 from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
 from pyimgret.rbm.training import (
     Floats,
     Learning,
-    Machine,
     Parameters,
-    RbmHistory,
+    RbmLayer,
     RbmLoop,
     initial_parameters,
     momentum_of,
@@ -28,6 +29,15 @@ HIDDEN_UNITS = ("bernoulli", "gaussian", "relu")
 Momentum = float | tuple[tuple[int, float], ...]
 
 
+def _flips_visible(rbm: RBM) -> bool:
+    if rbm.visible != "bernoulli":
+        raise InvalidArgumentError(
+            "score_samples flips binary values; use free_energy for Gaussian ones."
+        )
+    return True
+
+
+@with_settings
 class RBM(Estimator):
     """A restricted Boltzmann machine, trained by contrastive divergence.
 
@@ -64,9 +74,11 @@ class RBM(Estimator):
         How strongly.
     sparsity_decay : float
         What part of the running mean of a unit's activity stays with each batch.
-    batch_size, n_epochs : int
-        Examples a step; passes through the data.
-    random_state : int, optional
+    batch_size : int
+        Examples in a training step.
+    epochs : int
+        Passes over the data.
+    random_state : int, Generator or RandomState, optional
         Makes a run repeatable.
     verbose : bool, optional
         Progress bar: yes, no, or on a terminal.
@@ -81,7 +93,7 @@ class RBM(Estimator):
         The persistent chains, when there are any.
     history_ : dict of str to list of float
         "error", the mean squared reconstruction error of a value; with validation data
-        "free_energy_gap", which rises when the machine learns the examples by heart.
+        "free_energy_gap", which rises when the RBM overfits.
 
     References
     ----------
@@ -91,47 +103,25 @@ class RBM(Estimator):
     Examples
     --------
     >>> RBM(64, learning_rate=0.05)
-    RBM(n_components=64, learning_rate=0.05)
+    RBM(learning_rate=0.05, n_components=64)
     """
 
-    history_: dict[str, list[float]]
-
-    def __init__(
-        self,
-        n_components: int = 256,
-        *,
-        visible: str = "bernoulli",
-        hidden: str = "bernoulli",
-        k: int = 1,
-        persistent: bool = False,
-        sample_visible: bool | None = None,
-        learning_rate: float = 0.1,
-        momentum: Momentum = ((0, 0.5), (5, 0.9)),
-        weight_decay: float = 2e-4,
-        sparsity_target: float | None = None,
-        sparsity_cost: float = 0.1,
-        sparsity_decay: float = 0.9,
-        batch_size: int = 100,
-        n_epochs: int = 10,
-        random_state: int | None = None,
-        verbose: bool | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.visible = visible
-        self.hidden = hidden
-        self.k = k
-        self.persistent = persistent
-        self.sample_visible = sample_visible
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.sparsity_target = sparsity_target
-        self.sparsity_cost = sparsity_cost
-        self.sparsity_decay = sparsity_decay
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.random_state = random_state
-        self.verbose = verbose
+    n_components: int = field(default=256, kw_only=False)
+    visible: str = "bernoulli"
+    hidden: str = "bernoulli"
+    k: int = 1
+    persistent: bool = False
+    sample_visible: bool | None = None
+    learning_rate: float = 0.1
+    momentum: Momentum = ((0, 0.5), (5, 0.9))
+    weight_decay: float = 2e-4
+    sparsity_target: float | None = None
+    sparsity_cost: float = 0.1
+    sparsity_decay: float = 0.9
+    batch_size: int = 100
+    epochs: int = 10
+    random_state: RandomState = None
+    verbose: bool | None = None
 
     def fit(self, X: Images, y: object = None, *, X_val: Images = None) -> Self:
         """Train anew on visible values.
@@ -153,10 +143,10 @@ class RBM(Estimator):
         """
         del y
         self.check_settings()
-        data = self._visible(X, None)
+        data = self._visible(self._checked(X, reset=True), None)
         validation = None if X_val is None else self._visible(X_val, data.shape)
         self._begin(data)
-        self._train(data, validation, self.n_epochs)
+        self._train(data, validation, self.epochs)
         return self
 
     def partial_fit(self, X: Images, y: object = None, *, X_val: Images = None) -> Self:
@@ -167,7 +157,7 @@ class RBM(Estimator):
         del y
         self.check_settings()
         known = self.input_ if self._is_fitted() else None
-        data = self._visible(X, known)
+        data = self._visible(self._checked(X, reset=known is None), known)
         validation = None if X_val is None else self._visible(X_val, data.shape)
         if known is None:
             self._begin(data)
@@ -176,8 +166,7 @@ class RBM(Estimator):
 
     def transform(self, X: Images) -> Floats:
         """Return the hidden units' means, (n, n_components); max(0, x) for rectified units."""
-        self._check_fitted()
-        return self._machine().hidden_means(self._visible(X, self.input_))
+        return self._layer().hidden_means(self._fitted_input(X))
 
     def reconstruct(self, X: Images) -> Floats:
         """Return the visible units' means, given the hidden units' means, (n, features)."""
@@ -189,53 +178,45 @@ class RBM(Estimator):
         shape = InputShape("dense", 1, len(self.intercept_hidden_))
         data = as_input(np.asarray(H), None, shape, any_scale=True)
         out = np.empty((len(data), self.n_features_in_), np.float32)
-        return self._machine().compute("rbmVisible", data, out)
+        return self._layer().compute("rbmVisible", data, out)
 
-    def gibbs(self, X: Images, *, n_steps: int = 1, random_state: int | None = None) -> Floats:
+    def gibbs(self, X: Images, *, n_steps: int = 1, random_state: RandomState = None) -> Floats:
         """Return visible states after steps of block Gibbs sampling from given ones."""
-        self._check_fitted()
+        data = self._fitted_input(X)
         if n_steps < 1:
             raise InvalidArgumentError(f"n_steps must be at least 1, got {n_steps}.")
-        data = self._visible(X, self.input_)
         out = np.empty((len(data), self.n_features_in_), np.float32)
-        return self._machine().compute("rbmGibbs", data, out, n_steps, seed_of(random_state))
+        return self._layer().compute("rbmGibbs", data, out, n_steps, seed_of(random_state))
 
     def sample(
-        self, n_samples: int = 1, *, n_steps: int = 500, random_state: int | None = None
+        self, n_samples: int = 1, *, n_steps: int = 500, random_state: RandomState = None
     ) -> Floats:
-        """Return states that the machine draws, (n_samples, features), from random starts."""
+        """Return states that the RBM draws, (n_samples, features), from random starts."""
         self._check_fitted()
         if n_samples < 1:
             raise InvalidArgumentError(f"n_samples must be at least 1, got {n_samples}.")
-        random = np.random.default_rng(random_state)
+        random = np.random.default_rng(seed_of(random_state))
         start = random.random((n_samples, self.n_features_in_), dtype=np.float32)
         return self.gibbs(start, n_steps=n_steps, random_state=seed_of(random))
 
     def free_energy(self, X: Images) -> NDArray[np.float64]:
         """Return F(v) = -log sum over h of exp(-E(v, h)), (n,), up to a constant of the units."""
-        self._check_fitted()
-        return self._machine().free_energy(self._visible(X, self.input_))
+        return self._layer().free_energy(self._fitted_input(X))
 
-    def score_samples(self, X: Images, *, random_state: int | None = None) -> NDArray[np.float64]:
+    @available_if(_flips_visible)  # type: ignore[untyped-decorator]
+    def score_samples(self, X: Images, *, random_state: RandomState = None) -> NDArray[np.float64]:
         """Return the pseudo-likelihood, (n,), estimated by one flipped value an example.
 
-        Raises
-        ------
-        ValueError
-            For Gaussian visible units, of which no value can be flipped.
+        Only with binary visible units: a Gaussian value cannot be flipped.
         """
-        self._check_fitted()
-        if self.visible != "bernoulli":
-            raise InvalidArgumentError(
-                "score_samples flips binary values; use free_energy for Gaussian ones."
-            )
-        data = self._visible(X, self.input_)
+        data = self._fitted_input(X)
         values = data.scaled().reshape(len(data), -1).copy()
-        energy = self.free_energy(values)
-        random = np.random.default_rng(random_state)
+        energy = self._layer().free_energy(data)
+        random = np.random.default_rng(seed_of(random_state))
         chosen = (np.arange(len(values)), random.integers(values.shape[1], size=len(values)))
         values[chosen] = 1 - values[chosen]
-        return -self.n_features_in_ * np.logaddexp(0, energy - self.free_energy(values))
+        flipped = self._layer().free_energy(self._visible(values, self.input_))
+        return -self.n_features_in_ * np.logaddexp(0, energy - flipped)
 
     def __getstate__(self) -> dict[str, Any]:
         # NB: Java changes the arrays in place, so that a copy needs arrays of its own; those that
@@ -248,13 +229,13 @@ class RBM(Estimator):
         return state | {"_parameters": self._parameters.copy()} if self._is_fitted() else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        self.__dict__.update(state)
         if self._is_fitted():
             # NB: joblib may give arrays that are mapped read-only.
             self._adopt(self._parameters.copy(), self.input_)
 
     @property
-    def n_epochs_done(self) -> int:
+    def epochs_done(self) -> int:
         """Passes through data so far."""
         return self._parameters.epochs if self._is_fitted() else 0
 
@@ -282,7 +263,7 @@ class RBM(Estimator):
         """Raise ValueError for settings that make no sense."""
         _one_of("visible", self.visible, VISIBLE_UNITS)
         _one_of("hidden", self.hidden, HIDDEN_UNITS)
-        for name in ("n_components", "k", "batch_size", "n_epochs"):
+        for name in ("n_components", "k", "batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if not self.learning_rate > 0:
@@ -298,11 +279,15 @@ class RBM(Estimator):
                 raise InvalidArgumentError(
                     f"sparsity_target is a part of 1, got {self.sparsity_target}."
                 )
-        if not all(0 <= momentum_of(self.momentum, e) < 1 for e in range(self.n_epochs)):
+        if not all(0 <= momentum_of(self.momentum, e) < 1 for e in range(self.epochs)):
             raise InvalidArgumentError(
                 f"momentum is from 0 to below 1, and a schedule starts with epoch 0: "
                 f"((0, 0.5), (5, 0.9)); got {self.momentum}."
             )
+
+    def _fitted_input(self, X: Images) -> NetworkInput:
+        self._check_fitted()
+        return self._visible(self._checked(X, reset=False), self.input_)
 
     def _visible(self, X: Images, shape: InputShape | None) -> NetworkInput:
         data = as_input(X, preprocessor_for(X), shape)
@@ -342,18 +327,16 @@ class RBM(Estimator):
     def _train(self, data: NetworkInput, validation: NetworkInput | None, epochs: int) -> None:
         first = self._parameters.epochs
         momenta = [momentum_of(self.momentum, e) for e in range(first, first + epochs)]
-        history = RbmHistory(**{k: list(v) for k, v in self.history_.items()})
         loop = RbmLoop(
-            self._machine(), self._learning(), data, validation=validation,
-            reconstruction_error=self._error, verbose=self.verbose,
+            self._layer(), self._learning(), data, validation=validation,
+            reconstruction_error=self._error,
         )  # fmt: skip
-        try:
-            loop.run(momenta, history)
-        finally:
-            self.history_ = history.to_dict()
+        # NB: copies and states of this RBM may hold the same lists.
+        self.history_ = {name: list(values) for name, values in self.history_.items()}
+        loop.run(momenta, self.history_, verbose=self.verbose)
 
-    def _machine(self) -> Machine:
-        return Machine(self.visible, self.hidden, self._parameters)
+    def _layer(self) -> RbmLayer:
+        return RbmLayer(self.visible, self.hidden, self._parameters)
 
     def _learning(self) -> Learning:
         drawn = self.k > 1 or self.persistent
@@ -366,7 +349,8 @@ class RBM(Estimator):
 
     def _error(self, data: NetworkInput) -> float:
         values = data.scaled().reshape(len(data), -1)
-        return float(np.mean((values - self.reconstruct(values)) ** 2))
+        reconstructed = self.inverse_transform(self._layer().hidden_means(data))
+        return float(np.mean((values - reconstructed) ** 2))
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "_parameters")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from pyimgret.exceptions import TrainingError
 from pyimgret.jvm import bridge
 from pyimgret.jvm.arrays import NetworkInput
-from pyimgret.progress import progress_bar
+from pyimgret.training.loop import History, run_epochs
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +37,7 @@ class Parameters:
     chain : ndarray of shape (chains, n_components) or None
         Hidden states of the persistent chains.
     epochs : int
-        Passes through data so far; they number the chance.
+        Passes over the data so far; the random numbers of an epoch follow from it.
     """
 
     weights: Floats
@@ -67,7 +66,7 @@ class Parameters:
 
 
 @dataclass(frozen=True)
-class Machine:
+class RbmLayer:
     """An RBM as Java sees it: units and parameters."""
 
     visible: str
@@ -125,55 +124,31 @@ class Learning:
     seed: int
 
 
-@dataclass
-class RbmHistory:
-    """What happened, epoch by epoch.
-
-    Attributes
-    ----------
-    error : list of float
-        Mean squared difference of a value and its one-step reconstruction.
-    free_energy_gap : list of float
-        Mean free energy of validation data minus that of training data: rises with overfitting.
-    seconds : list of float
-    """
-
-    error: list[float] = field(default_factory=list)
-    free_energy_gap: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, list[float]]:
-        """Return the lists by name, those that hold anything."""
-        return {k: v for k, v in vars(self).items() if v}
-
-
 class RbmLoop:
-    """Epochs of contrastive divergence on one machine.
+    """Epochs of contrastive divergence on one RBM.
 
     Parameters
     ----------
     reconstruction_error : callable
-        Of data; asked after an epoch of persistent chains, which see no reconstruction.
+        Of data; called after an epoch of persistent chains, which see no reconstruction.
     """
 
     def __init__(
         self,
-        machine: Machine,
+        layer: RbmLayer,
         learning: Learning,
         data: NetworkInput,
         *,
         reconstruction_error: Callable[[NetworkInput], float],
         validation: NetworkInput | None = None,
-        verbose: bool | None = None,
     ) -> None:
-        self._machine = machine
+        self._layer = layer
         self._learning = learning
         self._data = data
         self._error = reconstruction_error
         self._validation = validation
-        self._verbose = verbose
 
-    def run(self, momenta: list[float], history: RbmHistory) -> None:
+    def run(self, momenta: list[float], history: History, *, verbose: bool | None) -> None:
         """Train one epoch for each momentum; the history grows as they end.
 
         Raises
@@ -184,19 +159,13 @@ class RbmLoop:
             After Ctrl-C; the parameters are as the last whole batch left them.
         """
         batches = -(-len(self._data) // min(self._learning.batch_size, len(self._data)))
-        with progress_bar(
-            total=len(momenta) * batches, unit=" batch", verbose=self._verbose
-        ) as bar:
-            for number, momentum in enumerate(momenta):
-                start = time.perf_counter()
-                history.error.append(self._epoch(momentum, bar, number * batches))
-                if self._validation is not None:
-                    history.free_energy_gap.append(self._gap(self._validation))
-                history.seconds.append(time.perf_counter() - start)
-                bar.set_postfix({k: f"{v[-1]:.4g}" for k, v in history.to_dict().items()})
+        run_epochs(
+            range(len(momenta)), batches, lambda n, report: self._epoch(momenta[n], report),
+            history, verbose=verbose,
+        )  # fmt: skip
 
-    def _epoch(self, momentum: float, bar: Any, offset: int) -> float:
-        parameters = self._machine.parameters
+    def _epoch(self, momentum: float, report: Callable[[int], None]) -> dict[str, float]:
+        parameters = self._layer.parameters
         before = parameters.copy()
         progress = np.zeros(2, dtype=np.float64)
         settings = json.dumps(self._settings(momentum))
@@ -205,25 +174,29 @@ class RbmLoop:
             settings,
             progress.ctypes.data,
             keep=(self._data, parameters, progress),
-            poll=lambda: bar.update(max(0, offset + int(progress[0]) - bar.n)),
+            poll=lambda: report(int(progress[0])),
             # NB: nothing locks the parameters: they are to be at rest when this returns.
             patience=math.inf,
         )
         result = json.loads(text)
-        bar.update(max(0, offset + result["batches"] - bar.n))
+        report(result["batches"])
         if result["status"] == "diverged" or not parameters.is_finite():
             _restore(parameters, before)
             raise TrainingError(self._divergence(result["batches"]))
         if result["status"] == "stopped":
             raise KeyboardInterrupt
         parameters.epochs += 1
-        if parameters.chain is not None:
-            return self._error(self._data.slice(0, PROBE))
-        return float(result["error"])
+        persistent = parameters.chain is not None
+        results = {
+            "error": self._error(self._data.slice(0, PROBE)) if persistent else result["error"]
+        }
+        if self._validation is not None:
+            results["free_energy_gap"] = self._gap(self._validation)
+        return results
 
     def _settings(self, momentum: float) -> dict[str, Any]:
-        p = self._machine.parameters
-        return self._machine.to_dict(self._data) | vars(self._learning) | {
+        p = self._layer.parameters
+        return self._layer.to_dict(self._data) | vars(self._learning) | {
             "momentum": momentum, "epoch": p.epochs, "shuffle": True,
             "weights_velocity": p.weights_velocity.ctypes.data,
             "hidden_velocity": p.hidden_velocity.ctypes.data,
@@ -236,14 +209,14 @@ class RbmLoop:
     def _gap(self, validation: NetworkInput) -> float:
         n = min(PROBE, len(validation), len(self._data))
         return float(
-            self._machine.free_energy(validation.slice(0, n)).mean()
-            - self._machine.free_energy(self._data.slice(0, n)).mean()
+            self._layer.free_energy(validation.slice(0, n)).mean()
+            - self._layer.free_energy(self._data.slice(0, n)).mean()
         )
 
     def _divergence(self, batch: int) -> str:
         return (
             f"The RBM's values are no longer finite numbers, in epoch "
-            f"{self._machine.parameters.epochs + 1} at batch {batch}. Try a smaller learning_rate "
+            f"{self._layer.parameters.epochs + 1} at batch {batch}. Try a smaller learning_rate "
             f"(now {self._learning.learning_rate:g}; 0.001 to 0.01 suits Gaussian and rectified "
             "units), and scale the data of Gaussian visible units to mean 0 and variance 1. The "
             "parameters are those before this epoch."

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,25 +38,48 @@ class TrainingSettings:
     verbose: bool | None = None
 
 
-@dataclass
-class History:
-    """What happened, epoch by epoch.
+#: What happened, epoch by epoch: a list for each of "loss", "val_loss", "seconds", …
+History = dict[str, list[float]]
 
-    Attributes
+
+def run_epochs(
+    epochs: range,
+    batches: int,
+    train_epoch: Callable[[int, Callable[[int], None]], dict[str, float]],
+    history: History,
+    *,
+    verbose: bool | None,
+    is_over: Callable[[int], bool] = lambda _: False,
+) -> None:
+    """Run epochs under a progress bar; their results, and how long they took, go to a history.
+
+    Parameters
     ----------
-    loss, val_loss : list of float
-        Means over the epoch; the validation loss after it.
-    seconds : list of float
-        How long each took.
+    epochs : range
+        From 0 if nothing is done yet.
+    batches : int
+        In an epoch.
+    train_epoch : callable
+        Gets the number of an epoch, and what to call with the batches of it that are done;
+        returns what the history is to hold.
+    is_over : callable
+        Gets the epochs that are done, and says whether training ends early.
     """
+    start, end = epochs.start, epochs.stop
+    with progress_bar(total=end * batches, unit=" batch", verbose=verbose) as bar:
+        bar.update(start * batches)
+        for epoch in epochs:
 
-    loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+            def report(done: int, offset: int = epoch * batches) -> None:
+                bar.update(max(0, offset + done - bar.n))
 
-    def to_dict(self) -> dict[str, list[float]]:
-        """Return the lists by name, those that hold anything."""
-        return {k: v for k, v in vars(self).items() if v}
+            began = time.perf_counter()
+            results = train_epoch(epoch, report)
+            for name, value in (results | {"seconds": time.perf_counter() - began}).items():
+                history.setdefault(name, []).append(value)
+            bar.set_postfix({name: f"{value:.4g}" for name, value in results.items()})
+            if is_over(epoch + 1):
+                break
 
 
 def make_trainer(
@@ -97,12 +121,12 @@ def train(
     with contextlib.ExitStack() as stack:
         stack.enter_context(network.training())
         trainer = stack.enter_context(make_trainer(network, data, targets, settings))
-        judge = None
+        validator = None
         if validation is not None:
-            judge = make_trainer(network, *validation, settings, validation=True)
-            stack.enter_context(judge)
-        history = history if history is not None else History()
-        _Loop(network, trainer, judge, settings, checkpoint, history).run()
+            validator = make_trainer(network, *validation, settings, validation=True)
+            stack.enter_context(validator)
+        history = {} if history is None else history
+        _Loop(network, trainer, validator, settings, checkpoint, history).run()
     return history
 
 
@@ -113,14 +137,14 @@ class _Loop:
         self,
         network: JavaNetwork,
         trainer: JavaTrainer,
-        judge: JavaTrainer | None,
+        validator: JavaTrainer | None,
         settings: TrainingSettings,
         checkpoint: TrainingCheckpoint | None,
         history: History,
     ) -> None:
         self._network = network
         self._trainer = trainer
-        self._judge = judge
+        self._validator = validator
         self._settings = settings
         self._checkpoint = checkpoint
         self.history = history
@@ -129,62 +153,49 @@ class _Loop:
         self._waited = 0
 
     def run(self) -> None:
-        iterations = self._trainer.iterations
-        first = self._resume()
-        with progress_bar(
-            total=self._settings.epochs * iterations, unit=" batch", verbose=self._settings.verbose
-        ) as bar:
-            bar.update(first * iterations)
-            for epoch in range(first, self._settings.epochs):
-                self._epoch(epoch, bar, epoch * iterations)
-                bar.set_postfix(self._last())
-                if self._ends(epoch + 1):
-                    break
+        run_epochs(
+            range(self._resume(), self._settings.epochs), self._trainer.iterations, self._epoch,
+            self.history, verbose=self._settings.verbose, is_over=self._is_over,
+        )  # fmt: skip
         if self._best_parameters is not None:
             self._network.parameters = self._best_parameters
 
     def _resume(self) -> int:
-        """Take up a run that was interrupted; return the epochs that are done."""
+        """Restore a run that was interrupted; return the epochs that are done."""
         done = self._checkpoint.restore(self._network) if self._checkpoint else None
         if done is None:
             return 0
-        vars(self.history).update(done.history)
+        self.history.update(done.history)
         self._best, self._waited = done.best, done.waited
         self._best_parameters = done.best_parameters
         ended = self._settings.patience is not None and self._waited >= self._settings.patience
         return self._settings.epochs if ended else done.epoch
 
-    def _ends(self, epochs: int) -> bool:
-        """Judge the epoch, keep a checkpoint, and say whether training is over."""
-        over = self._judge is not None and self._has_waited_enough()
+    def _is_over(self, epochs: int) -> bool:
+        """Write a checkpoint, and say whether training is over."""
+        over = self._validator is not None and self._has_waited_enough()
         if self._checkpoint is not None:
             progress = Progress(
-                epochs, self.history.to_dict(), self._best, self._waited, self._best_parameters
+                epochs, self.history, self._best, self._waited, self._best_parameters
             )
             self._checkpoint.save(self._network, progress)
         return over
 
-    def _epoch(self, epoch: int, bar: Any, offset: int) -> None:
-        start = time.perf_counter()
-        result = self._trainer.epoch(
-            epoch, 0, lambda done: bar.update(max(0, offset + done - bar.n))
-        )
-        bar.update(max(0, offset + result["iterations"] - bar.n))
+    def _epoch(self, epoch: int, report: Callable[[int], None]) -> dict[str, float]:
+        result = self._trainer.epoch(epoch, 0, report)
+        report(result["iterations"])
         if result["status"] == "diverged":
             raise TrainingError(_divergence(epoch, result["iterations"]))
         if result["status"] == "stopped":
             raise KeyboardInterrupt
-        self.history.loss.append(float(result["loss"]))
-        if self._judge is not None:
-            self.history.val_loss.append(self._judge.loss())
-        self.history.seconds.append(time.perf_counter() - start)
-
-    def _last(self) -> dict[str, str]:
-        return {k: f"{v[-1]:.4f}" for k, v in self.history.to_dict().items() if k != "seconds"}
+        results = {"loss": float(result["loss"])}
+        if self._validator is not None:
+            results["val_loss"] = self._validator.loss()
+        return results
 
     def _has_waited_enough(self) -> bool:
         """Keep the best parameters; say whether patience has ended."""
-        loss = self.history.val_loss[-1]
+        loss = self.history["val_loss"][-1]
         if loss < self._best:
             self._best, self._waited = loss, 0
             if self._settings.patience is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.multiclass import type_of_target
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.jvm.arrays import NetworkInput, float_array
@@ -23,6 +24,8 @@ _TO_MAPS = frozenset(
 )
 _TO_VECTORS = frozenset({"Dense", "GlobalPooling", "LSTM"})
 _SPARSE = "sparse_categorical_cross_entropy"
+#: Losses of classes.
+CLASS_LOSSES = frozenset({"categorical_cross_entropy", _SPARSE})
 
 
 @dataclass
@@ -94,6 +97,11 @@ def make_targets(
     if y is None:
         return Targets()
     values = np.asarray(y)
+    if values.dtype == object and type_of_target(values) == "unknown":
+        raise InvalidArgumentError(
+            "Unknown label type: y holds objects; give text or whole numbers for classes, and an "
+            "array of numbers for a regression."
+        )
     loss = getattr(layers[-1], "loss", None)
     numbers = like.labels is None if like is not None else _is_regression(values, loss, layers)
     if values.ndim == 1 and not numbers:
@@ -112,7 +120,7 @@ def _is_regression(y: NDArray[Any], loss: str | None, layers: Sequence[Layer]) -
         return False
     units = next((n for layer in reversed(layers) if (n := getattr(layer, "n_out", None))), None)
     if units == 1:
-        return loss not in {"categorical_cross_entropy", _SPARSE}
+        return loss not in CLASS_LOSSES
     return y.dtype.kind == "f" and loss in REGRESSION_LOSSES
 
 
@@ -128,7 +136,8 @@ def class_targets(y: object, count: int, like: Targets | None = None) -> Targets
     _check_length(values, count)
     if values.dtype.kind == "f" and not (whole := values == np.floor(values)).all():
         raise InvalidArgumentError(
-            f"y holds {values[~whole][0]:g}, which is no class; expected whole numbers or text. "
+            f"Unknown label type: y holds {values[~whole][0]:g}, which is no class; expected whole "
+            "numbers or text. "
             "For a regression give y to a Network that ends with Output(1) and the loss "
             "'mean_squared_error'."
         )
@@ -138,7 +147,7 @@ def class_targets(y: object, count: int, like: Targets | None = None) -> Targets
         )
     labels = np.unique(values) if like is None or like.labels is None else like.labels
     if len(labels) < 2:
-        raise InvalidArgumentError(f"y holds a single class, {labels[0]}; at least two are needed.")
+        raise InvalidArgumentError(f"y holds 1 class, {labels[0]}; at least 2 are needed.")
     numbers = np.minimum(np.searchsorted(labels, values), len(labels) - 1)
     known = labels[numbers] == values
     if not known.all():

@@ -35,7 +35,7 @@ layers = [
     BatchNormalization(), Activation("relu"), Pooling2D(), Dense(64, activation="relu"),
     Output(10, loss="categorical_cross_entropy", activation="softmax"),
 ]
-net = Network(layers, input="convolutional", updater="sgd", learning_rate=1.0, batch_size=64,
+net = Network(layers, input="convolutional", optimizer="sgd", learning_rate=1.0, batch_size=64,
               epochs=1, random_state=3, verbose=False).fit(X, y)
 helpers = [layer["helper"] for layer in net.java_network.describe()["layers"]]
 np.save(sys.argv[1], net.java_network.parameters)

@@ -106,7 +106,7 @@ def test_without_machines_the_layers_are_modern(digits):
     assert "encoder_0_normalization" in names
     assert model.history_["loss"][-1] < model.history_["loss"][0]
     assert not hasattr(model, "rbms_")
-    with pytest.raises(ValueError, match="no machines to learn"):
+    with pytest.raises(ValueError, match="no RBMs to train"):
         model.pretrain(digits)
 
 
@@ -193,7 +193,7 @@ def test_fine_tuning_needs_pretraining(digits):
     ("settings", "message"),
     [
         ({"pretraining": "dbn"}, "known: rbm, none"),
-        ({"rbm_epochs": 0}, "n_epochs must be at least 1"),
+        ({"rbm_epochs": 0}, "epochs must be at least 1"),
         ({"code_size": 0}, "whole numbers from 1"),
         ({"epochs": 0}, "epochs must be at least 1"),
     ],

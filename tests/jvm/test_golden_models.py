@@ -14,7 +14,7 @@ from pyimgret import Encoder
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 MODELS = json.loads((GOLDEN / "models.json").read_text())
-RENAMED: dict[str, str] = {}
+RENAMED = {"updater": "optimizer"}
 """Constructor parameters of 0.1.0 that have another name today: old name -> new name."""
 
 

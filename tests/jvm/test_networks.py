@@ -116,7 +116,7 @@ def test_parameters_are_scikit_learns(digits) -> None:
     model = clone(Autoencoder(**SMALL))
     assert model.get_params()["code_size"] == 8
     assert model.set_params(code_size=5).code_size == 5
-    with pytest.raises(ValueError, match="has no parameter 'colour'"):
+    with pytest.raises(ValueError, match="Invalid parameter 'colour'"):
         model.set_params(colour=1)
 
 
@@ -178,7 +178,7 @@ def test_an_unfitted_model_says_what_to_do(digits) -> None:
 
 
 def test_another_shape_is_refused(trained) -> None:
-    with pytest.raises(DimensionMismatchError, match="expects images of 28 x 28"):
+    with pytest.raises(DimensionMismatchError, match="is expecting 784 features"):
         trained.encode(np.zeros((3, 500), np.float32))
 
 
@@ -197,7 +197,7 @@ def test_values_that_are_no_numbers_are_refused(trained, bad) -> None:
 
 @pytest.mark.parametrize("shape", [(0, 784), ()])
 def test_no_data_is_refused(trained, shape) -> None:
-    with pytest.raises(ValueError, match="expected at least one"):
+    with pytest.raises(ValueError, match=r"minimum of 1 is required|Expected 2D array"):
         trained.encode(np.zeros(shape, np.float32))
 
 
@@ -215,7 +215,7 @@ def test_layout_and_type_of_an_array_do_not_matter(trained, digits, order, dtype
     [
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
-        ({"updater": "adamm"}, "known: adadelta, adagrad, adam"),
+        ({"optimizer": "adamm"}, "known: adadelta, adagrad, adam"),
         ({"schedule": "up"}, "known: constant, one_cycle"),
         ({"output": "relu"}, "known: auto, identity, sigmoid"),
         ({"hidden_sizes": (0,)}, "whole numbers from 1"),
@@ -231,7 +231,7 @@ def test_settings_that_make_no_sense_are_refused(settings, message, digits) -> N
 def test_divergence_stops_with_advice(digits) -> None:
     layers = [Dense(16, activation="relu"), Output(784)]
     with pytest.raises(TrainingError, match="Try a smaller learning_rate"):
-        Network(layers, learning_rate=1e30, updater="sgd", verbose=False).fit(digits)
+        Network(layers, learning_rate=1e30, optimizer="sgd", verbose=False).fit(digits)
 
 
 def test_global_pooling_gives_one_number_a_channel(digits) -> None:

@@ -109,7 +109,7 @@ def test_the_persistent_chains_give_the_exact_gradient():
 @pytest.mark.parametrize("settings", [{"k": 5}, {"persistent": True}])
 def test_the_exact_log_likelihood_rises(settings):
     X = examples(1_000)
-    rbm = RBM(HIDDEN, weight_decay=0.0, learning_rate=0.1, batch_size=50, n_epochs=1,
+    rbm = RBM(HIDDEN, weight_decay=0.0, learning_rate=0.1, batch_size=50, epochs=1,
               random_state=0, **settings).fit(X)  # fmt: skip
     start = log_likelihood(rbm, X)
     seen = [log_likelihood(rbm.partial_fit(X), X) for _ in range(20)]
@@ -125,7 +125,7 @@ def test_correlated_pixels_are_learned():
     random = np.random.default_rng(0)
     on = random.random((2_000, 1)) < 0.5
     X = np.float32(np.repeat(on, VISIBLE, axis=1) ^ (random.random((2_000, VISIBLE)) < 0.05))
-    rbm = RBM(HIDDEN, k=3, weight_decay=0.0, learning_rate=0.1, batch_size=50, n_epochs=1,
+    rbm = RBM(HIDDEN, k=3, weight_decay=0.0, learning_rate=0.1, batch_size=50, epochs=1,
               random_state=0).fit(X)  # fmt: skip
     start = log_likelihood(rbm, X)
     for _ in range(30):
@@ -247,7 +247,7 @@ def test_the_sparsity_term_follows_the_formula():
 
 
 def test_sparse_units_are_mostly_off(digits):
-    settings: dict[str, Any] = {"n_epochs": 5, "random_state": 0, "batch_size": 20}
+    settings: dict[str, Any] = {"epochs": 5, "random_state": 0, "batch_size": 20}
     free = RBM(40, **settings).fit(digits).transform(digits).mean()
     sparse = RBM(40, sparsity_target=0.05, sparsity_cost=1.0, **settings).fit(digits)
     assert sparse.transform(digits).mean() < 0.12 < free
@@ -290,7 +290,7 @@ def test_scikit_learn_agrees(digits):
     from sklearn.neural_network import BernoulliRBM
 
     X = digits[:100].reshape(100, -1) / np.float32(255)
-    rbm = RBM(30, n_epochs=2, batch_size=10, random_state=0).fit(digits[:100])
+    rbm = RBM(30, epochs=2, batch_size=10, random_state=0).fit(digits[:100])
     peer = BernoulliRBM(30)
     peer.components_, peer._n_features_out = rbm.components_, 30
     peer.intercept_hidden_ = rbm.intercept_hidden_
@@ -317,7 +317,7 @@ def test_the_pseudo_likelihood_is_the_mean_over_flips():
 
 def test_equal_seeds_give_equal_weights(digits):
     first, second, third = (
-        RBM(64, n_epochs=2, random_state=seed).fit(digits).components_ for seed in (1, 1, 2)
+        RBM(64, epochs=2, random_state=seed).fit(digits).components_ for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, second)
     assert np.abs(first - third).max() > 0.01
@@ -329,30 +329,30 @@ def test_one_thread_and_two_give_the_same_weights(digits):
     try:
         for count in (1, 2):
             bridge().call("setThreads", count)
-            weights.append(RBM(128, n_epochs=2, random_state=1).fit(digits).components_)
+            weights.append(RBM(128, epochs=2, random_state=1).fit(digits).components_)
     finally:
         bridge().call("setThreads", usual)
     np.testing.assert_allclose(weights[0], weights[1], atol=1e-4)
 
 
 def test_training_goes_on_where_it_was(digits):
-    whole = RBM(24, n_epochs=4, persistent=True, sparsity_target=0.2, random_state=1).fit(digits)
-    part = RBM(24, n_epochs=2, persistent=True, sparsity_target=0.2, random_state=1).fit(digits)
-    other = RBM(24, n_epochs=2, persistent=True, sparsity_target=0.2, random_state=7)
+    whole = RBM(24, epochs=4, persistent=True, sparsity_target=0.2, random_state=1).fit(digits)
+    part = RBM(24, epochs=2, persistent=True, sparsity_target=0.2, random_state=1).fit(digits)
+    other = RBM(24, epochs=2, persistent=True, sparsity_target=0.2, random_state=7)
     other.set_state(*part.get_state()).partial_fit(digits).partial_fit(digits)
     np.testing.assert_array_equal(whole.components_, other.components_)
     assert len(other.history_["error"]) == 4
 
 
 def test_the_history_tells_error_and_overfitting(digits):
-    rbm = RBM(200, n_epochs=25, batch_size=10, random_state=0, weight_decay=0.0)
+    rbm = RBM(200, epochs=25, batch_size=10, random_state=0, weight_decay=0.0)
     history = rbm.fit(digits[:100], X_val=digits[100:400]).history_
     assert history["error"][-1] < history["error"][0] / 2
     assert history["free_energy_gap"][-1] > history["free_energy_gap"][0] + 5
 
 
 def test_rectified_units_learn(digits):
-    rbm = RBM(64, hidden="relu", learning_rate=0.003, n_epochs=8, batch_size=20, random_state=0)
+    rbm = RBM(64, hidden="relu", learning_rate=0.003, epochs=8, batch_size=20, random_state=0)
     error = rbm.fit(digits).history_["error"]
     assert error[-1] < 0.75 * error[0]
     assert rbm.transform(digits).min() == 0
@@ -393,9 +393,9 @@ def test_values_that_no_binary_unit_has_are_refused(X, message):
 
 
 def test_another_width_is_refused():
-    rbm = RBM(2, n_epochs=1, random_state=0).fit(examples(10))
+    rbm = RBM(2, epochs=1, random_state=0).fit(examples(10))
     for method in (rbm.transform, rbm.partial_fit, rbm.free_energy):
-        with pytest.raises(DimensionMismatchError, match="6 values"):
+        with pytest.raises(DimensionMismatchError, match="expecting 6 features"):
             method(np.zeros((2, 5)))
 
 
@@ -406,7 +406,7 @@ def test_an_untrained_machine_says_so():
 
 def test_divergence_keeps_what_was_learned():
     X = np.float32(np.random.default_rng(0).normal(size=(200, 8)))
-    rbm = RBM(8, visible="gaussian", hidden="gaussian", learning_rate=0.001, n_epochs=1,
+    rbm = RBM(8, visible="gaussian", hidden="gaussian", learning_rate=0.001, epochs=1,
               random_state=0).fit(X)  # fmt: skip
     before = rbm.components_.copy()
     with pytest.raises(TrainingError, match="smaller learning_rate"):

@@ -17,7 +17,7 @@ import pytest
 from sklearn.base import clone
 
 import pyimgret
-from pyimgret import RBM, Encoder, Network, Preprocessor, pretrained
+from pyimgret import RBM, Encoder, Network, Preprocessor
 from pyimgret.exceptions import ModelFormatError
 from pyimgret.jvm import JavaObject, bridge
 from pyimgret.jvm.arrays import InputShape
@@ -42,13 +42,13 @@ UNUSUAL: dict[str, Any] = {
     "dropout": 0.25, "epochs": 2, "flip": True, "freeze": "block1", "head": "centres",
     "hidden": "relu", "hidden_size": 8, "hidden_sizes": [24, 12], "input": "convolutional", "k": 2,
     "kernel_size": 3, "l2": 1e-4, "learning_rate": 0.004, "masking": 0.1, "mode": "same",
-    "momentum": ((0, 0.4), (1, 0.8)), "n_components": 6, "n_epochs": 2, "noise": 0.1,
+    "momentum": ((0, 0.4), (1, 0.8)), "n_components": 6, "noise": 0.1,
     "output": "identity", "patience": 7, "persistent": True, "pooling": "gem",
     "preprocessing": GREY, "pretraining": "none", "random_state": 3, "rbm_batch_size": 50,
     "rbm_epochs": 1, "rbm_learning_rate": 0.05, "rbm_momentum": ((0, 0.4), (1, 0.8)),
     "rbm_weight_decay": 1e-3, "rotation": 5.0, "sample_visible": True, "schedule": "cosine",
     "shift": 1.0, "sparsity_cost": 0.2, "sparsity_decay": 0.8, "sparsity_target": 0.1,
-    "tuning_epochs": 1, "tuning_rate": 2e-4, "updater": "nadam", "verbose": False,
+    "tuning_epochs": 1, "tuning_rate": 2e-4, "optimizer": "nadam", "verbose": False,
     "visible": "gaussian", "weight_decay": 1e-3, "zoom": 0.1,
     "layers": [
         Convolution2D(4, kernel_size=(3, 2), activation="relu", name="maps"),
@@ -90,7 +90,7 @@ def estimator(name: str, folder: Path) -> Any:
     """Return an estimator with no parameter at its default, nor a default of its own."""
     kind = PlainNetwork if name == "PlainNetwork" else getattr(pyimgret, name)
     values = UNUSUAL | {"checkpoint": folder / name} | OTHERWISE.get(name, {})
-    return kind(**{parameter: values[parameter] for parameter in kind._parameter_names()})
+    return kind(**{name: values[name] for name in inspect.signature(kind).parameters})
 
 
 def trained(model: Any, X: Any, y: Any) -> Any:
@@ -129,7 +129,7 @@ def plain_network(folder: Path) -> Model:
 def narrow():
     """Let the small network be found by its name, as MobileNetV2 is."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(pretrained.ARCHITECTURES, "narrow", NARROW)
+    patch.setitem(pretrained_network.ARCHITECTURES, "narrow", NARROW)
     yield
     patch.undo()
 
@@ -394,7 +394,7 @@ def test_a_garbled_parameter_is_a_broken_file(models, tmp_path) -> None:
 
 
 def test_cross_validation_returns_live_models_from_other_processes(data) -> None:
-    from sklearn.model_selection import cross_validate
+    from sklearn.model_selection import StratifiedKFold, cross_validate
 
     X, y = data
     layers = [Dense(8, name="code"), Output(4, "categorical_cross_entropy", "softmax")]
@@ -406,7 +406,7 @@ def test_cross_validation_returns_live_models_from_other_processes(data) -> None
     estimators = result["estimator"]
     found = [one.encode(X) for one in estimators]
     assert not np.allclose(found[0], found[1])
-    parts = np.array_split(range(len(X)), 3)
+    parts = [part for _, part in StratifiedKFold(3).split(X, y)]
     for one, scored, part in zip(estimators, result["test_score"], parts, strict=True):
         assert one.score(X[part], y[part]) == pytest.approx(scored)
     del estimators, result

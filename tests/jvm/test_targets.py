@@ -90,13 +90,13 @@ FIVE = np.zeros((60, 5))
         (dense(Output(3, **SOFTMAX)), THREE + 0.25, r"y holds 0\.25, which is no class"),
         (dense(Output(3, **SOFTMAX)), np.where(THREE, THREE, np.nan), "holds nan, which is no"),
         (dense(Output(3, **SOFTMAX)), THREE.astype("S1"), "expected whole numbers or text"),
-        (dense(Output(2, **SOFTMAX)), THREE * 0, "a single class, 0"),
+        (dense(Output(2, **SOFTMAX)), THREE * 0, "1 class, 0"),
         (dense(Output(3, "binary_cross_entropy", "sigmoid")), FIVE[:, :3] + 2, "from 2 to 2"),
         (ConvNet((2,), **QUIET), FIVE, r"\(60,\), got \(60, 5\)"),
         (ConvNet((2,), **QUIET), THREE[:59], "there are 60 images"),
         (ConvNet((2,), **QUIET), THREE + 0.5, "which is no class"),
-        (RowNet(4, **QUIET), None, r"learns classes.*got None"),
-        (RowNet(4, **QUIET), np.zeros(60), "a single class"),
+        (RowNet(4, **QUIET), None, r"learns classes.*y is None"),
+        (RowNet(4, **QUIET), np.zeros(60), "1 class, 0"),
     ],
 )  # fmt: skip
 def test_targets_that_do_not_fit_are_refused_before_training(

@@ -94,14 +94,14 @@ assert np.isfinite(model.encode(digits[:9])).all()
 
 RBM = """
 from pyimgret import RBM
-model = RBM(1500, n_epochs=10_000, verbose=False, random_state=0)
+model = RBM(1500, epochs=10_000, verbose=False, random_state=0)
 seconds = interrupted(lambda: model.fit(digits))
 assert np.isfinite(model.transform(digits[:9])).all()
 """
 
 RBM_SAMPLE = """
 from pyimgret import RBM
-model = RBM(1500, n_epochs=1, verbose=False, random_state=0).fit(digits[:500])
+model = RBM(1500, epochs=1, verbose=False, random_state=0).fit(digits[:500])
 seconds = interrupted(lambda: model.gibbs(digits[:2000], n_steps=100_000))
 assert np.isfinite(model.transform(digits[:9])).all()
 """

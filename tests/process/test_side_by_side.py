@@ -89,7 +89,7 @@ def test_fits_in_two_threads_beside_encodes_give_bits_of_fits_alone() -> None:
         # On Deeplearning4j's own code, whose random generator belongs to the thread.
         loss = dict(loss="categorical_cross_entropy", activation="softmax")
         layers = [Dense(16, activation="tanh"), Dropout(0.3), Output(10, **loss)]
-        settings = dict(updater="adadelta", epochs=2, verbose=False, random_state=2)
+        settings = dict(optimizer="adadelta", epochs=2, verbose=False, random_state=2)
         return Network(layers, **settings).fit(digits, labels)
     kinds = (dense, stock)
     alone = [make().java_network.parameters for make in kinds]

@@ -243,7 +243,7 @@ def test_divergence_keeps_last_good_checkpoint(tmp_path: Path) -> None:
     from pyimgret.layers import Dense, Output
     X = np.random.default_rng(0).random((64, 20), dtype=np.float32)
     # An iteration an epoch, each step too long: the loss grows from epoch to epoch.
-    settings = dict(batch_size=64, epochs=100, updater="sgd", learning_rate=3.0, random_state=0)
+    settings = dict(batch_size=64, epochs=100, optimizer="sgd", learning_rate=3.0, random_state=0)
     net = Network([Dense(8), Output(20)], checkpoint=sys.argv[1], verbose=False, **settings)
     try:
         net.fit(X)
