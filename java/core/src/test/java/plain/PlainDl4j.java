@@ -1,15 +1,14 @@
 package plain;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.util.ModelSerializer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
-
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.file.Files;
-import java.nio.file.Path;
 
 /**
  * Runs a saved model with Deeplearning4j alone: arguments are the zip, the code layer, the input's
@@ -22,19 +21,17 @@ public final class PlainDl4j {
     /** Runs it. */
     public static void main(String[] arguments) throws Exception {
         String[] shape = arguments[2].split(",");
-        INDArray input =
-                arrange(
-                        floats(Path.of(arguments[3])),
-                        shape[0],
-                        Long.parseLong(shape[1]),
-                        Long.parseLong(shape[2]),
-                        Long.parseLong(shape[3]));
+        INDArray input = arrange(
+                floats(Path.of(arguments[3])),
+                shape[0],
+                Long.parseLong(shape[1]),
+                Long.parseLong(shape[2]),
+                Long.parseLong(shape[3]));
         INDArray codes;
         if (arguments[1].matches("\\d+")) {
             MultiLayerNetwork network = ModelSerializer.restoreMultiLayerNetwork(arguments[0]);
-            codes =
-                    network.feedForwardToLayer(Integer.parseInt(arguments[1]), input, false)
-                            .get(Integer.parseInt(arguments[1]) + 1);
+            codes = network.feedForwardToLayer(Integer.parseInt(arguments[1]), input, false)
+                    .get(Integer.parseInt(arguments[1]) + 1);
         } else {
             ComputationGraph network = ModelSerializer.restoreComputationGraph(arguments[0]);
             codes = network.feedForward(input, false).get(arguments[1]);

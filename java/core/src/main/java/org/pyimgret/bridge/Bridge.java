@@ -114,12 +114,10 @@ public final class Bridge {
      * @param in address of as many float32 values as the network has
      */
     public static void setParameters(long network, long in) {
-        change(
-                network,
-                n -> {
-                    Parameters.assign(n.params(), in);
-                    CompiledNetworks.changed(n);
-                });
+        change(network, n -> {
+            Parameters.assign(n.params(), in);
+            CompiledNetworks.changed(n);
+        });
     }
 
     /**
@@ -141,12 +139,10 @@ public final class Bridge {
      * @param in address of as many float32 values as it has, C order of its shape
      */
     public static void setParameter(long network, String key, long in) {
-        change(
-                network,
-                n -> {
-                    Parameters.assign(Parameters.named(n, key), in);
-                    CompiledNetworks.changed(n);
-                });
+        change(network, n -> {
+            Parameters.assign(Parameters.named(n, key), in);
+            CompiledNetworks.changed(n);
+        });
     }
 
     /**
@@ -178,15 +174,13 @@ public final class Bridge {
      * @param epoch epochs done
      */
     public static void setUpdaterState(long network, long in, int iteration, int epoch) {
-        change(
-                network,
-                n -> {
-                    if (updaterStateLength(n) > 0) {
-                        Parameters.assign(n.getUpdater().getStateViewArray(), in);
-                    }
-                    n.setIterationCount(iteration);
-                    n.setEpochCount(epoch);
-                });
+        change(network, n -> {
+            if (updaterStateLength(n) > 0) {
+                Parameters.assign(n.getUpdater().getStateViewArray(), in);
+            }
+            n.setIterationCount(iteration);
+            n.setEpochCount(epoch);
+        });
     }
 
     /**
@@ -210,8 +204,7 @@ public final class Bridge {
      * @param out address of count x width float32
      * @param width values of layer {@code to} for one picture
      */
-    public static void activate(
-            long network, String images, int from, int to, int batchSize, long out, long width) {
+    public static void activate(long network, String images, int from, int to, int batchSize, long out, long width) {
         Images input = new Images(Json.parse(images));
         if (!get(network, n -> Activations.compute(n, input, from, to, out, width))) {
             change(network, n -> Activations.computeAlone(n, input, from, to, batchSize, out, width));
@@ -369,12 +362,10 @@ public final class Bridge {
      * @return the network
      */
     public static MultiLayerNetwork javaNetwork(long network) {
-        return get(
-                network,
-                n -> {
-                    CompiledNetworks.handedOut(n);
-                    return n;
-                });
+        return get(network, n -> {
+            CompiledNetworks.handedOut(n);
+            return n;
+        });
     }
 
     private static long updaterStateLength(MultiLayerNetwork network) {

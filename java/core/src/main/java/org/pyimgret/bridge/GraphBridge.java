@@ -93,12 +93,10 @@ public final class GraphBridge {
      * @param in address of as many float32 values as the graph has
      */
     public static void setGraphParameters(long graph, long in) {
-        change(
-                graph,
-                g -> {
-                    Parameters.assign(g.stored().params(), in);
-                    CompiledNetworks.changed(g.stored());
-                });
+        change(graph, g -> {
+            Parameters.assign(g.stored().params(), in);
+            CompiledNetworks.changed(g.stored());
+        });
     }
 
     /**
@@ -120,12 +118,10 @@ public final class GraphBridge {
      * @param in address of as many float32 values as it has, C order of its shape
      */
     public static void setGraphParameter(long graph, String key, long in) {
-        change(
-                graph,
-                g -> {
-                    Parameters.assign(g.parameter(key), in);
-                    CompiledNetworks.changed(g.stored());
-                });
+        change(graph, g -> {
+            Parameters.assign(g.parameter(key), in);
+            CompiledNetworks.changed(g.stored());
+        });
     }
 
     /**
@@ -152,8 +148,7 @@ public final class GraphBridge {
      * @param out address of count x width float32
      * @param width values that the vertex gives for a picture
      */
-    public static void activateGraph(
-            long graph, String images, String vertex, int batchSize, long out, long width) {
+    public static void activateGraph(long graph, String images, String vertex, int batchSize, long out, long width) {
         Images input = new Images(Json.parse(images));
         if (!get(graph, g -> g.activate(input, vertex, out, width))) {
             change(graph, g -> g.activateAlone(input, vertex, batchSize, out, width));
@@ -178,12 +173,10 @@ public final class GraphBridge {
      * @return the network
      */
     public static ComputationGraph javaGraph(long graph) {
-        return get(
-                graph,
-                g -> {
-                    CompiledNetworks.handedOut(g.stored());
-                    return g.stored();
-                });
+        return get(graph, g -> {
+            CompiledNetworks.handedOut(g.stored());
+            return g.stored();
+        });
     }
 
     private static <R> R get(long graph, Handles.Function<GraphNetwork, R, RuntimeException> use) {

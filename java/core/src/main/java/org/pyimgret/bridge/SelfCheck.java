@@ -34,15 +34,14 @@ final class SelfCheck {
         INDArray x = array(image, 1, 1, height, width);
         INDArray w = array(kernel, 1, 1, size, size).permute(2, 3, 1, 0).dup();
         INDArray y = Nd4j.createUninitialized(DataType.FLOAT, 1, 1, height, width);
-        Conv2DConfig config =
-                Conv2DConfig.builder()
-                        .kH(size)
-                        .kW(size)
-                        .sH(1)
-                        .sW(1)
-                        .paddingMode(PaddingMode.SAME)
-                        .dataFormat(Conv2DConfig.NCHW)
-                        .build();
+        Conv2DConfig config = Conv2DConfig.builder()
+                .kH(size)
+                .kW(size)
+                .sH(1)
+                .sW(1)
+                .paddingMode(PaddingMode.SAME)
+                .dataFormat(Conv2DConfig.NCHW)
+                .build();
         Nd4j.exec(new Conv2D(new INDArray[] {x, w}, new INDArray[] {y}, config));
         Parameters.copy(y, out);
         close(x, w, y);
@@ -73,7 +72,9 @@ final class SelfCheck {
         info.put("threads", Nd4j.getEnvironment().maxThreads());
         info.put("cores", Runtime.getRuntime().availableProcessors());
         info.put("heap_max_bytes", Runtime.getRuntime().maxMemory());
-        info.put("heap_used_bytes", Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory());
+        info.put(
+                "heap_used_bytes",
+                Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory());
         info.put("off_heap_max_bytes", Nd4j.getEnvironment().getDeviceLimit(0));
         info.put("resident_bytes", Pointer.physicalBytes());
         info.put("java_threads", ManagementFactory.getThreadMXBean().getThreadCount());

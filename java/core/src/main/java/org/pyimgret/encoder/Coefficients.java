@@ -1,16 +1,15 @@
 package org.pyimgret.encoder;
 
-import org.bytedeco.javacpp.indexer.DoubleIndexer;
-import org.bytedeco.javacpp.indexer.FloatIndexer;
-import org.nd4j.linalg.api.buffer.DataType;
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
-
 import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import org.bytedeco.javacpp.indexer.DoubleIndexer;
+import org.bytedeco.javacpp.indexer.FloatIndexer;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * Reads a row of numbers that {@code Nd4j.write} wrote.
@@ -33,8 +32,7 @@ final class Coefficients {
     }
 
     /** Reads a row whose length the network knows; a length below 0 takes any. */
-    static INDArray read(ModelArchive archive, String entry, long expected, long most)
-            throws IOException {
+    static INDArray read(ModelArchive archive, String entry, long expected, long most) throws IOException {
         try (InputStream in = archive.stream(entry)) {
             return new Coefficients(archive, entry, in).row(expected, most);
         } catch (ModelFormatException e) {
@@ -49,12 +47,7 @@ final class Coefficients {
         long length = rowLength();
         if (expected >= 0 && length != expected || length > most) {
             throw archive.refuse(
-                    "has "
-                            + length
-                            + " numbers in "
-                            + entry
-                            + " where its network has "
-                            + Math.max(expected, most));
+                    "has " + length + " numbers in " + entry + " where its network has " + Math.max(expected, most));
         }
         modernHeader();
         if (in.readLong() != length) {
@@ -62,8 +55,7 @@ final class Coefficients {
         }
         DataType type = DataType.valueOf(in.readUTF());
         if (type != DataType.FLOAT && type != DataType.DOUBLE) {
-            throw archive.refuse(
-                    "holds weights of type " + type + "; FLOAT and DOUBLE can be read");
+            throw archive.refuse("holds weights of type " + type + "; FLOAT and DOUBLE can be read");
         }
         INDArray row = Nd4j.createUninitializedDetached(type, 1, length);
         fill(row, type, length);
@@ -84,8 +76,7 @@ final class Coefficients {
         long first = rank == 2 ? in.readLong() : 1;
         long length = in.readLong();
         if (first != 1 || length < 1) {
-            throw archive.refuse(
-                    "has a damaged " + entry + ": its shape is " + first + " x " + length);
+            throw archive.refuse("has a damaged " + entry + ": its shape is " + first + " x " + length);
         }
         for (long i = 0; i < rank + 3; i++) {
             in.readLong();
@@ -96,12 +87,11 @@ final class Coefficients {
     private void modernHeader() throws IOException {
         String mode = in.readUTF();
         if (!mode.equals("LONG_SHAPE") && !mode.equals("MIXED_DATA_TYPES")) {
-            throw archive.refuse(
-                    "has a "
-                            + entry
-                            + " in the form "
-                            + mode
-                            + " of an old Deeplearning4j; save it again with 1.0.0-M2.1");
+            throw archive.refuse("has a "
+                    + entry
+                    + " in the form "
+                    + mode
+                    + " of an old Deeplearning4j; save it again with 1.0.0-M2.1");
         }
     }
 

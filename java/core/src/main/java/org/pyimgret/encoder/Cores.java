@@ -1,10 +1,9 @@
 package org.pyimgret.encoder;
 
+import java.util.function.Supplier;
 import org.nd4j.nativeblas.NativeOps;
 import org.nd4j.nativeblas.NativeOpsHolder;
 import org.pyimgret.nn.engine.BlasThreads;
-
-import java.util.function.Supplier;
 
 /**
  * The processors that a network's own native threads use.

@@ -1,5 +1,12 @@
 package org.pyimgret.encoder;
 
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
@@ -15,14 +22,6 @@ import org.pyimgret.engine.Rows;
 import org.pyimgret.engine.Shape;
 import org.pyimgret.engine.UnsupportedLayerException;
 import org.pyimgret.nn.CompiledNetworks;
-
-import java.util.ArrayList;
-import java.util.Collection;
-import java.util.Deque;
-import java.util.List;
-import java.util.concurrent.ConcurrentLinkedDeque;
-import java.util.concurrent.locks.ReadWriteLock;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
  * A network up to its code layer.
@@ -51,8 +50,7 @@ final class EmbeddingNetwork {
 
     private volatile boolean closed;
 
-    private EmbeddingNetwork(
-            ModelDescription description, Model model, INDArray weights, String codeVertex) {
+    private EmbeddingNetwork(ModelDescription description, Model model, INDArray weights, String codeVertex) {
         this.description = description;
         this.weights = weights;
         this.codeVertex = codeVertex;
@@ -73,12 +71,10 @@ final class EmbeddingNetwork {
     private InferenceNetwork compile() throws UnsupportedLayerException {
         Shape input = description.engineShape();
         if (codeVertex != null) {
-            return InferenceNetwork.of(
-                    (ComputationGraph) model, codeVertex, input, Precision.FLOAT32);
+            return InferenceNetwork.of((ComputationGraph) model, codeVertex, input, Precision.FLOAT32);
         }
         MultiLayerNetwork layers = (MultiLayerNetwork) model;
-        return InferenceNetwork.of(
-                layers, 0, layers.getnLayers() - 1, input, Precision.FLOAT32);
+        return InferenceNetwork.of(layers, 0, layers.getnLayers() - 1, input, Precision.FLOAT32);
     }
 
     /** Tells what runs the network: the engine, or Deeplearning4j and why. */
@@ -87,15 +83,13 @@ final class EmbeddingNetwork {
     }
 
     /** Takes a restored network; what lies behind the code layer is dropped where it can be. */
-    static EmbeddingNetwork of(Model model, ModelDescription description)
-            throws ModelFormatException {
+    static EmbeddingNetwork of(Model model, ModelDescription description) throws ModelFormatException {
         try {
             return model instanceof ComputationGraph
                     ? ofGraph((ComputationGraph) model, description)
                     : ofLayers((MultiLayerNetwork) model, description);
         } catch (RuntimeException e) {
-            throw new ModelFormatException(
-                    "pyimgret.json does not fit the network: " + e.getMessage(), e);
+            throw new ModelFormatException("pyimgret.json does not fit the network: " + e.getMessage(), e);
         }
     }
 
@@ -104,11 +98,11 @@ final class EmbeddingNetwork {
         JsonNode code = description.codeLayer;
         int layers = whole.getnLayers();
         if (!code.isInt() || code.intValue() < 0 || code.intValue() >= layers) {
-            throw new ModelFormatException(
-                    "pyimgret.json says the code layer " + code + " of " + layers + " layers.");
+            throw new ModelFormatException("pyimgret.json says the code layer " + code + " of " + layers + " layers.");
         }
         int kept = code.intValue() + 1;
-        MultiLayerConfiguration configuration = whole.getLayerWiseConfigurations().clone();
+        MultiLayerConfiguration configuration =
+                whole.getLayerWiseConfigurations().clone();
         checkSizes(configuration.getLayerActivationTypes(description.inputType()));
         configuration.setConfs(new ArrayList<>(configuration.getConfs().subList(0, kept)));
         configuration.getInputPreProcessors().keySet().removeIf(layer -> layer >= kept);
@@ -135,7 +129,9 @@ final class EmbeddingNetwork {
         if (!configuration.getVertices().containsKey(code)) {
             throw new ModelFormatException("pyimgret.json says the unknown code layer " + code);
         }
-        checkSizes(configuration.getLayerActivationTypes(false, description.inputType()).values());
+        checkSizes(configuration
+                .getLayerActivationTypes(false, description.inputType())
+                .values());
         return new EmbeddingNetwork(description, graph, graph.params(), code);
     }
 
@@ -154,8 +150,7 @@ final class EmbeddingNetwork {
     private static void checkSizes(Collection<InputType> types) throws ModelFormatException {
         for (InputType type : types) {
             if (type.arrayElementsPerExample() > MAX_ACTIVATIONS) {
-                throw new ModelFormatException(
-                        "the network has a layer that gives " + type + ", which is absurd.");
+                throw new ModelFormatException("the network has a layer that gives " + type + ", which is absurd.");
             }
         }
     }
@@ -233,13 +228,12 @@ final class EmbeddingNetwork {
         }
         int size = engine.outputSize();
         float[] codes = new float[Math.multiplyExact(tensors.size(), size)];
-        Rows.Source source =
-                (first, count, out) -> {
-                    for (int i = 0; i < count; i++) {
-                        float[] tensor = tensors.get((int) first + i);
-                        out.position((long) i * tensor.length).put(tensor, 0, tensor.length);
-                    }
-                };
+        Rows.Source source = (first, count, out) -> {
+            for (int i = 0; i < count; i++) {
+                float[] tensor = tensors.get((int) first + i);
+                out.position((long) i * tensor.length).put(tensor, 0, tensor.length);
+            }
+        };
         if (alone) {
             engine.runAlone(source, tensors.size(), Rows.into(codes, size));
         } else {
@@ -256,13 +250,11 @@ final class EmbeddingNetwork {
             copy.init(weights, false);
             return new ModelPass(description, input -> copy.output(input, false));
         }
-        ComputationGraph copy =
-                new ComputationGraph(((ComputationGraph) model).getConfiguration().clone());
+        ComputationGraph copy = new ComputationGraph(
+                ((ComputationGraph) model).getConfiguration().clone());
         copy.init(weights, false);
         List<String> code = List.of(codeVertex);
-        return new ModelPass(
-                description,
-                input -> copy.output(code, false, new INDArray[] {input}, null)[0]);
+        return new ModelPass(description, input -> copy.output(code, false, new INDArray[] {input}, null)[0]);
     }
 
     /** Waits for runs to end, and frees the weights and the memory of all passes. */

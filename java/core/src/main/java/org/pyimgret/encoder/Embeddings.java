@@ -8,10 +8,7 @@ final class Embeddings {
     static float[][] normalise(float[] codes, int count, int size) {
         if (codes.length != count * size) {
             throw new IllegalStateException(
-                    "the code layer gives "
-                            + codes.length / count
-                            + " numbers; pyimgret.json says "
-                            + size);
+                    "the code layer gives " + codes.length / count + " numbers; pyimgret.json says " + size);
         }
         float[][] embeddings = new float[count][size];
         for (int i = 0; i < count; i++) {

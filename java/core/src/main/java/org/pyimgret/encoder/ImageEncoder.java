@@ -39,8 +39,7 @@ public final class ImageEncoder implements AutoCloseable {
     private final int threads;
     private final int batchSize;
 
-    private ImageEncoder(
-            ModelDescription description, EmbeddingNetwork network, int threads, int batchSize) {
+    private ImageEncoder(ModelDescription description, EmbeddingNetwork network, int threads, int batchSize) {
         this.description = description;
         this.network = network;
         this.workers = new Workers(threads);
@@ -110,15 +109,13 @@ public final class ImageEncoder implements AutoCloseable {
          */
         public ImageEncoder load(Path model) throws IOException {
             try {
-                ModelDescription description =
-                        ModelDescription.parse(ModelFile.readMetadata(model));
+                ModelDescription description = ModelDescription.parse(ModelFile.readMetadata(model));
                 ModelFile file = ModelFile.open(model);
                 // NB: the file may have been replaced in between; what was opened counts.
                 description = ModelDescription.parse(file.metadata());
                 if (description.preprocessor == null) {
                     throw new ModelFormatException(
-                            "the model was trained on vectors: it has no preprocessing for"
-                                    + " pictures.");
+                            "the model was trained on vectors: it has no preprocessing for" + " pictures.");
                 }
                 EmbeddingNetwork network = EmbeddingNetwork.of(file.network(), description);
                 return new ImageEncoder(description, network, threads, batchSize(description));
@@ -241,8 +238,7 @@ public final class ImageEncoder implements AutoCloseable {
         return embeddings;
     }
 
-    private float[][] encodeBatch(List<?> images, int from, int to, int others)
-            throws IOException {
+    private float[][] encodeBatch(List<?> images, int from, int to, int others) throws IOException {
         List<float[]> tensors = new ArrayList<>(to - from);
         for (int i = from; i < to; i++) {
             try {
@@ -267,8 +263,7 @@ public final class ImageEncoder implements AutoCloseable {
             return description.preprocessor.apply((BufferedImage) image);
         }
         String what = image == null ? "null" : image.getClass().getName();
-        throw new IllegalArgumentException(
-                "got " + what + "; expected a Path, a byte[] or a BufferedImage");
+        throw new IllegalArgumentException("got " + what + "; expected a Path, a byte[] or a BufferedImage");
     }
 
     private float[] embed(float[] tensor) {

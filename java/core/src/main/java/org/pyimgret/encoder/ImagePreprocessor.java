@@ -1,9 +1,5 @@
 package org.pyimgret.encoder;
 
-import org.nd4j.shade.jackson.core.JsonProcessingException;
-import org.nd4j.shade.jackson.databind.JsonNode;
-import org.nd4j.shade.jackson.databind.ObjectMapper;
-
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,6 +9,9 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
+import org.nd4j.shade.jackson.core.JsonProcessingException;
+import org.nd4j.shade.jackson.databind.JsonNode;
+import org.nd4j.shade.jackson.databind.ObjectMapper;
 
 /**
  * From a picture to the numbers that a network reads, as Python's {@code Preprocessor} defines it:
@@ -46,16 +45,7 @@ public final class ImagePreprocessor {
         if (crop && shortSide < Math.max(height, width)) {
             throw refuse("short_side is smaller than the crop");
         }
-        String name =
-                choice(
-                        json,
-                        "filter",
-                        "nearest",
-                        "box",
-                        "bilinear",
-                        "hamming",
-                        "bicubic",
-                        "lanczos");
+        String name = choice(json, "filter", "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos");
         filter = ResizeFilter.valueOf(name.toUpperCase(Locale.ROOT));
         tables = tables(json.get("mean"), json.get("std"), channels());
     }
@@ -163,24 +153,22 @@ public final class ImagePreprocessor {
         long shorter = Math.min(pixels.width, pixels.height);
         long longer = shortSide * (long) Math.max(pixels.width, pixels.height) / shorter;
         if (shortSide * longer > MAX_PIXELS) {
-            throw new ImageDecodeException(
-                    "a picture of "
-                            + pixels.width
-                            + " x "
-                            + pixels.height
-                            + " is too long: with its shorter side at "
-                            + shortSide
-                            + " it has more than "
-                            + MAX_PIXELS
-                            + " pixels.");
+            throw new ImageDecodeException("a picture of "
+                    + pixels.width
+                    + " x "
+                    + pixels.height
+                    + " is too long: with its shorter side at "
+                    + shortSide
+                    + " it has more than "
+                    + MAX_PIXELS
+                    + " pixels.");
         }
         boolean wide = pixels.width > pixels.height;
         int newWidth = wide ? (int) longer : shortSide;
         int newHeight = wide ? shortSide : (int) longer;
         int left = middle(newWidth - width);
         int top = middle(newHeight - height);
-        return new Resampler.Window(left, top, width, height)
-                .of(pixels, newWidth, newHeight, filter);
+        return new Resampler.Window(left, top, width, height).of(pixels, newWidth, newHeight, filter);
     }
 
     /** Half of a rest, halves rounded to the even number. */
@@ -199,8 +187,7 @@ public final class ImagePreprocessor {
         return scaled;
     }
 
-    private static float[][] tables(JsonNode mean, JsonNode std, int channels)
-            throws ModelFormatException {
+    private static float[][] tables(JsonNode mean, JsonNode std, int channels) throws ModelFormatException {
         float[][] tables = new float[channels][256];
         for (int channel = 0; channel < channels; channel++) {
             double shift = number("mean", mean, channel, channels);
@@ -215,8 +202,7 @@ public final class ImagePreprocessor {
         return tables;
     }
 
-    private static double number(String name, JsonNode values, int channel, int channels)
-            throws ModelFormatException {
+    private static double number(String name, JsonNode values, int channel, int channels) throws ModelFormatException {
         if (!values.isArray() || values.size() != 1 && values.size() != channels) {
             throw refuse(name + " is " + values + "; expected " + channels + " numbers");
         }
@@ -237,26 +223,17 @@ public final class ImagePreprocessor {
         missing.removeAll(names);
         names.removeAll(FIELDS);
         if (!names.isEmpty()) {
-            throw refuse(
-                    "it has fields that this version does not know: "
-                            + names
-                            + "; a newer pyimgret wrote it");
+            throw refuse("it has fields that this version does not know: " + names + "; a newer pyimgret wrote it");
         }
         if (!missing.isEmpty()) {
             throw refuse("it lacks " + missing);
         }
     }
 
-    private static String choice(JsonNode json, String name, String... choices)
-            throws ModelFormatException {
+    private static String choice(JsonNode json, String name, String... choices) throws ModelFormatException {
         String value = json.get(name).asText();
         if (!Arrays.asList(choices).contains(value)) {
-            throw refuse(
-                    name
-                            + " is "
-                            + json.get(name)
-                            + "; expected one of "
-                            + String.join(", ", choices));
+            throw refuse(name + " is " + json.get(name) + "; expected one of " + String.join(", ", choices));
         }
         return value;
     }

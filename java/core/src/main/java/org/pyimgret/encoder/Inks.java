@@ -9,13 +9,11 @@ final class Inks {
 
     /** Samples where 255 is full ink, as in TIFF. */
     static Pixels fromInk(Raster raster) {
-        return convert(
-                raster,
-                row -> {
-                    for (int i = 0; i < row.length; i++) {
-                        row[i] = 255 - row[i];
-                    }
-                });
+        return convert(raster, row -> {
+            for (int i = 0; i < row.length; i++) {
+                row[i] = 255 - row[i];
+            }
+        });
     }
 
     /** Samples where 255 is no ink, as Adobe's JPEG files hold them. */
@@ -25,13 +23,11 @@ final class Inks {
 
     /** As {@link #fromLight}, with the first three as luminance and colour differences. */
     static Pixels fromYcck(Raster raster) {
-        return convert(
-                raster,
-                row -> {
-                    for (int x = 0; x < row.length; x += 4) {
-                        toInks(row, x);
-                    }
-                });
+        return convert(raster, row -> {
+            for (int x = 0; x < row.length; x += 4) {
+                toInks(row, x);
+            }
+        });
     }
 
     // libjpeg's YCCK: the colour of JPEG's YCbCr in 16-bit fixed point, inverted.

@@ -77,14 +77,11 @@ final class ModelArchive implements Closeable {
 
     private void checkName(String name) throws ModelFormatException {
         String slashed = name.replace('\\', '/');
-        if (slashed.startsWith("/")
-                || ("/" + slashed + "/").contains("/../")
-                || name.contains(":")) {
+        if (slashed.startsWith("/") || ("/" + slashed + "/").contains("/../") || name.contains(":")) {
             throw refuse("holds an entry that points out of the zip: " + quote(name));
         }
         if (slashed.equals("preprocessor.bin") || slashed.startsWith("objects/")) {
-            throw refuse(
-                    "holds serialized Java objects (" + quote(name) + "), which could run code");
+            throw refuse("holds serialized Java objects (" + quote(name) + "), which could run code");
         }
     }
 
@@ -95,14 +92,10 @@ final class ModelArchive implements Closeable {
         }
         try (InputStream in = zip.getInputStream(entry)) {
             if (java.util.Arrays.equals(in.readNBytes(SERIALIZED_JAVA.length), SERIALIZED_JAVA)) {
-                throw refuse(
-                        "holds serialized Java objects ("
-                                + quote(entry.getName())
-                                + "), which could run code");
+                throw refuse("holds serialized Java objects (" + quote(entry.getName()) + "), which could run code");
             }
         } catch (ZipException e) {
-            throw new ModelFormatException(
-                    path + ": " + quote(entry.getName()) + ": " + e.getMessage(), e);
+            throw new ModelFormatException(path + ": " + quote(entry.getName()) + ": " + e.getMessage(), e);
         }
     }
 
@@ -132,8 +125,7 @@ final class ModelArchive implements Closeable {
             }
             return bytes;
         } catch (ZipException e) {
-            throw new ModelFormatException(
-                    path + ": " + quote(name) + " is damaged: " + e.getMessage(), e);
+            throw new ModelFormatException(path + ": " + quote(name) + " is damaged: " + e.getMessage(), e);
         }
     }
 
@@ -143,11 +135,7 @@ final class ModelArchive implements Closeable {
     }
 
     private static String bomb(String name) {
-        return "has an entry "
-                + quote(name)
-                + " that unpacks to more than "
-                + BOMB_RATIO
-                + " times its packed size";
+        return "has an entry " + quote(name) + " that unpacks to more than " + BOMB_RATIO + " times its packed size";
     }
 
     private static String quote(String name) {

@@ -40,17 +40,15 @@ final class ModelDescription {
         channels = size(input, "channels");
         embeddingSize = size(json, "embedding_size");
         // NB: kinds that are trained on mirrored pictures have a "flip" too; they encode without.
-        withMirrorImage =
-                json.path("kind").asText().equals("PretrainedNetwork")
-                        && json.path("parameters").path("flip").asBoolean(false);
+        withMirrorImage = json.path("kind").asText().equals("PretrainedNetwork")
+                && json.path("parameters").path("flip").asBoolean(false);
         if ((double) height * width * channels > MAX_VALUES) {
             throw new ModelFormatException("pyimgret.json says an absurd input: " + input);
         }
         if (!json.path("normalisation").asText().equals("l2")) {
-            throw new ModelFormatException(
-                    "pyimgret.json says the normalisation "
-                            + json.get("normalisation")
-                            + "; this version of pyimgret-core knows l2.");
+            throw new ModelFormatException("pyimgret.json says the normalisation "
+                    + json.get("normalisation")
+                    + "; this version of pyimgret-core knows l2.");
         }
         preprocessor = preprocessor(json.path("preprocessing"));
     }
@@ -75,14 +73,13 @@ final class ModelDescription {
             throw new ModelFormatException("pyimgret.json does not say its format version.");
         }
         if (format.intValue() > FORMAT) {
-            throw new ModelFormatException(
-                    "the model has format version "
-                            + format
-                            + ", written by "
-                            + json.path("library").asText("a newer pyimgret")
-                            + "; this version of pyimgret-core reads up to "
-                            + FORMAT
-                            + ". Use a newer one.");
+            throw new ModelFormatException("the model has format version "
+                    + format
+                    + ", written by "
+                    + json.path("library").asText("a newer pyimgret")
+                    + "; this version of pyimgret-core reads up to "
+                    + FORMAT
+                    + ". Use a newer one.");
         }
     }
 
@@ -95,8 +92,7 @@ final class ModelDescription {
             case "recurrent":
                 return Layout.RECURRENT;
             default:
-                throw new ModelFormatException(
-                        "pyimgret.json says the unknown input '" + kind + "'.");
+                throw new ModelFormatException("pyimgret.json says the unknown input '" + kind + "'.");
         }
     }
 
@@ -113,11 +109,9 @@ final class ModelDescription {
             return null;
         }
         ImagePreprocessor found = ImagePreprocessor.of(json);
-        boolean fits =
-                found.height() == height && found.width() == width && found.channels() == channels;
+        boolean fits = found.height() == height && found.width() == width && found.channels() == channels;
         if (!fits) {
-            throw new ModelFormatException(
-                    "pyimgret.json says another size for the input than for the preprocessing.");
+            throw new ModelFormatException("pyimgret.json says another size for the input than for the preprocessing.");
         }
         return found;
     }

@@ -1,5 +1,8 @@
 package org.pyimgret.encoder;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
@@ -8,10 +11,6 @@ import org.deeplearning4j.nn.conf.graph.GraphVertex;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
-
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 
 /**
  * A model zip, read with suspicion: a hostile one is refused and runs nothing.
@@ -102,8 +101,7 @@ public final class ModelFile {
         return metadata;
     }
 
-    private static Model restore(
-            ModelArchive archive, NetworkConfiguration configuration, boolean updater)
+    private static Model restore(ModelArchive archive, NetworkConfiguration configuration, boolean updater)
             throws IOException {
         try {
             return configuration.isGraph()
@@ -118,8 +116,7 @@ public final class ModelFile {
     }
 
     private static MultiLayerNetwork multiLayer(
-            ModelArchive archive, MultiLayerConfiguration configuration, boolean updater)
-            throws IOException {
+            ModelArchive archive, MultiLayerConfiguration configuration, boolean updater) throws IOException {
         long length = 0;
         for (NeuralNetConfiguration layer : configuration.getConfs()) {
             length += count(archive, layer.getLayer().initializer().numParams(layer));
@@ -136,8 +133,7 @@ public final class ModelFile {
     }
 
     private static ComputationGraph graph(
-            ModelArchive archive, ComputationGraphConfiguration configuration, boolean updater)
-            throws IOException {
+            ModelArchive archive, ComputationGraphConfiguration configuration, boolean updater) throws IOException {
         long length = 0;
         for (GraphVertex vertex : configuration.getVertices().values()) {
             length += count(archive, vertex.numParams(true));

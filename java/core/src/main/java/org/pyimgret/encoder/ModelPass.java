@@ -1,13 +1,12 @@
 package org.pyimgret.encoder;
 
+import java.util.List;
+import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
-
-import java.util.List;
-import java.util.function.UnaryOperator;
 
 /**
  * A way through a network by Deeplearning4j, which keeps state while it runs; for one thread at a

@@ -1,5 +1,9 @@
 package org.pyimgret.encoder;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Set;
+import java.util.function.Supplier;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.nd4j.shade.jackson.core.JsonFactory;
@@ -8,11 +12,6 @@ import org.nd4j.shade.jackson.core.JsonProcessingException;
 import org.nd4j.shade.jackson.core.JsonToken;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
-
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.util.Set;
-import java.util.function.Supplier;
 
 /**
  * A network's configuration.json: checked as plain JSON before Deeplearning4j sees it.
@@ -29,52 +28,50 @@ final class NetworkConfiguration {
     private static final long MAX_SIZE = 1 << 24;
     private static final double MAX_LAYER_WEIGHTS = 1e10;
 
-    private static final Set<String> ALLOWED_PACKAGES =
-            Set.of(
-                    "org.deeplearning4j.nn.conf",
-                    "org.deeplearning4j.nn.conf.constraint",
-                    "org.deeplearning4j.nn.conf.distribution",
-                    "org.deeplearning4j.nn.conf.dropout",
-                    "org.deeplearning4j.nn.conf.graph",
-                    "org.deeplearning4j.nn.conf.graph.rnn",
-                    "org.deeplearning4j.nn.conf.inputs",
-                    "org.deeplearning4j.nn.conf.layers",
-                    "org.deeplearning4j.nn.conf.layers.convolutional",
-                    "org.deeplearning4j.nn.conf.layers.misc",
-                    "org.deeplearning4j.nn.conf.layers.objdetect",
-                    "org.deeplearning4j.nn.conf.layers.recurrent",
-                    "org.deeplearning4j.nn.conf.layers.util",
-                    "org.deeplearning4j.nn.conf.layers.variational",
-                    "org.deeplearning4j.nn.conf.ocnn",
-                    "org.deeplearning4j.nn.conf.preprocessor",
-                    "org.deeplearning4j.nn.conf.stepfunctions",
-                    "org.deeplearning4j.nn.conf.weightnoise",
-                    "org.deeplearning4j.nn.weights",
-                    "org.nd4j.linalg.activations.impl",
-                    "org.nd4j.linalg.learning.config",
-                    "org.nd4j.linalg.learning.regularization",
-                    "org.nd4j.linalg.lossfunctions.impl",
-                    "org.nd4j.linalg.schedule");
+    private static final Set<String> ALLOWED_PACKAGES = Set.of(
+            "org.deeplearning4j.nn.conf",
+            "org.deeplearning4j.nn.conf.constraint",
+            "org.deeplearning4j.nn.conf.distribution",
+            "org.deeplearning4j.nn.conf.dropout",
+            "org.deeplearning4j.nn.conf.graph",
+            "org.deeplearning4j.nn.conf.graph.rnn",
+            "org.deeplearning4j.nn.conf.inputs",
+            "org.deeplearning4j.nn.conf.layers",
+            "org.deeplearning4j.nn.conf.layers.convolutional",
+            "org.deeplearning4j.nn.conf.layers.misc",
+            "org.deeplearning4j.nn.conf.layers.objdetect",
+            "org.deeplearning4j.nn.conf.layers.recurrent",
+            "org.deeplearning4j.nn.conf.layers.util",
+            "org.deeplearning4j.nn.conf.layers.variational",
+            "org.deeplearning4j.nn.conf.ocnn",
+            "org.deeplearning4j.nn.conf.preprocessor",
+            "org.deeplearning4j.nn.conf.stepfunctions",
+            "org.deeplearning4j.nn.conf.weightnoise",
+            "org.deeplearning4j.nn.weights",
+            "org.nd4j.linalg.activations.impl",
+            "org.nd4j.linalg.learning.config",
+            "org.nd4j.linalg.learning.regularization",
+            "org.nd4j.linalg.lossfunctions.impl",
+            "org.nd4j.linalg.schedule");
 
     // Whole numbers that are no sizes: they may be as big as they like.
     private static final Set<String> COUNTERS = Set.of("seed", "iterationCount", "epochCount");
 
     // What multiplies into the number of a layer's weights.
-    private static final Set<String> FACTORS =
-            Set.of(
-                    "nin",
-                    "nIn",
-                    "nout",
-                    "nOut",
-                    "kernelSize",
-                    "depthMultiplier",
-                    "inputSize",
-                    "nheads",
-                    "headSize",
-                    "capsules",
-                    "capsuleDimensions",
-                    "inputCapsules",
-                    "inputCapsuleDimensions");
+    private static final Set<String> FACTORS = Set.of(
+            "nin",
+            "nIn",
+            "nout",
+            "nOut",
+            "kernelSize",
+            "depthMultiplier",
+            "inputSize",
+            "nheads",
+            "headSize",
+            "capsules",
+            "capsuleDimensions",
+            "inputCapsules",
+            "inputCapsuleDimensions");
 
     private final ModelArchive archive;
     private final String json;
@@ -142,22 +139,17 @@ final class NetworkConfiguration {
         }
     }
 
-    private static void checkToken(ModelArchive archive, JsonParser parser, JsonToken token)
-            throws IOException {
+    private static void checkToken(ModelArchive archive, JsonParser parser, JsonToken token) throws IOException {
         String name = parser.getCurrentName();
         if (TYPE_FIELD.equals(name) && token != JsonToken.FIELD_NAME) {
             String value = token == JsonToken.VALUE_STRING ? parser.getText() : token.name();
             if (!isAllowedClass(value)) {
                 throw archive.refuse(
-                        "names the class "
-                                + shorten(value)
-                                + ", which is none of Deeplearning4j's settings");
+                        "names the class " + shorten(value) + ", which is none of Deeplearning4j's settings");
             }
-        } else if (token == JsonToken.VALUE_NUMBER_INT
-                && !COUNTERS.contains(String.valueOf(name))) {
+        } else if (token == JsonToken.VALUE_NUMBER_INT && !COUNTERS.contains(String.valueOf(name))) {
             if (Math.abs(parser.getDoubleValue()) > MAX_SIZE) {
-                throw archive.refuse(
-                        "has the absurd size " + shorten(parser.getText()) + " in " + name);
+                throw archive.refuse("has the absurd size " + shorten(parser.getText()) + " in " + name);
             }
         }
     }
@@ -169,23 +161,20 @@ final class NetworkConfiguration {
                 && name.substring(dot + 1).matches("[A-Z]\\w*(\\$[A-Z]\\w*)*");
     }
 
-    private static void checkLayers(ModelArchive archive, JsonNode node)
-            throws ModelFormatException {
+    private static void checkLayers(ModelArchive archive, JsonNode node) throws ModelFormatException {
         double weights = 1;
         for (String factor : FACTORS) {
             weights *= product(archive, factor, node.path(factor));
         }
         if (weights > MAX_LAYER_WEIGHTS) {
-            throw archive.refuse(
-                    String.format("has a layer of %.3g weights, which is absurd", weights));
+            throw archive.refuse(String.format("has a layer of %.3g weights, which is absurd", weights));
         }
         for (JsonNode child : node) {
             checkLayers(archive, child);
         }
     }
 
-    private static double product(ModelArchive archive, String name, JsonNode sizes)
-            throws ModelFormatException {
+    private static double product(ModelArchive archive, String name, JsonNode sizes) throws ModelFormatException {
         double product = 1;
         for (JsonNode size : sizes) {
             product *= product(archive, name, size);

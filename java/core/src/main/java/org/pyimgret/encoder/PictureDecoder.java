@@ -1,8 +1,5 @@
 package org.pyimgret.encoder;
 
-import org.w3c.dom.Element;
-import org.w3c.dom.Node;
-
 import java.awt.image.BufferedImage;
 import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
@@ -11,12 +8,13 @@ import java.io.IOException;
 import java.util.Iterator;
 import java.util.Locale;
 import java.util.Optional;
-
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.metadata.IIOMetadata;
 import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageInputStream;
+import org.w3c.dom.Element;
+import org.w3c.dom.Node;
 
 /**
  * Picture files to upright 8-bit pixels without alpha, by ImageIO and the rules of
@@ -47,8 +45,7 @@ final class PictureDecoder {
     private Pixels byImageIo(byte[] file, PictureInfo info) throws ImageDecodeException {
         ImageReader reader = null;
         try (ImageInputStream in =
-                new MemoryCacheImageInputStream(
-                        new ByteArrayInputStream(withoutTransparency(file, info)))) {
+                new MemoryCacheImageInputStream(new ByteArrayInputStream(withoutTransparency(file, info)))) {
             reader = reader(info, in);
             Warnings warnings = new Warnings();
             reader.addIIOReadWarningListener(warnings);
@@ -83,34 +80,25 @@ final class PictureDecoder {
     void checkSize(long width, long height) throws ImageDecodeException {
         if (width < 1 || height < 1 || width * height > maxPixels) {
             throw new ImageDecodeException(
-                    width
-                            + " x "
-                            + height
-                            + " pixels; between 1 and "
-                            + maxPixels
-                            + " are accepted.");
+                    width + " x " + height + " pixels; between 1 and " + maxPixels + " are accepted.");
         }
     }
 
     /**
      * The JDK's own reader where it has one: what plug-ins a host brings must not change pixels.
      */
-    private static ImageReader reader(PictureInfo info, ImageInputStream in)
-            throws ImageDecodeException {
+    private static ImageReader reader(PictureInfo info, ImageInputStream in) throws ImageDecodeException {
         boolean own = info.format.compareTo(PictureInfo.Format.JPEG) <= 0;
         Iterator<ImageReader> readers =
-                own
-                        ? ImageIO.getImageReadersByFormatName(info.format.name())
-                        : ImageIO.getImageReaders(in);
+                own ? ImageIO.getImageReadersByFormatName(info.format.name()) : ImageIO.getImageReaders(in);
         while (readers.hasNext()) {
             ImageReader reader = readers.next();
             if (!own || reader.getClass().getName().startsWith("com.sun.")) {
                 return reader;
             }
         }
-        throw new ImageDecodeException(
-                "not a picture of a format that this JVM can read; PNG, JPEG,"
-                        + " GIF, BMP and TIFF are, others by an ImageIO plug-in.");
+        throw new ImageDecodeException("not a picture of a format that this JVM can read; PNG, JPEG,"
+                + " GIF, BMP and TIFF are, others by an ImageIO plug-in.");
     }
 
     private Pixels read(ImageReader reader, PictureInfo info) throws IOException {
@@ -152,9 +140,7 @@ final class PictureDecoder {
         IIOMetadata stream = reader.getStreamMetadata();
         Node streamRoot = stream.getAsTree(stream.getNativeMetadataFormatName());
         Element screen = find(streamRoot, "LogicalScreenDescriptor");
-        boolean coloured =
-                find(streamRoot, "GlobalColorTable") != null
-                        || find(root, "LocalColorTable") != null;
+        boolean coloured = find(streamRoot, "GlobalColorTable") != null || find(root, "LocalColorTable") != null;
         int width = Integer.parseInt(screen.getAttribute("logicalScreenWidth"));
         int height = Integer.parseInt(screen.getAttribute("logicalScreenHeight"));
         width = Math.max(width, left + frame.getWidth());
@@ -165,8 +151,7 @@ final class PictureDecoder {
     }
 
     /** Lays a frame on its screen; what it leaves open is transparent, or the first colour. */
-    private static Pixels onScreen(
-            BufferedImage frame, int[] table, int left, int top, Pixels screen) {
+    private static Pixels onScreen(BufferedImage frame, int[] table, int left, int top, Pixels screen) {
         IndexColorModel colours = (IndexColorModel) frame.getColorModel();
         int background = table[Math.max(0, colours.getTransparentPixel())];
         int[] row = new int[frame.getWidth()];

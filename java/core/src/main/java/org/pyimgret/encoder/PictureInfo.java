@@ -49,9 +49,7 @@ final class PictureInfo {
         PictureInfo info = new PictureInfo(formatOf(file));
         try {
             info.read(ByteBuffer.wrap(file));
-        } catch (BufferUnderflowException
-                | IndexOutOfBoundsException
-                | IllegalArgumentException e) {
+        } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
             // Broken extras must not cost the picture; broken pixels are the decoder's to report.
             return info;
         }
@@ -144,9 +142,7 @@ final class PictureInfo {
             } catch (BufferUnderflowException | IndexOutOfBoundsException e) {
                 orientation = 1;
             }
-        } else if (marker == 0xffee
-                && segment.remaining() >= 12
-                && segment.getInt(0) == 0x41646F62) {
+        } else if (marker == 0xffee && segment.remaining() >= 12 && segment.getInt(0) == 0x41646F62) {
             ycck = segment.get(11) == 2; // Adobe
         } else if (isFrameHeader(marker)) {
             components = segment.get(5);

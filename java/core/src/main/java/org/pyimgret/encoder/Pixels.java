@@ -30,10 +30,9 @@ final class Pixels {
         }
         Pixels grey = new Pixels(width, height, 1);
         for (int to = 0, from = 0; to < grey.samples.length; to++, from += 3) {
-            int sum =
-                    19595 * (samples[from] & 0xff)
-                            + 38470 * (samples[from + 1] & 0xff)
-                            + 7471 * (samples[from + 2] & 0xff);
+            int sum = 19595 * (samples[from] & 0xff)
+                    + 38470 * (samples[from + 1] & 0xff)
+                    + 7471 * (samples[from + 2] & 0xff);
             grey.samples[to] = (byte) (sum + 32768 >> 16);
         }
         return grey;
@@ -68,14 +67,9 @@ final class Pixels {
             return this;
         }
         boolean transposed = orientation >= 5;
-        boolean flipX =
-                orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-        boolean flipY =
-                orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-        Pixels turned =
-                transposed
-                        ? new Pixels(height, width, channels)
-                        : new Pixels(width, height, channels);
+        boolean flipX = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+        boolean flipY = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+        Pixels turned = transposed ? new Pixels(height, width, channels) : new Pixels(width, height, channels);
         int to = 0;
         for (int y = 0; y < turned.height; y++) {
             for (int x = 0; x < turned.width; x++) {

@@ -37,8 +37,7 @@ final class Rasters {
         if (image.getRaster().getTransferType() == DataBuffer.TYPE_FLOAT) {
             return fromFloats(image.getRaster(), type == ColorSpace.TYPE_GRAY ? 1 : 3);
         }
-        boolean standard =
-                model instanceof ComponentColorModel || model instanceof DirectColorModel;
+        boolean standard = model instanceof ComponentColorModel || model instanceof DirectColorModel;
         boolean grey = type == ColorSpace.TYPE_GRAY;
         if (!standard || model.isAlphaPremultiplied() || !grey && type != ColorSpace.TYPE_RGB) {
             return fromRgb(image);
@@ -131,8 +130,7 @@ final class Rasters {
         int[] alphas = new int[pixels.width];
         int at = 0;
         for (int y = 0; y < pixels.height; y++) {
-            raster.getSamples(
-                    raster.getMinX(), raster.getMinY() + y, pixels.width, 1, alphaBand, alphas);
+            raster.getSamples(raster.getMinX(), raster.getMinY() + y, pixels.width, 1, alphaBand, alphas);
             for (int alpha : alphas) {
                 for (int channel = 0; channel < pixels.channels; channel++, at++) {
                     int colour = pixels.samples[at] & 0xff;

@@ -63,8 +63,7 @@ final class Resampler {
         }
 
         /** Null where the size stays. */
-        private static Weights weights(
-                int from, int to, ResizeFilter filter, int start, int count) {
+        private static Weights weights(int from, int to, ResizeFilter filter, int start, int count) {
             return from == to ? null : Weights.of(from, to, filter, start, count);
         }
     }
@@ -98,8 +97,7 @@ final class Resampler {
     }
 
     /** Some rows of a picture, resized across, or cut where the width stays. */
-    private static Pixels across(
-            Pixels image, Weights weights, int left, int width, int top, int height) {
+    private static Pixels across(Pixels image, Weights weights, int left, int width, int top, int height) {
         if (weights == null) {
             boolean whole = width == image.width && height == image.height;
             return whole ? image : image.crop(left, top, width, height);
@@ -228,8 +226,7 @@ final class Resampler {
             return new Weights(Arrays.stream(first).map(f -> f + distance).toArray(), rows);
         }
 
-        private static int[] row(
-                ResizeFilter filter, int first, int end, double centre, double shrink) {
+        private static int[] row(ResizeFilter filter, int first, int end, double centre, double shrink) {
             double[] weights = new double[end - first];
             double sum = 0;
             for (int i = 0; i < weights.length; i++) {

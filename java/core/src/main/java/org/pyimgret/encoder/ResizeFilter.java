@@ -25,9 +25,7 @@ enum ResizeFilter {
         double weight(double x) {
             double distance = Math.abs(x);
             // NB: single-precision constants, as in Pillow.
-            return distance >= 1
-                    ? 0
-                    : sinc(distance) * (0.54f + 0.46f * Math.cos(distance * Math.PI));
+            return distance >= 1 ? 0 : sinc(distance) * (0.54f + 0.46f * Math.cos(distance * Math.PI));
         }
     },
     BICUBIC(2) {

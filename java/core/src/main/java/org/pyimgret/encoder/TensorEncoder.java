@@ -76,15 +76,13 @@ public final class TensorEncoder implements AutoCloseable {
     private void check(int index, float[] tensor) {
         if (tensor == null || tensor.length != inputSize()) {
             String got = tensor == null ? "null" : tensor.length + " numbers";
-            throw new IllegalArgumentException(
-                    "tensors[" + index + "]: got " + got + "; expected " + inputSize()
-                            + " numbers (height x width x channels)");
+            throw new IllegalArgumentException("tensors[" + index + "]: got " + got + "; expected " + inputSize()
+                    + " numbers (height x width x channels)");
         }
         for (int i = 0; i < tensor.length; i++) {
             if (!Float.isFinite(tensor[i])) {
                 throw new IllegalArgumentException(
-                        "tensors[" + index + "][" + i + "]: got " + tensor[i]
-                                + "; expected finite numbers");
+                        "tensors[" + index + "][" + i + "]: got " + tensor[i] + "; expected finite numbers");
             }
         }
     }

@@ -1,7 +1,5 @@
 package org.pyimgret.encoder;
 
-import org.nd4j.linalg.factory.Nd4j;
-
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -11,6 +9,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
+import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * The threads of an encoder.

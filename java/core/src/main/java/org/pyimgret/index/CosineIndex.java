@@ -32,8 +32,7 @@ public final class CosineIndex implements AutoCloseable {
      * @throws IOException if it cannot be read
      */
     public static CosineIndex open(Path directory) throws IOException {
-        IndexDatabase database =
-                new IndexDatabase(Objects.requireNonNull(directory, "directory"));
+        IndexDatabase database = new IndexDatabase(Objects.requireNonNull(directory, "directory"));
         return new CosineIndex(database, database.read(null));
     }
 
@@ -123,18 +122,14 @@ public final class CosineIndex implements AutoCloseable {
     private static float[] unit(float[] query, int dimension) {
         if (Objects.requireNonNull(query, "query").length != dimension) {
             throw new IllegalArgumentException(
-                    "got a vector of "
-                            + query.length
-                            + " numbers; this index holds vectors of "
-                            + dimension);
+                    "got a vector of " + query.length + " numbers; this index holds vectors of " + dimension);
         }
         double squares = 0;
         for (float number : query) {
             squares += (double) number * number;
         }
         if (!(squares > 0) || Double.isInfinite(squares)) {
-            throw new IllegalArgumentException(
-                    "a cosine needs finite numbers that are not all zero");
+            throw new IllegalArgumentException("a cosine needs finite numbers that are not all zero");
         }
         float[] unit = new float[dimension];
         for (int i = 0; i < dimension; i++) {

@@ -20,9 +20,8 @@ final class IndexDatabase {
     private static final int FORMAT = 1;
     private static final int APPLICATION_ID = 0x70796967;
     private static final String FILE = "index.sqlite";
-    private static final String ROWS =
-            "SELECT i.id, i.key, i.metadata, v.vector, v.crc FROM items i"
-                    + " JOIN vectors v ON v.number = i.number ORDER BY i.number";
+    private static final String ROWS = "SELECT i.id, i.key, i.metadata, v.vector, v.crc FROM items i"
+            + " JOIN vectors v ON v.number = i.number ORDER BY i.number";
 
     private final Path file;
 
@@ -40,9 +39,7 @@ final class IndexDatabase {
             connection.setAutoCommit(false); // one read transaction: one state
             checkFormat(statement);
             Snapshot snapshot = empty(statement);
-            if (known != null
-                    && known.uuid.equals(snapshot.uuid)
-                    && known.revision == snapshot.revision) {
+            if (known != null && known.uuid.equals(snapshot.uuid) && known.revision == snapshot.revision) {
                 return null;
             }
             fill(snapshot, statement);
@@ -55,10 +52,7 @@ final class IndexDatabase {
     private String url() throws IOException {
         // NB: a published copy lies in a read-only folder, where SQLite can make no lock files.
         String options = isPublished() ? "mode=ro&immutable=1" : "mode=ro";
-        return "jdbc:sqlite:"
-                + file.toRealPath().toUri().toString().replace("file:///", "file:/")
-                + "?"
-                + options;
+        return "jdbc:sqlite:" + file.toRealPath().toUri().toString().replace("file:///", "file:/") + "?" + options;
     }
 
     /** Tells a published copy by its header: its journal mode is not WAL. */
@@ -79,18 +73,12 @@ final class IndexDatabase {
     private void checkFormat(Statement statement) throws SQLException, IndexStoreException {
         long application = number(statement, "PRAGMA application_id");
         if (application != APPLICATION_ID) {
-            throw new IndexStoreException(
-                    file + " is an SQLite database, but not a pyimgret index.");
+            throw new IndexStoreException(file + " is an SQLite database, but not a pyimgret index.");
         }
         long format = number(statement, "PRAGMA user_version");
         if (format != FORMAT) {
             throw new IndexStoreException(
-                    file
-                            + " has format "
-                            + format
-                            + "; this version of pyimgret-core reads format "
-                            + FORMAT
-                            + ".");
+                    file + " has format " + format + "; this version of pyimgret-core reads format " + FORMAT + ".");
         }
     }
 
@@ -110,16 +98,10 @@ final class IndexDatabase {
         }
         if (!"cosine".equals(meta.get("metric"))) {
             throw new IndexStoreException(
-                    file
-                            + " has the metric "
-                            + meta.get("metric")
-                            + "; this version of pyimgret-core knows cosine.");
+                    file + " has the metric " + meta.get("metric") + "; this version of pyimgret-core knows cosine.");
         }
         return new Snapshot(
-                meta.get("uuid"),
-                revision,
-                dimension(meta.get("dimension")),
-                meta.getOrDefault("model_checksum", ""));
+                meta.get("uuid"), revision, dimension(meta.get("dimension")), meta.getOrDefault("model_checksum", ""));
     }
 
     private int dimension(String value) throws IndexStoreException {
@@ -127,13 +109,11 @@ final class IndexDatabase {
             return Integer.parseInt(value);
         } catch (NumberFormatException e) {
             throw new IndexStoreException(
-                    file + " is damaged: the dimension is " + value + "; restore a published copy.",
-                    e);
+                    file + " is damaged: the dimension is " + value + "; restore a published copy.", e);
         }
     }
 
-    private void fill(Snapshot snapshot, Statement statement)
-            throws SQLException, IndexStoreException {
+    private void fill(Snapshot snapshot, Statement statement) throws SQLException, IndexStoreException {
         CRC32 crc = new CRC32();
         try (ResultSet rows = statement.executeQuery(ROWS)) {
             while (rows.next()) {
@@ -141,11 +121,10 @@ final class IndexDatabase {
                 crc.reset();
                 crc.update(vector);
                 if (vector.length != 4 * snapshot.dimension || crc.getValue() != rows.getLong(5)) {
-                    throw new IndexStoreException(
-                            file
-                                    + " is damaged at the key "
-                                    + rows.getString(2)
-                                    + "; restore a published copy, or run 'pyimgret index check'.");
+                    throw new IndexStoreException(file
+                            + " is damaged at the key "
+                            + rows.getString(2)
+                            + "; restore a published copy, or run 'pyimgret index check'.");
                 }
                 snapshot.add(rows.getString(1), rows.getString(2), rows.getString(3), vector);
             }

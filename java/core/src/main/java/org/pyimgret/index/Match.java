@@ -1,11 +1,10 @@
 package org.pyimgret.index;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.nd4j.shade.jackson.core.JsonProcessingException;
 import org.nd4j.shade.jackson.core.type.TypeReference;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
-
-import java.util.LinkedHashMap;
-import java.util.Map;
 
 /** One picture that was found. Immutable. */
 public final class Match {

@@ -117,8 +117,7 @@ final class Snapshot {
         for (int row = 0; row < BLOCK; row++) {
             int at = from + row;
             sums[row] +=
-                    (a * block[at] + b * block[at + BLOCK])
-                            + (c * block[at + 2 * BLOCK] + d * block[at + 3 * BLOCK]);
+                    (a * block[at] + b * block[at + BLOCK]) + (c * block[at + 2 * BLOCK] + d * block[at + 3 * BLOCK]);
         }
     }
 
@@ -131,9 +130,9 @@ final class Snapshot {
     /** A row among the best so far. */
     private static final class Candidate {
 
-        static final Comparator<Candidate> WORST_FIRST =
-                Comparator.comparingDouble((Candidate candidate) -> candidate.match.score())
-                        .thenComparing(candidate -> -candidate.row);
+        static final Comparator<Candidate> WORST_FIRST = Comparator.comparingDouble(
+                        (Candidate candidate) -> candidate.match.score())
+                .thenComparing(candidate -> -candidate.row);
 
         final int row;
         final Match match;

@@ -25,15 +25,14 @@ import org.pyimgret.nn.engine.StopFlag;
 public final class Activations {
 
     private static final String WORKSPACE = "PYIMGRET_ACTIVATIONS";
-    private static final WorkspaceConfiguration CONFIGURATION =
-            WorkspaceConfiguration.builder()
-                    .initialSize(0)
-                    .overallocationLimit(0.05)
-                    .policyLearning(LearningPolicy.FIRST_LOOP)
-                    .policyAllocation(AllocationPolicy.STRICT)
-                    .policyReset(ResetPolicy.BLOCK_LEFT)
-                    .policySpill(SpillPolicy.REALLOCATE)
-                    .build();
+    private static final WorkspaceConfiguration CONFIGURATION = WorkspaceConfiguration.builder()
+            .initialSize(0)
+            .overallocationLimit(0.05)
+            .policyLearning(LearningPolicy.FIRST_LOOP)
+            .policyAllocation(AllocationPolicy.STRICT)
+            .policyReset(ResetPolicy.BLOCK_LEFT)
+            .policySpill(SpillPolicy.REALLOCATE)
+            .build();
 
     private Activations() {}
 
@@ -63,7 +62,8 @@ public final class Activations {
         StopFlag stop = StopFlag.current();
         try (InferenceNetwork engine = compiled.get()) {
             if (engine.outputSize() != width) {
-                throw new IllegalArgumentException("the layer gives " + engine.outputSize() + " values, expected " + width);
+                throw new IllegalArgumentException(
+                        "the layer gives " + engine.outputSize() + " values, expected " + width);
             }
             engine.run(() -> reader(images.another(), stop), images.count(), Rows.into(out, engine.outputSize()));
         }
@@ -103,8 +103,10 @@ public final class Activations {
                     images.read(start + i, row);
                     images.arrange(row, rows, i * images.size());
                 }
-                Memory.floats(input.data().address(), (long) count * images.size()).put(rows, 0, count * images.size());
-                INDArray x = count == capacity ? input : input.get(org.nd4j.linalg.indexing.NDArrayIndex.interval(0, count));
+                Memory.floats(input.data().address(), (long) count * images.size())
+                        .put(rows, 0, count * images.size());
+                INDArray x =
+                        count == capacity ? input : input.get(org.nd4j.linalg.indexing.NDArrayIndex.interval(0, count));
                 forward(network, x, from, to, out + start * width * Float.BYTES, width);
             }
         }
@@ -120,17 +122,17 @@ public final class Activations {
      */
     public static long size(MultiLayerNetwork network, long[] shape, int layer) {
         try (INDArray input = Nd4j.zeros(DataType.FLOAT, shape)) {
-            return run(network, input, 0, layer, LayerWorkspaceMgr.noWorkspaces()).length();
+            return run(network, input, 0, layer, LayerWorkspaceMgr.noWorkspaces())
+                    .length();
         }
     }
 
     private static void forward(MultiLayerNetwork network, INDArray input, int from, int to, long out, long width) {
         // NB: an LSTM enters that one anew for every step, and would find the last step overwritten.
-        LayerWorkspaceMgr manager =
-                LayerWorkspaceMgr.builder()
-                        .noWorkspaceFor(ArrayType.RNN_FF_LOOP_WORKING_MEM)
-                        .defaultWorkspace(WORKSPACE, CONFIGURATION)
-                        .build();
+        LayerWorkspaceMgr manager = LayerWorkspaceMgr.builder()
+                .noWorkspaceFor(ArrayType.RNN_FF_LOOP_WORKING_MEM)
+                .defaultWorkspace(WORKSPACE, CONFIGURATION)
+                .build();
         MemoryWorkspace workspace = Nd4j.getWorkspaceManager().getAndActivateWorkspace(CONFIGURATION, WORKSPACE);
         try {
             copy(run(network, input, from, to, manager), out, (int) input.size(0), width);

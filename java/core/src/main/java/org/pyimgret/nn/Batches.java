@@ -24,13 +24,11 @@ final class Batches implements AutoCloseable {
     private final int batchSize;
     private final long seed;
     private final boolean shuffle;
-    private final ExecutorService ahead =
-            Executors.newSingleThreadExecutor(
-                    r -> {
-                        Thread t = new Thread(r, "pyimgret-batches");
-                        t.setDaemon(true);
-                        return t;
-                    });
+    private final ExecutorService ahead = Executors.newSingleThreadExecutor(r -> {
+        Thread t = new Thread(r, "pyimgret-batches");
+        t.setDaemon(true);
+        return t;
+    });
     private final Batch[] slots = new Batch[2];
     private final float[] clean;
     private final float[] changed;
@@ -114,13 +112,12 @@ final class Batches implements AutoCloseable {
 
     /** Begins making a batch; at most two may be in use at a time. */
     Future<Batch> request(long epoch, int index) {
-        return ahead.submit(
-                () -> {
-                    arrangeOrder(epoch);
-                    int from = index * batchSize;
-                    int to = (int) Math.min(images.count(), (long) from + batchSize);
-                    return slots[index % slots.length].fill(epoch, from, to);
-                });
+        return ahead.submit(() -> {
+            arrangeOrder(epoch);
+            int from = index * batchSize;
+            int to = (int) Math.min(images.count(), (long) from + batchSize);
+            return slots[index % slots.length].fill(epoch, from, to);
+        });
     }
 
     static <T> T await(Future<T> request) {

@@ -77,8 +77,7 @@ public final class CompiledNetworks {
      * @param input what the first layer gets
      * @return the compiled network, which the caller closes; or nothing: Deeplearning4j has to run it
      */
-    public static Optional<InferenceNetwork> of(
-            MultiLayerNetwork network, int from, int to, Shape input) {
+    public static Optional<InferenceNetwork> of(MultiLayerNetwork network, int from, int to, Shape input) {
         return find(
                 network,
                 from + " " + to + " " + input,
@@ -94,14 +93,10 @@ public final class CompiledNetworks {
      * @return the compiled network, which the caller closes; or nothing: Deeplearning4j has to run it
      */
     public static Optional<InferenceNetwork> of(ComputationGraph graph, String vertex, Shape input) {
-        return find(
-                graph,
-                vertex + " " + input,
-                () -> InferenceNetwork.of(graph, vertex, input, Precision.FLOAT32));
+        return find(graph, vertex + " " + input, () -> InferenceNetwork.of(graph, vertex, input, Precision.FLOAT32));
     }
 
-    private static Optional<InferenceNetwork> find(
-            Model network, String what, Compilation compilation) {
+    private static Optional<InferenceNetwork> find(Model network, String what, Compilation compilation) {
         if (stock()) {
             return Optional.empty();
         }
@@ -114,8 +109,7 @@ public final class CompiledNetworks {
             }
         }
         while (true) {
-            Optional<InferenceNetwork> found =
-                    entry.compiled.computeIfAbsent(what, key -> compile(compilation));
+            Optional<InferenceNetwork> found = entry.compiled.computeIfAbsent(what, key -> compile(compilation));
             // One that another thread has just cleared is compiled anew.
             if (found.isEmpty() || found.get().share()) {
                 return found;

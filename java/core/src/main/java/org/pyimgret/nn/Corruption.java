@@ -69,8 +69,15 @@ final class Corruption {
             for (int x = 0; x < width; x++) {
                 double ry = y - cy - dy;
                 double rx = mirror * (x - cx - dx);
-                sample(in, out, (y * width + x) * channels, cy + sin * rx + cos * ry, cx + cos * rx - sin * ry,
-                        height, width, channels);
+                sample(
+                        in,
+                        out,
+                        (y * width + x) * channels,
+                        cy + sin * rx + cos * ry,
+                        cx + cos * rx - sin * ry,
+                        height,
+                        width,
+                        channels);
             }
         }
     }
@@ -81,8 +88,14 @@ final class Corruption {
         float fy = (float) (y - y0);
         float fx = (float) (x - x0);
         for (int c = 0; c < channels; c++) {
-            float top = mix(pixel(in, y0, x0, c, height, width, channels), pixel(in, y0, x0 + 1, c, height, width, channels), fx);
-            float low = mix(pixel(in, y0 + 1, x0, c, height, width, channels), pixel(in, y0 + 1, x0 + 1, c, height, width, channels), fx);
+            float top = mix(
+                    pixel(in, y0, x0, c, height, width, channels),
+                    pixel(in, y0, x0 + 1, c, height, width, channels),
+                    fx);
+            float low = mix(
+                    pixel(in, y0 + 1, x0, c, height, width, channels),
+                    pixel(in, y0 + 1, x0 + 1, c, height, width, channels),
+                    fx);
             out[at + c] = mix(top, low, fy);
         }
     }

@@ -1,5 +1,6 @@
 package org.pyimgret.nn;
 
+import java.util.SplittableRandom;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
@@ -7,8 +8,6 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.node.ObjectNode;
 import org.pyimgret.bridge.Memory;
-
-import java.util.SplittableRandom;
 
 /**
  * Makes data sets out of rows that come from anywhere, as {@link Trainer} makes its batches out of
@@ -31,10 +30,7 @@ public final class Examples {
         ObjectNode shape = settings.deepCopy();
         // No memory of the caller's: the rows are handed in.
         this.images = new Images(shape.put("address", 0L).put("count", 0L).put("dtype", "float32"));
-        this.corruption =
-                Json.has(settings, "corruption")
-                        ? new Corruption(settings.get("corruption"))
-                        : null;
+        this.corruption = Json.has(settings, "corruption") ? new Corruption(settings.get("corruption")) : null;
         this.classes = settings.path("classes").asInt(0);
         this.seed = Json.required(settings, "seed").asLong();
     }
@@ -115,8 +111,7 @@ public final class Examples {
             return clean;
         }
         SplittableRandom random = new SplittableRandom(Chance.mix(Chance.mix(seed, epoch), source));
-        corruption.apply(
-                clean, changed, images.height(), images.width(), images.channels(), random);
+        corruption.apply(clean, changed, images.height(), images.width(), images.channels(), random);
         return changed;
     }
 

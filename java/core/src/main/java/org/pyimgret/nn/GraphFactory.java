@@ -35,13 +35,12 @@ public final class GraphFactory {
      */
     public static ComputationGraph create(JsonNode settings) {
         long seed = Json.required(settings, "seed").asLong();
-        GraphBuilder builder =
-                new NeuralNetConfiguration.Builder()
-                        .seed(seed)
-                        .dataType(DataType.FLOAT)
-                        .updater(Updaters.create(Json.required(settings, "updater")))
-                        .graphBuilder()
-                        .addInputs(INPUT);
+        GraphBuilder builder = new NeuralNetConfiguration.Builder()
+                .seed(seed)
+                .dataType(DataType.FLOAT)
+                .updater(Updaters.create(Json.required(settings, "updater")))
+                .graphBuilder()
+                .addInputs(INPUT);
         Json.required(settings, "vertices").forEach(vertex -> add(builder, vertex));
         builder.setOutputs(names(settings, "outputs"))
                 .setInputTypes(NetworkFactory.inputType(Json.required(settings, "input")));

@@ -46,8 +46,8 @@ public final class GraphNetwork {
     public INDArray parameter(String key) {
         INDArray parameter = stored.paramTable().get(key);
         if (parameter == null) {
-            throw new IllegalArgumentException(
-                    "unknown parameter '" + key + "'; known: " + stored.paramTable().keySet());
+            throw new IllegalArgumentException("unknown parameter '" + key + "'; known: "
+                    + stored.paramTable().keySet());
         }
         return parameter;
     }

@@ -33,35 +33,39 @@ import org.nd4j.shade.jackson.databind.JsonNode;
 /** One layer's settings to one stock Deeplearning4j layer configuration. */
 final class LayerFactory {
 
-    private static final Map<String, Function<JsonNode, Layer>> KNOWN =
-            Map.ofEntries(
-                    Map.entry("Dense", LayerFactory::dense),
-                    Map.entry("Convolution2D", LayerFactory::convolution),
-                    Map.entry("Deconvolution2D", LayerFactory::deconvolution),
-                    Map.entry("DepthwiseConvolution2D", LayerFactory::depthwise),
-                    Map.entry("Pooling2D", LayerFactory::pooling),
-                    Map.entry("Upsampling2D", s -> named(new Upsampling2D.Builder(integer(s, "size", 2)), s).build()),
-                    Map.entry("GlobalPooling", LayerFactory::globalPooling),
-                    Map.entry("BatchNormalization", LayerFactory::batchNormalization),
-                    Map.entry("Activation", s -> named(new ActivationLayer.Builder(), s).activation(activation(s)).build()),
-                    Map.entry("Dropout", s -> named(new DropoutLayer.Builder(1 - number(s, "rate", 0.5)), s).build()),
-                    Map.entry("LSTM", LayerFactory::lstm),
-                    Map.entry("Output", LayerFactory::output),
-                    Map.entry("Loss", LayerFactory::loss),
-                    Map.entry("ConvolutionLoss", s -> named(new CnnLossLayer.Builder(lossFunction(s)), s).activation(activation(s)).build()));
+    private static final Map<String, Function<JsonNode, Layer>> KNOWN = Map.ofEntries(
+            Map.entry("Dense", LayerFactory::dense),
+            Map.entry("Convolution2D", LayerFactory::convolution),
+            Map.entry("Deconvolution2D", LayerFactory::deconvolution),
+            Map.entry("DepthwiseConvolution2D", LayerFactory::depthwise),
+            Map.entry("Pooling2D", LayerFactory::pooling),
+            Map.entry("Upsampling2D", s -> named(new Upsampling2D.Builder(integer(s, "size", 2)), s)
+                    .build()),
+            Map.entry("GlobalPooling", LayerFactory::globalPooling),
+            Map.entry("BatchNormalization", LayerFactory::batchNormalization),
+            Map.entry("Activation", s -> named(new ActivationLayer.Builder(), s)
+                    .activation(activation(s))
+                    .build()),
+            Map.entry("Dropout", s -> named(new DropoutLayer.Builder(1 - number(s, "rate", 0.5)), s)
+                    .build()),
+            Map.entry("LSTM", LayerFactory::lstm),
+            Map.entry("Output", LayerFactory::output),
+            Map.entry("Loss", LayerFactory::loss),
+            Map.entry("ConvolutionLoss", s -> named(new CnnLossLayer.Builder(lossFunction(s)), s)
+                    .activation(activation(s))
+                    .build()));
 
-    private static final Map<String, LossFunction> LOSSES =
-            Map.of(
-                    "mean_squared_error", LossFunction.MSE,
-                    "mean_absolute_error", LossFunction.MEAN_ABSOLUTE_ERROR,
-                    "squared_error", LossFunction.L2,
-                    "binary_cross_entropy", LossFunction.XENT,
-                    "categorical_cross_entropy", LossFunction.MCXENT,
-                    "sparse_categorical_cross_entropy", LossFunction.SPARSE_MCXENT,
-                    "cosine_proximity", LossFunction.COSINE_PROXIMITY,
-                    "poisson", LossFunction.POISSON,
-                    "hinge", LossFunction.HINGE,
-                    "kullback_leibler", LossFunction.KL_DIVERGENCE);
+    private static final Map<String, LossFunction> LOSSES = Map.of(
+            "mean_squared_error", LossFunction.MSE,
+            "mean_absolute_error", LossFunction.MEAN_ABSOLUTE_ERROR,
+            "squared_error", LossFunction.L2,
+            "binary_cross_entropy", LossFunction.XENT,
+            "categorical_cross_entropy", LossFunction.MCXENT,
+            "sparse_categorical_cross_entropy", LossFunction.SPARSE_MCXENT,
+            "cosine_proximity", LossFunction.COSINE_PROXIMITY,
+            "poisson", LossFunction.POISSON,
+            "hinge", LossFunction.HINGE,
+            "kullback_leibler", LossFunction.KL_DIVERGENCE);
 
     private LayerFactory() {}
 
@@ -71,12 +75,14 @@ final class LayerFactory {
     }
 
     private static Layer dense(JsonNode s) {
-        return weighted(new DenseLayer.Builder().nOut(units(s)).hasBias(flag(s, "bias", true)), s).build();
+        return weighted(new DenseLayer.Builder().nOut(units(s)).hasBias(flag(s, "bias", true)), s)
+                .build();
     }
 
     private static Layer convolution(JsonNode s) {
         return weighted(
-                        new ConvolutionLayer.Builder(pair(s, "kernel_size", 3), pair(s, "stride", 1), pair(s, "padding", 0))
+                        new ConvolutionLayer.Builder(
+                                        pair(s, "kernel_size", 3), pair(s, "stride", 1), pair(s, "padding", 0))
                                 .nOut(units(s))
                                 .hasBias(flag(s, "bias", true))
                                 .convolutionMode(mode(s)),
@@ -86,7 +92,8 @@ final class LayerFactory {
 
     private static Layer deconvolution(JsonNode s) {
         return weighted(
-                        new Deconvolution2D.Builder(pair(s, "kernel_size", 2), pair(s, "stride", 2), pair(s, "padding", 0))
+                        new Deconvolution2D.Builder(
+                                        pair(s, "kernel_size", 2), pair(s, "stride", 2), pair(s, "padding", 0))
                                 .nOut(units(s))
                                 .hasBias(flag(s, "bias", true))
                                 .convolutionMode(mode(s)),
@@ -96,7 +103,8 @@ final class LayerFactory {
 
     private static Layer depthwise(JsonNode s) {
         return weighted(
-                        new DepthwiseConvolution2D.Builder(pair(s, "kernel_size", 3), pair(s, "stride", 1), pair(s, "padding", 0))
+                        new DepthwiseConvolution2D.Builder(
+                                        pair(s, "kernel_size", 3), pair(s, "stride", 1), pair(s, "padding", 0))
                                 .depthMultiplier(integer(s, "multiplier", 1))
                                 .hasBias(flag(s, "bias", true))
                                 .convolutionMode(mode(s)),
@@ -107,25 +115,30 @@ final class LayerFactory {
     private static Layer pooling(JsonNode s) {
         return named(
                         new SubsamplingLayer.Builder(
-                                        poolingType(s), pair(s, "kernel_size", 2), pair(s, "stride", 2), pair(s, "padding", 0))
+                                        poolingType(s),
+                                        pair(s, "kernel_size", 2),
+                                        pair(s, "stride", 2),
+                                        pair(s, "padding", 0))
                                 .convolutionMode(mode(s)),
                         s)
                 .build();
     }
 
     private static Layer globalPooling(JsonNode s) {
-        return named(new GlobalPoolingLayer.Builder(PoolingType.valueOf(text(s, "pooling", "avg").toUpperCase())), s)
+        return named(
+                        new GlobalPoolingLayer.Builder(
+                                PoolingType.valueOf(text(s, "pooling", "avg").toUpperCase())),
+                        s)
                 .pnorm(integer(s, "power", 2))
                 .build();
     }
 
     private static Layer batchNormalization(JsonNode s) {
-        BatchNormalization.Builder b =
-                named(new BatchNormalization.Builder(), s)
-                        .decay(number(s, "decay", 0.9))
-                        .eps(number(s, "epsilon", 1e-5))
-                        .useLogStd(false)
-                        .lockGammaBeta(flag(s, "lock_gamma_beta", false));
+        BatchNormalization.Builder b = named(new BatchNormalization.Builder(), s)
+                .decay(number(s, "decay", 0.9))
+                .eps(number(s, "epsilon", 1e-5))
+                .useLogStd(false)
+                .lockGammaBeta(flag(s, "lock_gamma_beta", false));
         return b.build();
     }
 
@@ -154,13 +167,18 @@ final class LayerFactory {
     }
 
     private static Layer loss(JsonNode s) {
-        return named(new LossLayer.Builder(lossFunction(s)), s).activation(activation(s)).build();
+        return named(new LossLayer.Builder(lossFunction(s)), s)
+                .activation(activation(s))
+                .build();
     }
 
     private static <T extends BaseLayer.Builder<T>> T weighted(T builder, JsonNode s) {
         named(builder, s).activation(activation(s));
         if (Json.has(s, "weight_init")) {
-            builder.weightInit(enumValue(WeightInit.class, "weight initialisation", s.get("weight_init").asText()));
+            builder.weightInit(enumValue(
+                    WeightInit.class,
+                    "weight initialisation",
+                    s.get("weight_init").asText()));
         }
         if (Json.has(s, "l1")) {
             builder.l1(s.get("l1").asDouble());
@@ -205,8 +223,8 @@ final class LayerFactory {
                 return value;
             }
         }
-        throw new IllegalArgumentException(
-                "unknown " + what + " '" + name + "'; known: " + java.util.Arrays.toString(type.getEnumConstants()).toLowerCase());
+        throw new IllegalArgumentException("unknown " + what + " '" + name + "'; known: "
+                + java.util.Arrays.toString(type.getEnumConstants()).toLowerCase());
     }
 
     private static String name(JsonNode s) {
@@ -226,7 +244,9 @@ final class LayerFactory {
         if (node == null || node.isNull()) {
             return new int[] {otherwise, otherwise};
         }
-        return node.isArray() ? new int[] {node.get(0).asInt(), node.get(1).asInt()} : new int[] {node.asInt(), node.asInt()};
+        return node.isArray()
+                ? new int[] {node.get(0).asInt(), node.get(1).asInt()}
+                : new int[] {node.asInt(), node.asInt()};
     }
 
     private static String text(JsonNode s, String field, String otherwise) {

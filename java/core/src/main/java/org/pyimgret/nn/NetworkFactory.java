@@ -41,11 +41,10 @@ public final class NetworkFactory {
      * @return a configuration that names stock classes only
      */
     public static MultiLayerConfiguration configure(JsonNode settings) {
-        NeuralNetConfiguration.Builder common =
-                new NeuralNetConfiguration.Builder()
-                        .seed(Chance.forNd4j(Json.required(settings, "seed").asLong()))
-                        .dataType(DataType.FLOAT)
-                        .updater(Updaters.create(Json.required(settings, "updater")));
+        NeuralNetConfiguration.Builder common = new NeuralNetConfiguration.Builder()
+                .seed(Chance.forNd4j(Json.required(settings, "seed").asLong()))
+                .dataType(DataType.FLOAT)
+                .updater(Updaters.create(Json.required(settings, "updater")));
         NeuralNetConfiguration.ListBuilder list = common.list();
         for (JsonNode layer : Json.required(settings, "layers")) {
             list.layer(LayerFactory.create(layer));
@@ -65,7 +64,8 @@ public final class NetworkFactory {
                         Json.required(input, "channels").asLong());
             case "recurrent":
                 return InputType.recurrent(
-                        Json.required(input, "size").asLong(), Json.required(input, "steps").asLong());
+                        Json.required(input, "size").asLong(),
+                        Json.required(input, "steps").asLong());
             default:
                 throw new IllegalArgumentException(
                         "unknown input '" + kind + "'; known: [convolutional, dense, recurrent]");

@@ -29,8 +29,8 @@ public final class Parameters {
     public static INDArray named(MultiLayerNetwork network, String key) {
         INDArray parameter = network.paramTable().get(key);
         if (parameter == null) {
-            throw new IllegalArgumentException(
-                    "unknown parameter '" + key + "'; known: " + network.paramTable().keySet());
+            throw new IllegalArgumentException("unknown parameter '" + key + "'; known: "
+                    + network.paramTable().keySet());
         }
         return parameter;
     }
@@ -61,7 +61,9 @@ public final class Parameters {
             return;
         }
         INDArray values = array.ulike();
-        INDArray flat = values.ordering() == 'c' ? values : org.nd4j.linalg.factory.Nd4j.createUninitialized(array.dataType(), array.shape(), 'c');
+        INDArray flat = values.ordering() == 'c'
+                ? values
+                : org.nd4j.linalg.factory.Nd4j.createUninitialized(array.dataType(), array.shape(), 'c');
         Memory.floats(address(flat), array.length()).put(Memory.floats(in, array.length()));
         array.assign(flat);
         flat.close();
@@ -103,7 +105,11 @@ public final class Parameters {
             entry.put("index", layer.getIndex());
             entry.put("name", layer.conf().getLayer().getLayerName());
             entry.put("type", layer.conf().getLayer().getClass().getSimpleName());
-            entry.put("helper", layer.getHelper() == null ? null : layer.getHelper().getClass().getSimpleName());
+            entry.put(
+                    "helper",
+                    layer.getHelper() == null
+                            ? null
+                            : layer.getHelper().getClass().getSimpleName());
             Map<String, long[]> shapes = new LinkedHashMap<>();
             layer.paramTable().forEach((k, v) -> shapes.put(layer.getIndex() + "_" + k, v.shape()));
             entry.put("parameters", shapes);

@@ -78,7 +78,19 @@ final class Rbm {
             FloatPointer out,
             int outStride) {
         cblas_sgemm(
-                CblasColMajor, transpose, CblasNoTrans, units, rows, inner, 1f, w, visible, in, inStride, 0f,
-                out, outStride);
+                CblasColMajor,
+                transpose,
+                CblasNoTrans,
+                units,
+                rows,
+                inner,
+                1f,
+                w,
+                visible,
+                in,
+                inStride,
+                0f,
+                out,
+                outStride);
     }
 }

@@ -111,19 +111,16 @@ public final class RbmInference {
      * @param out address of count x hidden float32
      */
     public void hidden(long out) {
-        forBlocks(
-                (block, from, rows) -> {
-                    block.read(block.in, from, rows);
-                    block.up(block.in, rows);
-                    FloatPointer to = Memory.floats(out, (long) count * rbm.hidden);
-                    each(
-                            rows,
-                            i -> {
-                                block.readHidden(i);
-                                rbm.hiddenUnit.mean(block.h, rbm.hidden);
-                                to.position((long) (from + i) * rbm.hidden).put(block.h, 0, rbm.hidden);
-                            });
-                });
+        forBlocks((block, from, rows) -> {
+            block.read(block.in, from, rows);
+            block.up(block.in, rows);
+            FloatPointer to = Memory.floats(out, (long) count * rbm.hidden);
+            each(rows, i -> {
+                block.readHidden(i);
+                rbm.hiddenUnit.mean(block.h, rbm.hidden);
+                to.position((long) (from + i) * rbm.hidden).put(block.h, 0, rbm.hidden);
+            });
+        });
     }
 
     /**
@@ -132,19 +129,16 @@ public final class RbmInference {
      * @param out address of count x visible float32
      */
     public void visible(long out) {
-        forBlocks(
-                (block, from, rows) -> {
-                    block.read(block.in, from, rows);
-                    block.down(block.in, rows);
-                    FloatPointer to = Memory.floats(out, (long) count * rbm.visible);
-                    each(
-                            rows,
-                            i -> {
-                                block.readVisible(i);
-                                rbm.visibleUnit.mean(block.v, rbm.visible);
-                                to.position((long) (from + i) * rbm.visible).put(block.v, 0, rbm.visible);
-                            });
-                });
+        forBlocks((block, from, rows) -> {
+            block.read(block.in, from, rows);
+            block.down(block.in, rows);
+            FloatPointer to = Memory.floats(out, (long) count * rbm.visible);
+            each(rows, i -> {
+                block.readVisible(i);
+                rbm.visibleUnit.mean(block.v, rbm.visible);
+                to.position((long) (from + i) * rbm.visible).put(block.v, 0, rbm.visible);
+            });
+        });
     }
 
     /**
@@ -155,26 +149,23 @@ public final class RbmInference {
      * @param out address of count x visible float32
      */
     public void gibbs(int steps, long seed, long out) {
-        forBlocks(
-                (block, from, rows) -> {
-                    block.read(block.visible, from, rows);
-                    for (int step = 0; step < steps; step++) {
-                        stop.check();
-                        long hiddenSeed = Chance.mix(seed, 2L * step);
-                        block.up(block.visible, rows);
-                        each(rows, i -> drawHidden(block, i, Chance.mix(hiddenSeed, from + i)));
-                        long visibleSeed = Chance.mix(seed, 2L * step + 1);
-                        block.down(block.hidden, rows);
-                        each(rows, i -> drawVisible(block, i, Chance.mix(visibleSeed, from + i)));
-                    }
-                    FloatPointer to = Memory.floats(out, (long) count * rbm.visible);
-                    each(
-                            rows,
-                            i -> {
-                                block.visible.position((long) i * rbm.visible).get(block.v);
-                                to.position((long) (from + i) * rbm.visible).put(block.v, 0, rbm.visible);
-                            });
-                });
+        forBlocks((block, from, rows) -> {
+            block.read(block.visible, from, rows);
+            for (int step = 0; step < steps; step++) {
+                stop.check();
+                long hiddenSeed = Chance.mix(seed, 2L * step);
+                block.up(block.visible, rows);
+                each(rows, i -> drawHidden(block, i, Chance.mix(hiddenSeed, from + i)));
+                long visibleSeed = Chance.mix(seed, 2L * step + 1);
+                block.down(block.hidden, rows);
+                each(rows, i -> drawVisible(block, i, Chance.mix(visibleSeed, from + i)));
+            }
+            FloatPointer to = Memory.floats(out, (long) count * rbm.visible);
+            each(rows, i -> {
+                block.visible.position((long) i * rbm.visible).get(block.v);
+                to.position((long) (from + i) * rbm.visible).put(block.v, 0, rbm.visible);
+            });
+        });
     }
 
     private void drawHidden(Block block, int i, long seed) {
@@ -204,19 +195,16 @@ public final class RbmInference {
      * @param out address of count float64
      */
     public void freeEnergy(long out) {
-        forBlocks(
-                (block, from, rows) -> {
-                    DoublePointer to = Memory.doubles(out, count);
-                    block.read(block.in, from, rows);
-                    block.up(block.in, rows);
-                    each(
-                            rows,
-                            i -> {
-                                block.readHidden(i);
-                                block.images.read(from + i, block.row);
-                                to.put(from + i, visibleEnergy(block.row) - hiddenEnergy(block.h));
-                            });
-                });
+        forBlocks((block, from, rows) -> {
+            DoublePointer to = Memory.doubles(out, count);
+            block.read(block.in, from, rows);
+            block.up(block.in, rows);
+            each(rows, i -> {
+                block.readHidden(i);
+                block.images.read(from + i, block.row);
+                to.put(from + i, visibleEnergy(block.row) - hiddenEnergy(block.h));
+            });
+        });
     }
 
     private double visibleEnergy(float[] v) {

@@ -96,15 +96,15 @@ public final class RbmTrainer {
         this.hiddenVelocity = Rbm.floats(s, "hidden_velocity", rbm.hidden);
         this.visibleVelocity = Rbm.floats(s, "visible_velocity", rbm.visible);
         this.activity = sparse ? Rbm.floats(s, "activity", rbm.hidden) : null;
-        this.states =
-                persistent
-                        ? Rbm.floats(s, "chain", (long) chains * rbm.hidden)
-                        : new FloatPointer((long) batchSize * rbm.hidden);
+        this.states = persistent
+                ? Rbm.floats(s, "chain", (long) chains * rbm.hidden)
+                : new FloatPointer((long) batchSize * rbm.hidden);
         long rows = (long) batchSize + chains;
         this.visibles[0] = new FloatPointer(rows * rbm.visible);
         this.visibles[1] = new FloatPointer(rows * rbm.visible);
         this.statistics = new FloatPointer(rows * rbm.hidden);
-        this.seed = Chance.mix(Json.required(s, "seed").asLong(), Json.required(s, "epoch").asLong());
+        this.seed = Chance.mix(
+                Json.required(s, "seed").asLong(), Json.required(s, "epoch").asLong());
         this.order = order(count, Json.required(s, "shuffle").asBoolean(), seed);
         this.workers = workers(size * batchSize);
         this.distances = new double[workers];

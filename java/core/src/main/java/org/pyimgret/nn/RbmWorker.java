@@ -307,8 +307,19 @@ final class RbmWorker {
         int inner = rows + t.modelRows(batch);
         float rate = t.learningRate / rows;
         cblas_sgemm(
-                CblasColMajor, CblasNoTrans, CblasTrans, rbm.visible, hiddenBias.length, inner, rate,
-                t.visibles[batch & 1], rbm.visible, dataStatistics, rbm.hidden, t.momentum, velocityRows,
+                CblasColMajor,
+                CblasNoTrans,
+                CblasTrans,
+                rbm.visible,
+                hiddenBias.length,
+                inner,
+                rate,
+                t.visibles[batch & 1],
+                rbm.visible,
+                dataStatistics,
+                rbm.hidden,
+                t.momentum,
+                velocityRows,
                 rbm.visible);
         moveWeights();
         move(hiddenBias, hiddenVelocity, hiddenSum, rate);

@@ -64,7 +64,9 @@ interface Targets {
 
         Classes(JsonNode settings) {
             count = Json.required(settings, "classes").asInt();
-            labels = Memory.ints(Json.required(settings, "address").asLong(), Json.required(settings, "count").asLong());
+            labels = Memory.ints(
+                    Json.required(settings, "address").asLong(),
+                    Json.required(settings, "count").asLong());
         }
 
         @Override
@@ -91,7 +93,9 @@ interface Targets {
 
         Vectors(JsonNode settings) {
             size = Json.required(settings, "size").asInt();
-            values = Memory.floats(Json.required(settings, "address").asLong(), Json.required(settings, "count").asLong() * size);
+            values = Memory.floats(
+                    Json.required(settings, "address").asLong(),
+                    Json.required(settings, "count").asLong() * size);
         }
 
         @Override

@@ -56,7 +56,10 @@ public final class Trainer implements AutoCloseable {
      * @param settings as for a stack of layers
      */
     public Trainer(ComputationGraph graph, JsonNode settings) {
-        this(batches(settings), new GraphPupil(graph), Json.required(settings, "seed").asLong());
+        this(
+                batches(settings),
+                new GraphPupil(graph),
+                Json.required(settings, "seed").asLong());
     }
 
     private static Batches batches(JsonNode settings) {

@@ -21,17 +21,18 @@ import org.nd4j.shade.jackson.databind.JsonNode;
 /** Updaters (optimisers) with their learning-rate schedules, from settings. */
 final class Updaters {
 
-    private static final Map<String, Function<JsonNode, IUpdater>> KNOWN =
-            Map.of(
-                    "adam", s -> new Adam(rate(s), number(s, "beta1", 0.9), number(s, "beta2", 0.999), number(s, "epsilon", 1e-8)),
-                    "adamax", s -> new AdaMax(rate(s)),
-                    "amsgrad", s -> new AMSGrad(rate(s)),
-                    "nadam", s -> new Nadam(rate(s)),
-                    "nesterovs", s -> new Nesterovs(rate(s), number(s, "momentum", 0.9)),
-                    "rmsprop", s -> new RmsProp(rate(s)),
-                    "adagrad", s -> new AdaGrad(rate(s)),
-                    "adadelta", s -> new AdaDelta(),
-                    "sgd", s -> new Sgd(rate(s)));
+    private static final Map<String, Function<JsonNode, IUpdater>> KNOWN = Map.of(
+            "adam",
+                    s -> new Adam(
+                            rate(s), number(s, "beta1", 0.9), number(s, "beta2", 0.999), number(s, "epsilon", 1e-8)),
+            "adamax", s -> new AdaMax(rate(s)),
+            "amsgrad", s -> new AMSGrad(rate(s)),
+            "nadam", s -> new Nadam(rate(s)),
+            "nesterovs", s -> new Nesterovs(rate(s), number(s, "momentum", 0.9)),
+            "rmsprop", s -> new RmsProp(rate(s)),
+            "adagrad", s -> new AdaGrad(rate(s)),
+            "adadelta", s -> new AdaDelta(),
+            "sgd", s -> new Sgd(rate(s)));
 
     private Updaters() {}
 
@@ -57,7 +58,8 @@ final class Updaters {
         Map<Integer, Double> values = new HashMap<>();
         settings.get("schedule")
                 .fields()
-                .forEachRemaining(e -> values.put(Integer.valueOf(e.getKey()), e.getValue().asDouble()));
+                .forEachRemaining(e ->
+                        values.put(Integer.valueOf(e.getKey()), e.getValue().asDouble()));
         return new MapSchedule(ScheduleType.ITERATION, values);
     }
 }

@@ -31,16 +31,12 @@ class HandlesTest {
     @Test
     void whatIsReleasedWhileItIsUsedIsClosedByItsLastUser() {
         long handle = Handles.put(new Thing("network"));
-        String name =
-                Handles.shared(
-                        handle,
-                        Thing.class,
-                        thing -> {
-                            Handles.release(handle);
-                            assertTrue(closed.isEmpty());
-                            assertThrows(IllegalStateException.class, () -> Handles.shared(handle, Thing.class, t -> t));
-                            return thing.name;
-                        });
+        String name = Handles.shared(handle, Thing.class, thing -> {
+            Handles.release(handle);
+            assertTrue(closed.isEmpty());
+            assertThrows(IllegalStateException.class, () -> Handles.shared(handle, Thing.class, t -> t));
+            return thing.name;
+        });
         assertEquals("network", name);
         assertEquals(List.of("network"), closed);
         Handles.release(handle);
@@ -62,13 +58,9 @@ class HandlesTest {
         long owner = Handles.put(new Thing("network"));
         assertThrows(
                 ArithmeticException.class,
-                () ->
-                        Handles.put(
-                                owner,
-                                Thing.class,
-                                network -> {
-                                    throw new ArithmeticException(network.name);
-                                }));
+                () -> Handles.put(owner, Thing.class, network -> {
+                    throw new ArithmeticException(network.name);
+                }));
         Handles.release(owner);
         assertEquals(List.of("network"), closed);
     }
@@ -80,25 +72,21 @@ class HandlesTest {
         AtomicInteger inside = new AtomicInteger();
         AtomicInteger together = new AtomicInteger();
         CountDownLatch both = new CountDownLatch(2);
-        Handles.Action<Thing, RuntimeException> read =
-                thing -> {
-                    together.accumulateAndGet(inside.incrementAndGet(), Math::max);
-                    both.countDown();
-                    await(both);
-                    inside.decrementAndGet();
-                };
+        Handles.Action<Thing, RuntimeException> read = thing -> {
+            together.accumulateAndGet(inside.incrementAndGet(), Math::max);
+            both.countDown();
+            await(both);
+            inside.decrementAndGet();
+        };
         List<Thread> threads = new ArrayList<>();
-        Handles.change(
-                trainer,
-                Thing.class,
-                thing -> {
-                    for (int i = 0; i < 2; i++) {
-                        threads.add(new Thread(() -> Handles.read(owner, Thing.class, read)));
-                    }
-                    threads.forEach(Thread::start);
-                    pause();
-                    assertEquals(0, together.get());
-                });
+        Handles.change(trainer, Thing.class, thing -> {
+            for (int i = 0; i < 2; i++) {
+                threads.add(new Thread(() -> Handles.read(owner, Thing.class, read)));
+            }
+            threads.forEach(Thread::start);
+            pause();
+            assertEquals(0, together.get());
+        });
         for (Thread thread : threads) {
             thread.join();
         }

@@ -4,12 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
-import org.nd4j.shade.jackson.databind.JsonNode;
-import org.nd4j.shade.jackson.databind.ObjectMapper;
-
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -24,6 +18,11 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.nd4j.shade.jackson.databind.JsonNode;
+import org.nd4j.shade.jackson.databind.ObjectMapper;
 
 /** The embeddings and neighbours that Python wrote down (tests/golden), for every kind of model. */
 final class GoldenModelsTest {
@@ -31,7 +30,8 @@ final class GoldenModelsTest {
     private static final Path GOLDEN = Path.of("..", "..", "tests", "golden");
     private static final float TOLERANCE = 1e-5f;
 
-    @TempDir Path folder;
+    @TempDir
+    Path folder;
 
     private static Iterator<String> models() throws IOException {
         return file().fieldNames();
@@ -55,8 +55,7 @@ final class GoldenModelsTest {
     }
 
     /** Pictures of one look in several formats are equally near; their order may differ. */
-    private static void checkNeighbours(
-            JsonNode golden, List<Path> pictures, List<float[]> embeddings) {
+    private static void checkNeighbours(JsonNode golden, List<Path> pictures, List<float[]> embeddings) {
         for (int query = 0; query < pictures.size(); query++) {
             String name = pictures.get(query).getFileName().toString();
             float[] scores = scores(embeddings, query);
@@ -64,8 +63,8 @@ final class GoldenModelsTest {
             Arrays.sort(sorted);
             int rank = 1;
             for (JsonNode near : golden.get(name).get("nearest")) {
-                int row =
-                        pictures.indexOf(GOLDEN.resolve("pictures").resolve(near.get(0).asText()));
+                int row = pictures.indexOf(
+                        GOLDEN.resolve("pictures").resolve(near.get(0).asText()));
                 float expected = near.get(1).floatValue();
                 assertEquals(expected, scores[row], TOLERANCE, name);
                 assertEquals(expected, sorted[sorted.length - rank++], TOLERANCE, name);
@@ -78,7 +77,9 @@ final class GoldenModelsTest {
         for (int row = 0; row < scores.length; row++) {
             float[] other = embeddings.get(row);
             float[] own = embeddings.get(query);
-            double sum = IntStream.range(0, own.length).mapToDouble(i -> own[i] * other[i]).sum();
+            double sum = IntStream.range(0, own.length)
+                    .mapToDouble(i -> own[i] * other[i])
+                    .sum();
             scores[row] = row == query ? -2 : (float) sum;
         }
         return scores;
@@ -102,8 +103,7 @@ final class GoldenModelsTest {
                 codes[i] = (codes[i] + others[i]) / 2;
             }
         }
-        float[][] found =
-                Embeddings.normalise(codes, pictures.size(), description.embeddingSize);
+        float[][] found = Embeddings.normalise(codes, pictures.size(), description.embeddingSize);
         for (int i = 0; i < found.length; i++) {
             String name = pictures.get(i).getFileName().toString();
             float[] expected = floats(golden.get(name).get("embedding"));
@@ -137,17 +137,15 @@ final class GoldenModelsTest {
         String shape = about.layout + "," + about.height + "," + about.width + "," + about.channels;
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(
-                List.of("-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", foreignClasses()));
+        command.addAll(List.of("-Dorg.bytedeco.javacpp.maxphysicalbytes=0", "-cp", foreignClasses()));
         command.add("plain.PlainDl4j");
         command.addAll(List.of(zip(model).toString(), about.codeLayer.asText(), shape));
         command.addAll(List.of(input.toString(), output.toString()));
         Path log = folder.resolve("log");
-        Process process =
-                new ProcessBuilder(command)
-                        .redirectErrorStream(true)
-                        .redirectOutput(log.toFile())
-                        .start();
+        Process process = new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(log.toFile())
+                .start();
         assertEquals(0, process.waitFor(), () -> read(log));
         ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(output));
         float[] codes = new float[bytes.order(ByteOrder.LITTLE_ENDIAN).remaining() / 4];
@@ -162,10 +160,9 @@ final class GoldenModelsTest {
             Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
         }
         String all = System.getProperty("java.class.path");
-        String kept =
-                Arrays.stream(all.split(File.pathSeparator))
-                        .filter(entry -> entry.endsWith(".jar") && !entry.contains("pyimgret-core"))
-                        .collect(Collectors.joining(File.pathSeparator));
+        String kept = Arrays.stream(all.split(File.pathSeparator))
+                .filter(entry -> entry.endsWith(".jar") && !entry.contains("pyimgret-core"))
+                .collect(Collectors.joining(File.pathSeparator));
         assertTrue(kept.contains("deeplearning4j-nn"), kept);
         return folder + File.pathSeparator + kept;
     }

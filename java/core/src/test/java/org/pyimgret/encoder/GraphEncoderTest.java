@@ -3,6 +3,17 @@ package org.pyimgret.encoder;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipInputStream;
+import java.util.zip.ZipOutputStream;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.graph.ElementWiseVertex;
 import org.deeplearning4j.nn.conf.inputs.InputType;
@@ -18,18 +29,6 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.lossfunctions.LossFunctions.LossFunction;
 
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.List;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipInputStream;
-import java.util.zip.ZipOutputStream;
-
 /** Graphs: run channels last where oneDNN is open, and by the mean with the mirror image. */
 final class GraphEncoderTest {
 
@@ -39,21 +38,22 @@ final class GraphEncoderTest {
                     + " \"short_side\": null, \"filter\": \"bilinear\","
                     + " \"mean\": [0.5], \"std\": [0.25]}";
 
-    @TempDir Path folder;
+    @TempDir
+    Path folder;
 
     @Test
     void embeddingsAreThoseOfTheStoredGraph() throws IOException {
         for (boolean flip : new boolean[] {false, true}) {
             ComputationGraph graph = graph();
             ImagePreprocessor preprocessor = ImagePreprocessor.fromJson(PREPROCESSING);
-            try (ImageEncoder encoder =
-                    ImageEncoder.builder().batchSize(7).load(save(graph, flip))) {
+            try (ImageEncoder encoder = ImageEncoder.builder().batchSize(7).load(save(graph, flip))) {
                 assertEquals("on", encoder.oneDnn());
                 List<Path> pictures = pictures();
                 List<float[]> found = encoder.encodeAll(pictures);
                 for (int i = 0; i < pictures.size(); i++) {
                     float[] expected = expected(graph, preprocessor.apply(pictures.get(i)), flip);
-                    assertArrayEquals(expected, found.get(i), 1e-5f, pictures.get(i).toString());
+                    assertArrayEquals(
+                            expected, found.get(i), 1e-5f, pictures.get(i).toString());
                     assertArrayEquals(expected, encoder.encode(pictures.get(i)), 1e-5f);
                 }
             }
@@ -88,16 +88,15 @@ final class GraphEncoderTest {
     private Path save(ComputationGraph graph, boolean flip) throws IOException {
         Path path = folder.resolve("graph" + flip + ".zip");
         ModelSerializer.writeModel(graph, path.toFile(), false);
-        String json =
-                "{\"format\": 1, \"kind\": \"PretrainedNetwork\", \"code_layer\": \"code\","
-                        + " \"parameters\": {\"flip\": "
-                        + flip
-                        + "}, \"embedding_size\": 8,"
-                        + " \"normalisation\": \"l2\", \"input\": {\"kind\": \"convolutional\","
-                        + " \"height\": 12, \"width\": 10, \"channels\": 3},"
-                        + " \"preprocessing\": "
-                        + PREPROCESSING
-                        + "}";
+        String json = "{\"format\": 1, \"kind\": \"PretrainedNetwork\", \"code_layer\": \"code\","
+                + " \"parameters\": {\"flip\": "
+                + flip
+                + "}, \"embedding_size\": 8,"
+                + " \"normalisation\": \"l2\", \"input\": {\"kind\": \"convolutional\","
+                + " \"height\": 12, \"width\": 10, \"channels\": 3},"
+                + " \"preprocessing\": "
+                + PREPROCESSING
+                + "}";
         append(path, "pyimgret.json", json.getBytes(StandardCharsets.UTF_8));
         return path;
     }
@@ -117,27 +116,18 @@ final class GraphEncoderTest {
     }
 
     private static ComputationGraph graph() {
-        ComputationGraph graph =
-                new ComputationGraph(
-                        new NeuralNetConfiguration.Builder()
-                                .seed(5)
-                                .graphBuilder()
-                                .addInputs("input")
-                                .setInputTypes(InputType.convolutional(12, 10, 3))
-                                .addLayer("first", convolution(3, 8), "input")
-                                .addLayer("second", convolution(8, 8), "first")
-                                .addVertex(
-                                        "sum",
-                                        new ElementWiseVertex(ElementWiseVertex.Op.Add),
-                                        "first",
-                                        "second")
-                                .addLayer("code", new GlobalPoolingLayer.Builder().build(), "sum")
-                                .addLayer(
-                                        "loss",
-                                        new LossLayer.Builder(LossFunction.MSE).build(),
-                                        "code")
-                                .setOutputs("loss")
-                                .build());
+        ComputationGraph graph = new ComputationGraph(new NeuralNetConfiguration.Builder()
+                .seed(5)
+                .graphBuilder()
+                .addInputs("input")
+                .setInputTypes(InputType.convolutional(12, 10, 3))
+                .addLayer("first", convolution(3, 8), "input")
+                .addLayer("second", convolution(8, 8), "first")
+                .addVertex("sum", new ElementWiseVertex(ElementWiseVertex.Op.Add), "first", "second")
+                .addLayer("code", new GlobalPoolingLayer.Builder().build(), "sum")
+                .addLayer("loss", new LossLayer.Builder(LossFunction.MSE).build(), "code")
+                .setOutputs("loss")
+                .build());
         graph.init();
         return graph;
     }

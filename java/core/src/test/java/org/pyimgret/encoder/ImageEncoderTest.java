@@ -5,12 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
-
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -29,15 +23,20 @@ import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
-
 import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class ImageEncoderTest {
 
     private static final Path GOLDEN = Path.of("..", "..", "tests", "golden");
     private static final Path MODEL = GOLDEN.resolve("models").resolve("autoencoder.zip");
 
-    @TempDir Path folder;
+    @TempDir
+    Path folder;
 
     @ParameterizedTest
     @ValueSource(strings = {"autoencoder", "convolutional", "recurrent"})
@@ -64,8 +63,7 @@ final class ImageEncoderTest {
         }
     }
 
-    private static void encodeMany(
-            ImageEncoder encoder, List<Path> pictures, List<float[]> expected, int seed) {
+    private static void encodeMany(ImageEncoder encoder, List<Path> pictures, List<float[]> expected, int seed) {
         Random random = new Random(seed);
         try {
             for (int i = 0; i < 100; i++) {
@@ -104,16 +102,13 @@ final class ImageEncoderTest {
         try (ImageEncoder encoder = ImageEncoder.builder().batchSize(2).load(MODEL)) {
             List<Path> images = new ArrayList<>(pictures().subList(0, 7));
             images.add(5, text);
-            Exception error =
-                    assertThrows(ImageDecodeException.class, () -> encoder.encodeAll(images));
+            Exception error = assertThrows(ImageDecodeException.class, () -> encoder.encodeAll(images));
             assertTrue(error.getMessage().startsWith("image 5: "), error.getMessage());
             images.set(5, pictures().get(5));
             List<Object> mixed = new ArrayList<>(images);
             for (Object wrong : new Object[] {"x.png", null}) {
                 mixed.set(3, wrong);
-                Exception refused =
-                        assertThrows(
-                                IllegalArgumentException.class, () -> encoder.encodeAll(mixed));
+                Exception refused = assertThrows(IllegalArgumentException.class, () -> encoder.encodeAll(mixed));
                 assertTrue(refused.getMessage().startsWith("image 3: got "), refused::toString);
             }
             assertEquals(7, encoder.encodeAll(pictures().subList(0, 7)).size());
@@ -147,14 +142,12 @@ final class ImageEncoderTest {
             List<Thread> threads = new ArrayList<>();
             for (int t = 0; t < 3; t++) {
                 int seed = t;
-                Thread thread =
-                        new Thread(
-                                () -> {
-                                    for (boolean late = false; !late; running.countDown()) {
-                                        late = closed.get();
-                                        encodeMany(encoder, pictures, expected, seed);
-                                    }
-                                });
+                Thread thread = new Thread(() -> {
+                    for (boolean late = false; !late; running.countDown()) {
+                        late = closed.get();
+                        encodeMany(encoder, pictures, expected, seed);
+                    }
+                });
                 thread.setUncaughtExceptionHandler((where, error) -> ends.add(error));
                 thread.start();
                 threads.add(thread);
@@ -229,8 +222,8 @@ final class ImageEncoderTest {
     }
 
     private static void assertMessage(String message, Path model) {
-        Exception error =
-                assertThrows(ModelFormatException.class, () -> ImageEncoder.load(model).close());
+        Exception error = assertThrows(
+                ModelFormatException.class, () -> ImageEncoder.load(model).close());
         assertTrue(error.getMessage().contains(message), error.getMessage());
         assertTrue(error.getMessage().startsWith(model.toString()), error.getMessage());
     }

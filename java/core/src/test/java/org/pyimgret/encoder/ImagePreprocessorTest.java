@@ -5,9 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -15,8 +12,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
-
 import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 final class ImagePreprocessorTest {
 
@@ -24,7 +22,8 @@ final class ImagePreprocessorTest {
             "{\"mode\":\"L\",\"height\":2,\"width\":3,\"resize\":\"stretch\",\"short_side\":null,"
                     + "\"filter\":\"bilinear\",\"mean\":[0.5],\"std\":[0.25]}";
 
-    @TempDir Path folder;
+    @TempDir
+    Path folder;
 
     @Test
     void levelsAreScaledByMeanAndDeviation() throws IOException {
@@ -117,13 +116,11 @@ final class ImagePreprocessorTest {
     }
 
     private static void assertRefused(String message, String json) {
-        Exception error =
-                assertThrows(ModelFormatException.class, () -> ImagePreprocessor.fromJson(json));
+        Exception error = assertThrows(ModelFormatException.class, () -> ImagePreprocessor.fromJson(json));
         assertTrue(error.getMessage().contains(message), error.getMessage());
     }
 
-    private static void assertMessage(
-            String message, org.junit.jupiter.api.function.Executable call) {
+    private static void assertMessage(String message, org.junit.jupiter.api.function.Executable call) {
         Exception error = assertThrows(ImageDecodeException.class, call);
         assertTrue(error.getMessage().contains(message), error.getMessage());
     }

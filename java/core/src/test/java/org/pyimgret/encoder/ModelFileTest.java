@@ -1,13 +1,25 @@
 package org.pyimgret.encoder;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
+import java.io.Serializable;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.dropout.IDropout;
 import org.deeplearning4j.nn.conf.inputs.InputType;
@@ -29,25 +41,12 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.learning.config.Adam;
 import org.nd4j.linalg.lossfunctions.LossFunctions.LossFunction;
 
-import java.io.ByteArrayOutputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
-import java.io.ObjectInputStream;
-import java.io.ObjectOutputStream;
-import java.io.Serializable;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.Map;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipOutputStream;
-
 final class ModelFileTest {
 
     private static int runs;
 
-    @TempDir Path folder;
+    @TempDir
+    Path folder;
 
     /** An object that runs code when it is deserialized. */
     public static final class Gadget implements Serializable {
@@ -68,11 +67,7 @@ final class ModelFileTest {
 
         @Override
         public INDArray applyDropout(
-                INDArray input,
-                INDArray result,
-                int iteration,
-                int epoch,
-                LayerWorkspaceMgr manager) {
+                INDArray input, INDArray result, int iteration, int epoch, LayerWorkspaceMgr manager) {
             return input;
         }
 
@@ -106,23 +101,15 @@ final class ModelFileTest {
 
     @Test
     void aGraphComesBack() throws IOException {
-        ComputationGraph graph =
-                new ComputationGraph(
-                        new NeuralNetConfiguration.Builder()
-                                .graphBuilder()
-                                .addInputs("image")
-                                .setInputTypes(InputType.convolutional(6, 6, 2))
-                                .addLayer(
-                                        "conv",
-                                        new ConvolutionLayer.Builder(3, 3).nOut(4).build(),
-                                        "image")
-                                .addLayer("code", new DenseLayer.Builder().nOut(3).build(), "conv")
-                                .addLayer(
-                                        "loss",
-                                        new LossLayer.Builder(LossFunction.MSE).build(),
-                                        "code")
-                                .setOutputs("loss")
-                                .build());
+        ComputationGraph graph = new ComputationGraph(new NeuralNetConfiguration.Builder()
+                .graphBuilder()
+                .addInputs("image")
+                .setInputTypes(InputType.convolutional(6, 6, 2))
+                .addLayer("conv", new ConvolutionLayer.Builder(3, 3).nOut(4).build(), "image")
+                .addLayer("code", new DenseLayer.Builder().nOut(3).build(), "conv")
+                .addLayer("loss", new LossLayer.Builder(LossFunction.MSE).build(), "code")
+                .setOutputs("loss")
+                .build());
         graph.init();
         INDArray input = Nd4j.rand(DataType.FLOAT, 2, 2, 6, 6);
         Path path = folder.resolve("graph.zip");
@@ -138,7 +125,8 @@ final class ModelFileTest {
         INDArray target = Nd4j.rand(DataType.FLOAT, 5, 4);
         network.fit(input, target);
         Path path = save(network);
-        MultiLayerNetwork restored = (MultiLayerNetwork) ModelFile.open(path, true).network();
+        MultiLayerNetwork restored =
+                (MultiLayerNetwork) ModelFile.open(path, true).network();
         network.fit(input, target);
         restored.fit(input, target);
         assertEquals(network.params(), restored.params());
@@ -163,9 +151,7 @@ final class ModelFileTest {
         refused(path, "preprocessor.bin");
         assertEquals(0, runs);
         // The control: Deeplearning4j's own reader runs it.
-        assertThrows(
-                ClassCastException.class,
-                () -> ModelSerializer.restoreMultiLayerNetwork(path.toFile()));
+        assertThrows(ClassCastException.class, () -> ModelSerializer.restoreMultiLayerNetwork(path.toFile()));
         assertEquals(1, runs);
     }
 
@@ -187,13 +173,9 @@ final class ModelFileTest {
         Path path = save(dense(4, 3));
         String good = "org.deeplearning4j.nn.conf.layers.DenseLayer";
         assertTrue(new String(entry(path, "configuration.json"), UTF_8).contains(good));
-        for (String bad :
-                new String[] {
-                    "org.deeplearning4j.nn.conf.evil.DenseLayer",
-                    "java.lang.Runtime",
-                    good + ".evil.X",
-                    "[L" + good,
-                }) {
+        for (String bad : new String[] {
+            "org.deeplearning4j.nn.conf.evil.DenseLayer", "java.lang.Runtime", good + ".evil.X", "[L" + good,
+        }) {
             refused(edit(path, good, bad), "names the class");
         }
     }
@@ -202,9 +184,7 @@ final class ModelFileTest {
     void absurdSizesAreRefused() throws IOException {
         Path path = save(dense(4, 3));
         refused(edit(path, "\"nin\" : 4", "\"nin\" : 2000000000000"), "absurd size");
-        refused(
-                edit(path, "\"nin\" : 4", "\"nin\" : 16000000, \"kernelSize\": [4000, 4000]"),
-                "absurd");
+        refused(edit(path, "\"nin\" : 4", "\"nin\" : 16000000, \"kernelSize\": [4000, 4000]"), "absurd");
         refused(edit(path, "\"nin\" : 4", "\"nin\" : \"4\""), "no whole number");
         refused(edit(path, "\"nin\" : 4", "\"nin\" : -4"), "weights");
         refused(edit(path, "\"nin\" : 4", "\"nin\" : 4, \"nin\" : 5"), "not JSON");
@@ -217,9 +197,7 @@ final class ModelFileTest {
     void aShapeThatClaimsMoreThanTheFileHoldsIsRefused() throws IOException {
         Path path = save(dense(4, 3));
         byte[] weights = entry(path, "coefficients.bin");
-        refused(
-                with(path, "coefficients.bin", java.util.Arrays.copyOf(weights, 60)),
-                "coefficients.bin");
+        refused(with(path, "coefficients.bin", java.util.Arrays.copyOf(weights, 60)), "coefficients.bin");
         refused(with(path, "coefficients.bin", new byte[0]), "coefficients.bin");
         refused(with(path, "coefficients.bin", claim(1, 1L << 40)), "numbers in coefficients.bin");
         refused(with(path, "coefficients.bin", claim(1L << 40, 31)), "its shape is");
@@ -279,19 +257,17 @@ final class ModelFileTest {
     }
 
     private static MultiLayerNetwork dense(int in, int code) {
-        MultiLayerNetwork network =
-                new MultiLayerNetwork(
-                        new NeuralNetConfiguration.Builder()
-                                .seed(123_456_789_012L)
-                                .updater(new Adam(1e-3))
-                                .list(
-                                        new DenseLayer.Builder().nIn(in).nOut(code).build(),
-                                        new OutputLayer.Builder(LossFunction.MSE)
-                                                .nIn(code)
-                                                .nOut(in)
-                                                .activation(Activation.SIGMOID)
-                                                .build())
-                                .build());
+        MultiLayerNetwork network = new MultiLayerNetwork(new NeuralNetConfiguration.Builder()
+                .seed(123_456_789_012L)
+                .updater(new Adam(1e-3))
+                .list(
+                        new DenseLayer.Builder().nIn(in).nOut(code).build(),
+                        new OutputLayer.Builder(LossFunction.MSE)
+                                .nIn(code)
+                                .nOut(in)
+                                .activation(Activation.SIGMOID)
+                                .build())
+                .build());
         network.init();
         return network;
     }

@@ -5,11 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
-
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -21,12 +16,15 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.zip.CRC32;
 import java.util.zip.Deflater;
-
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageWriteParam;
 import javax.imageio.ImageWriter;
 import javax.imageio.stream.ImageOutputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Plain PNG files, read without ImageIO, beside what ImageIO reads. */
 class PlainPngTest {
@@ -65,13 +63,12 @@ class PlainPngTest {
     @Test
     void leavesOtherKindsToImageIo() throws IOException {
         assertTrue(read(written(image(9, 9, COLOUR), true)).isEmpty(), "interlaced");
-        for (int type :
-                new int[] {
-                    BufferedImage.TYPE_INT_ARGB,
-                    BufferedImage.TYPE_USHORT_GRAY,
-                    BufferedImage.TYPE_BYTE_INDEXED,
-                    BufferedImage.TYPE_BYTE_BINARY
-                }) {
+        for (int type : new int[] {
+            BufferedImage.TYPE_INT_ARGB,
+            BufferedImage.TYPE_USHORT_GRAY,
+            BufferedImage.TYPE_BYTE_INDEXED,
+            BufferedImage.TYPE_BYTE_BINARY
+        }) {
             assertTrue(read(written(image(9, 9, type), false)).isEmpty(), "type " + type);
         }
     }
@@ -94,9 +91,7 @@ class PlainPngTest {
     @Test
     void refusesTooManyPixelsBeforeItMakesRoom() throws IOException {
         byte[] file = file(2_000_000_000, 2_000_000_000, 0, new byte[9]);
-        Exception error =
-                assertThrows(
-                        ImageDecodeException.class, () -> new PictureDecoder(100).decode(file));
+        Exception error = assertThrows(ImageDecodeException.class, () -> new PictureDecoder(100).decode(file));
         assertTrue(error.getMessage().contains("between 1 and 100"), error.getMessage());
     }
 
@@ -125,8 +120,7 @@ class PlainPngTest {
     private static byte[] written(BufferedImage image, boolean interlaced) throws IOException {
         ImageWriter writer = ImageIO.getImageWritersByFormatName("png").next();
         ImageWriteParam settings = writer.getDefaultWriteParam();
-        settings.setProgressiveMode(
-                interlaced ? ImageWriteParam.MODE_DEFAULT : ImageWriteParam.MODE_DISABLED);
+        settings.setProgressiveMode(interlaced ? ImageWriteParam.MODE_DEFAULT : ImageWriteParam.MODE_DISABLED);
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (ImageOutputStream out = ImageIO.createImageOutputStream(bytes)) {
             writer.setOutput(out);
@@ -138,8 +132,7 @@ class PlainPngTest {
     }
 
     /** A file of rows that are filtered already, their data in two pieces. */
-    private static byte[] file(int width, int height, int colourType, byte[] rows)
-            throws IOException {
+    private static byte[] file(int width, int height, int colourType, byte[] rows) throws IOException {
         Deflater deflater = new Deflater();
         deflater.setInput(rows);
         deflater.finish();
@@ -158,8 +151,7 @@ class PlainPngTest {
         return file.toByteArray();
     }
 
-    private static void chunk(ByteArrayOutputStream file, String type, byte[] content)
-            throws IOException {
+    private static void chunk(ByteArrayOutputStream file, String type, byte[] content) throws IOException {
         byte[] all = new byte[12 + content.length];
         ByteBuffer buffer = ByteBuffer.wrap(all).putInt(content.length);
         buffer.put(type.getBytes(StandardCharsets.US_ASCII)).put(content);

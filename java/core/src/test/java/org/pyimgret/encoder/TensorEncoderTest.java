@@ -5,13 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
-import org.nd4j.linalg.factory.Environment;
-import org.nd4j.linalg.factory.Nd4j;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,6 +13,12 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nd4j.linalg.factory.Environment;
+import org.nd4j.linalg.factory.Nd4j;
 
 /** Input that does not fit, failed allocations, and closing while other threads encode. */
 final class TensorEncoderTest {
@@ -102,13 +101,12 @@ final class TensorEncoderTest {
             List<Throwable> ends = Collections.synchronizedList(new ArrayList<>());
             CountDownLatch running = new CountDownLatch(3);
             AtomicBoolean closed = new AtomicBoolean();
-            Runnable untilClosed =
-                    () -> {
-                        for (boolean late = false; !late; running.countDown()) {
-                            late = closed.get();
-                            assertEmbeddings(expected, encoder.encode(tensors));
-                        }
-                    };
+            Runnable untilClosed = () -> {
+                for (boolean late = false; !late; running.countDown()) {
+                    late = closed.get();
+                    assertEmbeddings(expected, encoder.encode(tensors));
+                }
+            };
             List<Thread> threads = new ArrayList<>();
             for (int t = 0; t < 3; t++) {
                 Thread thread = new Thread(untilClosed);
@@ -140,8 +138,7 @@ final class TensorEncoderTest {
             long limit = nd4j.getDeviceLimit(0);
             nd4j.setDeviceLimit(0, 1); // bytes: less than the weights take already
             try {
-                Exception error =
-                        assertThrows(RuntimeException.class, () -> encoder.encode(tensors));
+                Exception error = assertThrows(RuntimeException.class, () -> encoder.encode(tensors));
                 assertTrue(error.getMessage().contains("Allocation failed"), error::toString);
             } finally {
                 nd4j.setDeviceLimit(0, limit);

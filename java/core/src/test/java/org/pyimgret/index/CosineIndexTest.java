@@ -5,10 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -26,12 +22,16 @@ import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.zip.CRC32;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 
 final class CosineIndexTest {
 
     private static final int DIMENSION = 7;
 
-    @TempDir Path folder;
+    @TempDir
+    Path folder;
 
     @Test
     void theNearestAreThoseOfTheDefinition() throws Exception {
@@ -46,7 +46,8 @@ final class CosineIndexTest {
                 float[] query = vectors(1, 99)[0];
                 List<Match> found = index.search(query, 10);
                 assertEquals(slowly(vectors, query, 10), keys(found));
-                assertEquals(dot(vectors[row(found.get(0))], query), found.get(0).score(), 1e-6);
+                assertEquals(
+                        dot(vectors[row(found.get(0))], query), found.get(0).score(), 1e-6);
             }
         }
     }
@@ -73,11 +74,10 @@ final class CosineIndexTest {
             float[] query = vectors[77];
             List<Match> even =
                     index.search(query, 20, match -> (int) match.metadata().get("n") % 2 == 0);
-            List<String> expected =
-                    slowly(vectors, query, 500).stream()
-                            .filter(key -> Integer.parseInt(key.substring(1)) % 2 == 0)
-                            .limit(20)
-                            .collect(Collectors.toList());
+            List<String> expected = slowly(vectors, query, 500).stream()
+                    .filter(key -> Integer.parseInt(key.substring(1)) % 2 == 0)
+                    .limit(20)
+                    .collect(Collectors.toList());
             assertEquals(expected, keys(even));
             assertTrue(index.search(query, 5, match -> false).isEmpty());
             assertEquals(500, index.search(query, 1_000).size());
@@ -215,8 +215,7 @@ final class CosineIndexTest {
     }
 
     private static void assertIllegal(String message, CosineIndex index, float[] query, int k) {
-        Exception error =
-                assertThrows(IllegalArgumentException.class, () -> index.search(query, k));
+        Exception error = assertThrows(IllegalArgumentException.class, () -> index.search(query, k));
         assertTrue(error.getMessage().contains(message), error.getMessage());
     }
 
@@ -236,7 +235,9 @@ final class CosineIndexTest {
     }
 
     private static double dot(float[] a, float[] b) {
-        return IntStream.range(0, a.length).mapToDouble(i -> (double) a[i] * b[i]).sum();
+        return IntStream.range(0, a.length)
+                .mapToDouble(i -> (double) a[i] * b[i])
+                .sum();
     }
 
     private static List<String> keys(List<Match> matches) {
@@ -293,11 +294,8 @@ final class CosineIndexTest {
             execute(connection, "CREATE TABLE state (revision INTEGER)");
             execute(
                     connection,
-                    "CREATE TABLE items (number INTEGER PRIMARY KEY, id TEXT, key TEXT,"
-                            + " metadata TEXT)");
-            execute(
-                    connection,
-                    "CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB, crc INTEGER)");
+                    "CREATE TABLE items (number INTEGER PRIMARY KEY, id TEXT, key TEXT," + " metadata TEXT)");
+            execute(connection, "CREATE TABLE vectors (number INTEGER PRIMARY KEY, vector BLOB, crc INTEGER)");
             execute(connection, "INSERT INTO state VALUES (1)");
             execute(
                     connection,
@@ -317,8 +315,7 @@ final class CosineIndexTest {
         crc.update(bytes.array());
         String items = "INSERT INTO items VALUES (?, ?, ?, ?)";
         try (PreparedStatement item = connection.prepareStatement(items);
-                PreparedStatement numbers =
-                        connection.prepareStatement("INSERT INTO vectors VALUES (?, ?, ?)")) {
+                PreparedStatement numbers = connection.prepareStatement("INSERT INTO vectors VALUES (?, ?, ?)")) {
             item.setInt(1, row + 1);
             item.setString(2, "id" + row);
             item.setString(3, "k" + row);

@@ -3,13 +3,6 @@ package org.pyimgret.index;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
-import org.nd4j.shade.jackson.databind.JsonNode;
-import org.nd4j.shade.jackson.databind.ObjectMapper;
-import org.pyimgret.encoder.ImageEncoder;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +10,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nd4j.shade.jackson.databind.JsonNode;
+import org.nd4j.shade.jackson.databind.ObjectMapper;
+import org.pyimgret.encoder.ImageEncoder;
 
 /** The index that 0.1.0 made (tests/golden/make_index.py) opens and answers as it did then. */
 final class GoldenIndexTest {
@@ -26,16 +25,16 @@ final class GoldenIndexTest {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /** What the filters of answers.json mean, for those that are tried in Java. */
-    private static final Map<String, Filter> FILTERS =
-            Map.of(
-                    "label == \"cat\"",
-                    match -> "cat".equals(match.metadata().get("label")),
-                    "year >= 2001",
-                    match -> number(match.metadata().get("year")) >= 2001,
-                    "label != \"cat\"",
-                    match -> !"cat".equals(match.metadata().get("label")));
+    private static final Map<String, Filter> FILTERS = Map.of(
+            "label == \"cat\"",
+            match -> "cat".equals(match.metadata().get("label")),
+            "year >= 2001",
+            match -> number(match.metadata().get("year")) >= 2001,
+            "label != \"cat\"",
+            match -> !"cat".equals(match.metadata().get("label")));
 
-    @TempDir Path folder;
+    @TempDir
+    Path folder;
 
     @ParameterizedTest
     @ValueSource(strings = {"live", "published"})

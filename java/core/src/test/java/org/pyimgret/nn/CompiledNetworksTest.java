@@ -78,12 +78,9 @@ class CompiledNetworksTest {
         try (BytePointer flag = new BytePointer(new byte[] {1});
                 FloatPointer images = new FloatPointer(30L * rows);
                 FloatPointer out = new FloatPointer(9L * rows)) {
-            Images input =
-                    new Images(
-                            Json.parse(
-                                    ("{'address': " + images.address() + ", 'dtype': 'float32', 'count': " + rows
-                                                    + ", 'height': 1, 'width': 30, 'channels': 1, 'layout': 'dense'}")
-                                            .replace('\'', '"')));
+            Images input = new Images(Json.parse(("{'address': " + images.address() + ", 'dtype': 'float32', 'count': "
+                            + rows + ", 'height': 1, 'width': 30, 'channels': 1, 'layout': 'dense'}")
+                    .replace('\'', '"')));
             out.put(9L * rows - 1, 7f);
             StopFlag.watch(flag.address());
             assertThrows(
@@ -116,7 +113,8 @@ class CompiledNetworksTest {
         int n = (int) input.size(1);
         float[] values = input.dup('c').data().asFloat();
         Rows.Source source = (first, count, out) -> out.put(values, (int) first * n, count * n);
-        try (InferenceNetwork engine = CompiledNetworks.of(network, from, to, Shape.vector(n)).orElseThrow()) {
+        try (InferenceNetwork engine =
+                CompiledNetworks.of(network, from, to, Shape.vector(n)).orElseThrow()) {
             INDArray out = Nd4j.createUninitialized(new long[] {input.size(0), engine.outputSize()}, 'c');
             engine.run(() -> source, input.size(0), Rows.into(out.data().address(), engine.outputSize()));
             return out;

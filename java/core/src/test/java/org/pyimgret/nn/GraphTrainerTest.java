@@ -30,9 +30,8 @@ class GraphTrainerTest {
                     + "{'type': 'L2Normalize', 'name': 'normalised', 'inputs': ['pooled']},"
                     + "{'type': 'Dense', 'name': 'code', 'n_out': 4, 'activation': 'tanh', 'inputs': ['normalised']},";
 
-    private static final String OUTPUT =
-            "{'type': 'Output', 'name': 'classes', 'n_out': 3, 'activation': 'softmax',"
-                    + " 'loss': 'categorical_cross_entropy', 'inputs': ['code'], 'frozen': %s}";
+    private static final String OUTPUT = "{'type': 'Output', 'name': 'classes', 'n_out': 3, 'activation': 'softmax',"
+            + " 'loss': 'categorical_cross_entropy', 'inputs': ['code'], 'frozen': %s}";
 
     private final float[] pixels = pixels();
     private final FloatPointer values = new FloatPointer(pixels);
@@ -71,7 +70,10 @@ class GraphTrainerTest {
     void theLossIsTheOneBeforeTheStep() {
         ComputationGraph graph = graph(false);
         double expected = with(graph, Trainer::loss);
-        assertEquals(expected, with(graph, t -> (Double) t.epoch(0, 0, progress.address()).get("loss")), 1e-6);
+        assertEquals(
+                expected,
+                with(graph, t -> (Double) t.epoch(0, 0, progress.address()).get("loss")),
+                1e-6);
     }
 
     private double loss(INDArray parameters, int place, double change) {
@@ -87,22 +89,20 @@ class GraphTrainerTest {
     }
 
     private <T> T with(ComputationGraph graph, Function<Trainer, T> work) {
-        String settings =
-                String.format(
-                        "{'images': {'address': %d, 'dtype': 'float32', 'count': %d, 'layout': 'convolutional',"
-                                + " 'height': %d, 'width': %d, 'channels': %d}, 'seed': 1, 'batch_size': %d,"
-                                + " 'targets': {'kind': 'classes', 'address': %d, 'count': %d, 'classes': 3}}",
-                        values.address(), COUNT, SIDE, SIDE, CHANNELS, COUNT, labels.address(), COUNT);
+        String settings = String.format(
+                "{'images': {'address': %d, 'dtype': 'float32', 'count': %d, 'layout': 'convolutional',"
+                        + " 'height': %d, 'width': %d, 'channels': %d}, 'seed': 1, 'batch_size': %d,"
+                        + " 'targets': {'kind': 'classes', 'address': %d, 'count': %d, 'classes': 3}}",
+                values.address(), COUNT, SIDE, SIDE, CHANNELS, COUNT, labels.address(), COUNT);
         try (Trainer trainer = new Trainer(graph, Json.parse(settings.replace('\'', '"')))) {
             return work.apply(trainer);
         }
     }
 
     private static ComputationGraph graph(boolean frozen) {
-        String settings =
-                "{'seed': 5, 'updater': {'type': 'sgd', 'learning_rate': 1.0}, 'outputs': ['classes'],"
-                        + " 'input': {'kind': 'convolutional', 'height': 4, 'width': 4, 'channels': 3},"
-                        + " 'vertices': [" + BLOCK + String.format(OUTPUT, frozen) + "]}";
+        String settings = "{'seed': 5, 'updater': {'type': 'sgd', 'learning_rate': 1.0}, 'outputs': ['classes'],"
+                + " 'input': {'kind': 'convolutional', 'height': 4, 'width': 4, 'channels': 3},"
+                + " 'vertices': [" + BLOCK + String.format(OUTPUT, frozen) + "]}";
         return GraphFactory.create(Json.parse(settings.replace('\'', '"')));
     }
 

@@ -21,10 +21,8 @@ class PrefetchTest {
     private final FloatPointer values = new FloatPointer(ROWS * 2L);
     private final DoublePointer progress = new DoublePointer(0, 0);
     private final Images images =
-            new Images(
-                    Json.parse(
-                            "{\"address\": " + values.address() + ", \"dtype\": \"float32\", \"count\": " + ROWS
-                                    + ", \"height\": 1, \"width\": 2, \"channels\": 1, \"layout\": \"dense\"}"));
+            new Images(Json.parse("{\"address\": " + values.address() + ", \"dtype\": \"float32\", \"count\": " + ROWS
+                    + ", \"height\": 1, \"width\": 2, \"channels\": 1, \"layout\": \"dense\"}"));
 
     /** Targets whose second batch takes until it is let go. */
     private static final class SlowTargets implements Targets {

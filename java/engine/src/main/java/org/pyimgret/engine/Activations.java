@@ -27,20 +27,17 @@ import org.nd4j.linalg.activations.impl.ActivationTanH;
 /** Deeplearning4j's activation functions, of those that oneDNN has. */
 final class Activations {
 
-    static final Operation.Activation IDENTITY =
-            new Operation.Activation(dnnl_eltwise_linear, 1, 0);
+    static final Operation.Activation IDENTITY = new Operation.Activation(dnnl_eltwise_linear, 1, 0);
 
-    private static final Map<Class<? extends IActivation>, Operation.Activation> PLAIN =
-            Map.of(
-                    ActivationIdentity.class, IDENTITY,
-                    ActivationReLU6.class, new Operation.Activation(dnnl_eltwise_clip, 0, 6),
-                    ActivationSigmoid.class, new Operation.Activation(dnnl_eltwise_logistic, 0, 0),
-                    ActivationTanH.class, new Operation.Activation(dnnl_eltwise_tanh, 0, 0),
-                    ActivationSoftPlus.class, new Operation.Activation(dnnl_eltwise_soft_relu, 1, 0),
-                    ActivationSwish.class, new Operation.Activation(dnnl_eltwise_swish, 1, 0),
-                    ActivationHardTanH.class, new Operation.Activation(dnnl_eltwise_clip, -1, 1),
-                    ActivationHardSigmoid.class,
-                            new Operation.Activation(dnnl_eltwise_hardsigmoid, 0.2f, 0.5f));
+    private static final Map<Class<? extends IActivation>, Operation.Activation> PLAIN = Map.of(
+            ActivationIdentity.class, IDENTITY,
+            ActivationReLU6.class, new Operation.Activation(dnnl_eltwise_clip, 0, 6),
+            ActivationSigmoid.class, new Operation.Activation(dnnl_eltwise_logistic, 0, 0),
+            ActivationTanH.class, new Operation.Activation(dnnl_eltwise_tanh, 0, 0),
+            ActivationSoftPlus.class, new Operation.Activation(dnnl_eltwise_soft_relu, 1, 0),
+            ActivationSwish.class, new Operation.Activation(dnnl_eltwise_swish, 1, 0),
+            ActivationHardTanH.class, new Operation.Activation(dnnl_eltwise_clip, -1, 1),
+            ActivationHardSigmoid.class, new Operation.Activation(dnnl_eltwise_hardsigmoid, 0.2f, 0.5f));
 
     private Activations() {}
 

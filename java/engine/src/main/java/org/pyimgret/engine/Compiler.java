@@ -132,9 +132,7 @@ final class Compiler {
 
     /** What a worker can see of a node's result without waiting. */
     private Range made(Node node, int part) {
-        return node == graph.input()
-                ? new Range(0, node.shape.size())
-                : partition.output(node, part);
+        return node == graph.input() ? new Range(0, node.shape.size()) : partition.output(node, part);
     }
 
     /** NB: a worker may still read a value that the others are done with, until they all wait. */

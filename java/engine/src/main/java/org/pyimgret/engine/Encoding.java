@@ -29,9 +29,7 @@ final class Encoding {
     static Encoding int8(float least, float largest) {
         float most = Math.max(Math.abs(least), Math.abs(largest));
         float range = most > 0 ? most : 1;
-        return least >= 0
-                ? new Encoding(dnnl_u8, 1, range / 255)
-                : new Encoding(dnnl_s8, 1, range / 127);
+        return least >= 0 ? new Encoding(dnnl_u8, 1, range / 255) : new Encoding(dnnl_s8, 1, range / 127);
     }
 
     boolean isInt8() {

@@ -92,9 +92,7 @@ final class Execution implements AutoCloseable {
                 barrier.run();
                 continue;
             }
-            int status =
-                    dnnl_primitive_execute(
-                            mine.primitives[i], mine.stream, mine.counts[i], mine.arguments[i]);
+            int status = dnnl_primitive_execute(mine.primitives[i], mine.stream, mine.counts[i], mine.arguments[i]);
             if (status != 0) {
                 OneDnn.check(status, "step " + i);
             }

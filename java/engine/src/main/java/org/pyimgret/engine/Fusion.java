@@ -52,14 +52,12 @@ final class Fusion {
         if (operation instanceof Operation.Add) {
             // The later one: the other must be there before it.
             int last = order(inputs.get(0)) > order(inputs.get(1)) ? 0 : 1;
-            boolean adds =
-                    inputs.get(last).fused.stream().anyMatch(Operation.Add.class::isInstance);
+            boolean adds = inputs.get(last).fused.stream().anyMatch(Operation.Add.class::isInstance);
             if (open(node, last, inputs) && !adds && inputs.get(0) != inputs.get(1)) {
                 return inputs.get(last).withFused(operation, List.of(inputs.get(1 - last)));
             }
         }
-        if (operation instanceof Operation.InnerProduct
-                && inputs.get(0).operation instanceof Operation.Flatten) {
+        if (operation instanceof Operation.InnerProduct && inputs.get(0).operation instanceof Operation.Flatten) {
             return node.withInputs(inputs.get(0).inputs);
         }
         return inputs.equals(node.inputs) ? node : node.withInputs(inputs);
@@ -68,8 +66,7 @@ final class Fusion {
     /** Whether an input's operation has weights, and nobody else reads its result. */
     private boolean open(Node node, int input, List<Node> inputs) {
         Node before = inputs.get(input);
-        return before.operation instanceof Operation.Weighted
-                && uses.get(node.inputs.get(input)) == 1;
+        return before.operation instanceof Operation.Weighted && uses.get(node.inputs.get(input)) == 1;
     }
 
     private int order(Node node) {
@@ -83,8 +80,7 @@ final class Fusion {
     }
 
     /** scale (W x + b) + shift as one product. */
-    private static Operation folded(
-            Operation.Weighted operation, Operation.Normalization normalization) {
+    private static Operation folded(Operation.Weighted operation, Operation.Normalization normalization) {
         int each = operation.weights.length / operation.outputs;
         float[] weights = new float[operation.weights.length];
         float[] bias = new float[operation.outputs];

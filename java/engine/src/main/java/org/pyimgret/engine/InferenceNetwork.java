@@ -8,7 +8,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
-import org.bytedeco.javacpp.FloatPointer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.factory.Nd4j;
@@ -177,9 +176,7 @@ public final class InferenceNetwork implements AutoCloseable {
         AtomicLong next = new AtomicLong();
         long share = (rows + group.size - 1) / group.size;
         Program program = program(BatchSize.of(share, largestBatch), 1);
-        boolean ran =
-                group.size > 1
-                        && group.tryRun(part -> takeAll(program, sources.get(), rows, next, sink));
+        boolean ran = group.size > 1 && group.tryRun(part -> takeAll(program, sources.get(), rows, next, sink));
         if (!ran) {
             takeAll(program, sources.get(), rows, next, sink);
         }
@@ -200,21 +197,19 @@ public final class InferenceNetwork implements AutoCloseable {
     }
 
     /** Takes batches until there are none left. */
-    private void takeAll(
-            Program program, Rows.Source source, long rows, AtomicLong next, Rows.Sink sink) {
+    private void takeAll(Program program, Rows.Source source, long rows, AtomicLong next, Rows.Sink sink) {
         int batch = program.images();
         Execution execution = program.acquire();
         try {
-            OneDnn.singleThreaded(
-                    () -> {
-                        long first = next.getAndAdd(batch);
-                        for (; first < rows; first = next.getAndAdd(batch)) {
-                            int count = (int) Math.min(batch, rows - first);
-                            source.read(first, count, execution.input.position(0));
-                            execution.run(0, () -> {});
-                            sink.write(first, count * outputSize(), execution.output);
-                        }
-                    });
+            OneDnn.singleThreaded(() -> {
+                long first = next.getAndAdd(batch);
+                for (; first < rows; first = next.getAndAdd(batch)) {
+                    int count = (int) Math.min(batch, rows - first);
+                    source.read(first, count, execution.input.position(0));
+                    execution.run(0, () -> {});
+                    sink.write(first, count * outputSize(), execution.output);
+                }
+            });
         } finally {
             program.release(execution);
             // NB: or else the memory could be freed as soon as nothing else of this is used.
@@ -234,16 +229,11 @@ public final class InferenceNetwork implements AutoCloseable {
     }
 
     /** Runs one image on all workers; false if they are busy. */
-    private boolean runShared(
-            WorkerGroup group, Program program, Rows.Source source, Rows.Sink sink) {
+    private boolean runShared(WorkerGroup group, Program program, Rows.Source source, Rows.Sink sink) {
         Execution execution = program.acquire();
         try {
             source.read(0, 1, execution.input.position(0));
-            boolean ran =
-                    group.tryRun(
-                            part ->
-                                    OneDnn.singleThreaded(
-                                            () -> execution.run(part, group::await)));
+            boolean ran = group.tryRun(part -> OneDnn.singleThreaded(() -> execution.run(part, group::await)));
             if (ran) {
                 sink.write(0, outputSize(), execution.output);
             }
@@ -255,20 +245,11 @@ public final class InferenceNetwork implements AutoCloseable {
     }
 
     private Program program(int images, int parts) {
-        return state.programs.computeIfAbsent(
-                List.of(images, parts),
-                key -> {
-                    Program[] compiled = new Program[1];
-                    OneDnn.singleThreaded(
-                            () ->
-                                    compiled[0] =
-                                            Compiler.compile(
-                                                    graph,
-                                                    images,
-                                                    parts,
-                                                    state.parameters));
-                    return compiled[0];
-                });
+        return state.programs.computeIfAbsent(List.of(images, parts), key -> {
+            Program[] compiled = new Program[1];
+            OneDnn.singleThreaded(() -> compiled[0] = Compiler.compile(graph, images, parts, state.parameters));
+            return compiled[0];
+        });
     }
 
     /**

@@ -91,27 +91,23 @@ final class LayerReader {
         return input;
     }
 
-    private Node convolution(ConvolutionLayer convolution, Node input)
-            throws UnsupportedLayerException {
+    private Node convolution(ConvolutionLayer convolution, Node input) throws UnsupportedLayerException {
         check(convolution.getCnn2dDataFormat() == CNN2DFormat.NCHW, "channels last");
         check(convolution.getConvolutionMode() != ConvolutionMode.Causal, "causal convolution");
-        Window window =
-                new Window(
-                        convolution.getKernelSize(),
-                        convolution.getStride(),
-                        convolution.getPadding(),
-                        convolution.getDilation(),
-                        convolution.getConvolutionMode() == ConvolutionMode.Same);
+        Window window = new Window(
+                convolution.getKernelSize(),
+                convolution.getStride(),
+                convolution.getPadding(),
+                convolution.getDilation(),
+                convolution.getConvolutionMode() == ConvolutionMode.Same);
         boolean depthwise = convolution instanceof DepthwiseConvolution2D;
         INDArray weights = parameter("W");
         // NB: a depthwise layer keeps (row, column, channel, multiple).
         float[] plain = numbers(depthwise ? weights.permute(2, 3, 0, 1) : weights);
-        int outputs =
-                (int) (depthwise ? weights.size(2) * weights.size(3) : weights.size(0));
+        int outputs = (int) (depthwise ? weights.size(2) * weights.size(3) : weights.size(0));
         int groups = depthwise ? (int) weights.size(2) : 1;
         float[] bias = convolution.hasBias() ? numbers(parameter("b")) : new float[outputs];
-        Operation operation =
-                new Operation.Convolution(window, groups, outputs, plain, bias, null);
+        Operation operation = new Operation.Convolution(window, groups, outputs, plain, bias, null);
         return activation(convolution.getActivationFn(), node(operation, input));
     }
 
@@ -119,11 +115,9 @@ final class LayerReader {
         INDArray weights = parameter("W");
         int outputs = (int) weights.size(1);
         float[] bias = hasBias ? numbers(parameter("b")) : new float[outputs];
-        Operation operation =
-                new Operation.InnerProduct(outputs, numbers(weights.transpose()), bias);
+        Operation operation = new Operation.InnerProduct(outputs, numbers(weights.transpose()), bias);
         check(input.shape.vector, "feature maps of " + input.shape);
-        IActivation function =
-                ((org.deeplearning4j.nn.conf.layers.BaseLayer) layer).getActivationFn();
+        IActivation function = ((org.deeplearning4j.nn.conf.layers.BaseLayer) layer).getActivationFn();
         return activation(function, node(operation, input));
     }
 
@@ -132,22 +126,19 @@ final class LayerReader {
         check(Arrays.equals(pooling.getDilation(), NO_DILATION), "dilated pooling");
         boolean max = pooling.getPoolingType() == org.deeplearning4j.nn.conf.layers.PoolingType.MAX;
         check(max || pooling.getPoolingType() == PoolingType.AVG, pooling.getPoolingType() + " pooling");
-        Window window =
-                new Window(
-                        pooling.getKernelSize(),
-                        pooling.getStride(),
-                        pooling.getPadding(),
-                        NO_DILATION,
-                        pooling.getConvolutionMode() == ConvolutionMode.Same);
-        Operation.Pooling.Kind average =
-                pooling.isAvgPoolIncludePadInDivisor()
-                        ? Operation.Pooling.Kind.AVERAGE_WITH_PADDING
-                        : Operation.Pooling.Kind.AVERAGE;
+        Window window = new Window(
+                pooling.getKernelSize(),
+                pooling.getStride(),
+                pooling.getPadding(),
+                NO_DILATION,
+                pooling.getConvolutionMode() == ConvolutionMode.Same);
+        Operation.Pooling.Kind average = pooling.isAvgPoolIncludePadInDivisor()
+                ? Operation.Pooling.Kind.AVERAGE_WITH_PADDING
+                : Operation.Pooling.Kind.AVERAGE;
         return node(new Operation.Pooling(max ? Operation.Pooling.Kind.MAX : average, window), input);
     }
 
-    private Node globalPooling(GlobalPoolingLayer pooling, Node input)
-            throws UnsupportedLayerException {
+    private Node globalPooling(GlobalPoolingLayer pooling, Node input) throws UnsupportedLayerException {
         check(!input.shape.vector && pooling.isCollapseDimensions(), "an input of " + input.shape);
         int[] dimensions = pooling.getPoolingDimensions();
         boolean maps = dimensions == null || Arrays.equals(dimensions, new int[] {2, 3});
@@ -164,21 +155,17 @@ final class LayerReader {
                 // The p-norm: the root of the sum of powers.
                 double power = pooling.getPnorm();
                 Node absolute = node(new Operation.Activation(dnnl_eltwise_abs, 0, 0), input);
-                Node powers =
-                        node(new Operation.Activation(dnnl_eltwise_pow, 1, (float) power), absolute);
+                Node powers = node(new Operation.Activation(dnnl_eltwise_pow, 1, (float) power), absolute);
                 return scaledMean(powers, Math.pow(pixels, 1 / power), 1 / power);
         }
     }
 
-    private Node scaledMean(Node input, double factor, double power)
-            throws UnsupportedLayerException {
+    private Node scaledMean(Node input, double factor, double power) throws UnsupportedLayerException {
         Node mean = node(new Operation.GlobalPooling(false), input);
-        return node(
-                new Operation.Activation(dnnl_eltwise_pow, (float) factor, (float) power), mean);
+        return node(new Operation.Activation(dnnl_eltwise_pow, (float) factor, (float) power), mean);
     }
 
-    private Node normalization(BatchNormalization normalization, Node input)
-            throws UnsupportedLayerException {
+    private Node normalization(BatchNormalization normalization, Node input) throws UnsupportedLayerException {
         check(normalization.getCnn2DFormat() == CNN2DFormat.NCHW, "channels last");
         float[] mean = numbers(parameter("mean"));
         boolean logarithm = normalization.isUseLogStd();
@@ -190,16 +177,15 @@ final class LayerReader {
         float[] shift = new float[mean.length];
         for (int c = 0; c < mean.length; c++) {
             double variance = logarithm ? Math.pow(10, 2.0 * spread[c]) : spread[c];
-            double factor = (locked ? normalization.getGamma() : gamma[c])
-                    / Math.sqrt(variance + normalization.getEps());
+            double factor =
+                    (locked ? normalization.getGamma() : gamma[c]) / Math.sqrt(variance + normalization.getEps());
             scale[c] = (float) factor;
             shift[c] = (float) ((locked ? normalization.getBeta() : beta[c]) - mean[c] * factor);
         }
         return node(new Operation.Normalization(scale, shift), input);
     }
 
-    private Node responseNormalization(LocalResponseNormalization layer, Node input)
-            throws UnsupportedLayerException {
+    private Node responseNormalization(LocalResponseNormalization layer, Node input) throws UnsupportedLayerException {
         // NB: Deeplearning4j takes n as the reach to both sides.
         int size = 2 * (int) (layer.getN() / 2) + 1;
         return node(

@@ -87,12 +87,7 @@ final class Lowering {
                 if (output.value.encoding.isInt8()) {
                     builder.scale(DNNL_ARG_DST, 0, parameters.scale(output.value.encoding));
                 }
-                reorder(
-                        builder,
-                        input,
-                        input.describe(resources),
-                        output,
-                        output.describe(resources));
+                reorder(builder, input, input.describe(resources), output, output.describe(resources));
             } else if (operation instanceof Operation.Unflatten) {
                 dnnl_memory_desc from = input.describeChannelsFirst(resources, node.shape);
                 reorder(builder, input, from, output, output.describe(resources));
@@ -103,23 +98,20 @@ final class Lowering {
         }
     }
 
-    private void pooling(
-            PrimitiveBuilder builder, Operation.Pooling operation, View input, View output) {
+    private void pooling(PrimitiveBuilder builder, Operation.Pooling operation, View input, View output) {
         Window window = operation.window;
         Padding padding = new Padding(window, input, output);
-        int algorithm =
-                operation.kind == Operation.Pooling.Kind.MAX
-                        ? dnnl_pooling_max
-                        : operation.kind == Operation.Pooling.Kind.AVERAGE
-                                ? dnnl_pooling_avg_exclude_padding
-                                : dnnl_pooling_avg_include_padding;
+        int algorithm = operation.kind == Operation.Pooling.Kind.MAX
+                ? dnnl_pooling_max
+                : operation.kind == Operation.Pooling.Kind.AVERAGE
+                        ? dnnl_pooling_avg_exclude_padding
+                        : dnnl_pooling_avg_include_padding;
         long[] kernel = {window.kernelHeight, window.kernelWidth};
         long[] stride = {window.strideHeight, window.strideWidth};
         pool(builder, algorithm, input, output, stride, kernel, padding);
     }
 
-    private void globalPooling(
-            PrimitiveBuilder builder, Operation.GlobalPooling operation, View input, View output) {
+    private void globalPooling(PrimitiveBuilder builder, Operation.GlobalPooling operation, View input, View output) {
         Shape shape = input.value.shape;
         long[] kernel = {shape.height, shape.width};
         int algorithm = operation.max ? dnnl_pooling_max : dnnl_pooling_avg_include_padding;
@@ -136,20 +128,19 @@ final class Lowering {
             Padding padding) {
         dnnl_memory_desc from = input.describe(resources);
         dnnl_memory_desc to = output.describeAsMaps(resources);
-        builder.described(
-                dnnl_pooling_forward_primitive_desc_create(
-                        builder.description,
-                        engine,
-                        dnnl_forward_inference,
-                        algorithm,
-                        from,
-                        to,
-                        stride,
-                        kernel,
-                        new long[2],
-                        padding.before,
-                        padding.after,
-                        builder.attributes()));
+        builder.described(dnnl_pooling_forward_primitive_desc_create(
+                builder.description,
+                engine,
+                dnnl_forward_inference,
+                algorithm,
+                from,
+                to,
+                stride,
+                kernel,
+                new long[2],
+                padding.before,
+                padding.after,
+                builder.attributes()));
         builder.argument(input.argument(DNNL_ARG_SRC, from));
         builder.argument(output.argument(DNNL_ARG_DST, to));
     }
@@ -161,107 +152,83 @@ final class Lowering {
         builder.argument(other.argument(DNNL_ARG_SRC_1, description));
     }
 
-    private void norm(
-            PrimitiveBuilder builder, Operation.Norm operation, View input, View output) {
+    private void norm(PrimitiveBuilder builder, Operation.Norm operation, View input, View output) {
         dnnl_memory_desc from = input.describe(resources);
         dnnl_memory_desc to = output.describe(resources);
-        builder.described(
-                dnnl_reduction_primitive_desc_create(
-                        builder.description,
-                        engine,
-                        dnnl_reduction_norm_lp_max,
-                        from,
-                        to,
-                        2,
-                        // NB: it is compared before the root is taken.
-                        operation.least * operation.least,
-                        builder.attributes()));
+        builder.described(dnnl_reduction_primitive_desc_create(
+                builder.description,
+                engine,
+                dnnl_reduction_norm_lp_max,
+                from,
+                to,
+                2,
+                // NB: it is compared before the root is taken.
+                operation.least * operation.least,
+                builder.attributes()));
         builder.argument(input.argument(DNNL_ARG_SRC, from));
         builder.argument(output.argument(DNNL_ARG_DST, to));
     }
 
-    private void normalization(
-            PrimitiveBuilder builder, Operation.Normalization operation, View input, View output) {
+    private void normalization(PrimitiveBuilder builder, Operation.Normalization operation, View input, View output) {
         int channels = operation.scale.length;
-        dnnl_memory_desc each =
-                input.value.shape.vector
-                        ? describe(dnnl_f32, dnnl_ab, 1, channels)
-                        : describe(dnnl_f32, dnnl_abcd, 1, channels, 1, 1);
+        dnnl_memory_desc each = input.value.shape.vector
+                ? describe(dnnl_f32, dnnl_ab, 1, channels)
+                : describe(dnnl_f32, dnnl_abcd, 1, channels, 1, 1);
         int shift = builder.fuseBinary(dnnl_binary_add, each);
         binary(builder, dnnl_binary_mul, input, each, output);
-        builder.argument(
-                Step.Argument.constant(
-                        DNNL_ARG_SRC_1, parameters.get(operation.scale, 0, each, each)));
-        builder.argument(
-                Step.Argument.constant(shift, parameters.get(operation.shift, 0, each, each)));
+        builder.argument(Step.Argument.constant(DNNL_ARG_SRC_1, parameters.get(operation.scale, 0, each, each)));
+        builder.argument(Step.Argument.constant(shift, parameters.get(operation.shift, 0, each, each)));
     }
 
-    private void binary(
-            PrimitiveBuilder builder,
-            int algorithm,
-            View input,
-            dnnl_memory_desc other,
-            View output) {
+    private void binary(PrimitiveBuilder builder, int algorithm, View input, dnnl_memory_desc other, View output) {
         dnnl_memory_desc from = input.describe(resources);
         dnnl_memory_desc to = output.describe(resources);
-        builder.described(
-                dnnl_binary_primitive_desc_create(
-                        builder.description,
-                        engine,
-                        algorithm,
-                        from,
-                        other,
-                        to,
-                        builder.attributes()));
+        builder.described(dnnl_binary_primitive_desc_create(
+                builder.description, engine, algorithm, from, other, to, builder.attributes()));
         builder.argument(input.argument(DNNL_ARG_SRC, from));
         builder.argument(output.argument(DNNL_ARG_DST, to));
     }
 
-    private void elementwise(
-            PrimitiveBuilder builder, Operation operation, View input, View output) {
+    private void elementwise(PrimitiveBuilder builder, Operation operation, View input, View output) {
         dnnl_memory_desc from = input.describe(resources);
         dnnl_memory_desc to = output.describe(resources);
         if (operation instanceof Operation.Softmax) {
-            builder.described(
-                    dnnl_softmax_forward_primitive_desc_create(
-                            builder.description,
-                            engine,
-                            dnnl_forward_inference,
-                            dnnl_softmax_accurate,
-                            from,
-                            to,
-                            CHANNEL_AXIS,
-                            builder.attributes()));
+            builder.described(dnnl_softmax_forward_primitive_desc_create(
+                    builder.description,
+                    engine,
+                    dnnl_forward_inference,
+                    dnnl_softmax_accurate,
+                    from,
+                    to,
+                    CHANNEL_AXIS,
+                    builder.attributes()));
         } else if (operation instanceof Operation.LocalResponseNormalization) {
-            Operation.LocalResponseNormalization normalization =
-                    (Operation.LocalResponseNormalization) operation;
-            builder.described(
-                    dnnl_lrn_forward_primitive_desc_create(
-                            builder.description,
-                            engine,
-                            dnnl_forward_inference,
-                            dnnl_lrn_across_channels,
-                            from,
-                            to,
-                            normalization.size,
-                            // NB: oneDNN divides it by the size.
-                            normalization.alpha * normalization.size,
-                            normalization.beta,
-                            normalization.k,
-                            builder.attributes()));
+            Operation.LocalResponseNormalization normalization = (Operation.LocalResponseNormalization) operation;
+            builder.described(dnnl_lrn_forward_primitive_desc_create(
+                    builder.description,
+                    engine,
+                    dnnl_forward_inference,
+                    dnnl_lrn_across_channels,
+                    from,
+                    to,
+                    normalization.size,
+                    // NB: oneDNN divides it by the size.
+                    normalization.alpha * normalization.size,
+                    normalization.beta,
+                    normalization.k,
+                    builder.attributes()));
         } else {
             Operation.Activation activation = (Operation.Activation) operation;
-            builder.described(
-                    dnnl_eltwise_forward_primitive_desc_create(
-                            builder.description,
-                            engine,
-                            dnnl_forward_inference,
-                            activation.algorithm,
-                            from,
-                            to,
-                            activation.alpha,
-                            activation.beta,
-                            builder.attributes()));
+            builder.described(dnnl_eltwise_forward_primitive_desc_create(
+                    builder.description,
+                    engine,
+                    dnnl_forward_inference,
+                    activation.algorithm,
+                    from,
+                    to,
+                    activation.alpha,
+                    activation.beta,
+                    builder.attributes()));
         }
         builder.argument(input.argument(DNNL_ARG_SRC, from));
         builder.argument(output.argument(DNNL_ARG_DST, to));
@@ -284,14 +251,9 @@ final class Lowering {
     }
 
     private void reorder(
-            PrimitiveBuilder builder,
-            View input,
-            dnnl_memory_desc from,
-            View output,
-            dnnl_memory_desc to) {
-        builder.described(
-                dnnl_reorder_primitive_desc_create(
-                        builder.description, from, engine, to, engine, builder.attributes()));
+            PrimitiveBuilder builder, View input, dnnl_memory_desc from, View output, dnnl_memory_desc to) {
+        builder.described(dnnl_reorder_primitive_desc_create(
+                builder.description, from, engine, to, engine, builder.attributes()));
         builder.argument(input.argument(DNNL_ARG_SRC, from));
         builder.argument(output.argument(DNNL_ARG_DST, to));
     }

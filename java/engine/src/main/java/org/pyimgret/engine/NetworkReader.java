@@ -29,8 +29,7 @@ final class NetworkReader {
      * @param input what the first layer gets
      * @throws UnsupportedLayerException if one of them cannot be run
      */
-    static Graph read(MultiLayerNetwork network, int from, int to, Shape input)
-            throws UnsupportedLayerException {
+    static Graph read(MultiLayerNetwork network, int from, int to, Shape input) throws UnsupportedLayerException {
         Node first = Node.input(input);
         Node last = first;
         for (int l = from; l <= to; l++) {
@@ -48,8 +47,7 @@ final class NetworkReader {
      * @param input what the graph's only input gets
      * @throws UnsupportedLayerException if a vertex on the way cannot be run
      */
-    static Graph read(ComputationGraph graph, String vertex, Shape input)
-            throws UnsupportedLayerException {
+    static Graph read(ComputationGraph graph, String vertex, Shape input) throws UnsupportedLayerException {
         ComputationGraphConfiguration configuration = graph.getConfiguration();
         if (configuration.getNetworkInputs().size() != 1) {
             throw new UnsupportedLayerException(vertex, "the graph has several inputs");
@@ -86,8 +84,7 @@ final class NetworkReader {
         if (vertex instanceof MergeVertex) {
             return node(name, new Operation.Concatenation(), inputs);
         }
-        if (vertex instanceof ElementWiseVertex
-                && ((ElementWiseVertex) vertex).getOp() == ElementWiseVertex.Op.Add) {
+        if (vertex instanceof ElementWiseVertex && ((ElementWiseVertex) vertex).getOp() == ElementWiseVertex.Op.Add) {
             Node sum = inputs.get(0);
             for (Node next : inputs.subList(1, inputs.size())) {
                 sum = node(name, new Operation.Add(), List.of(sum, next));
@@ -103,8 +100,7 @@ final class NetworkReader {
     }
 
     /** What a preprocessor, if there is one, makes of a layer's input. */
-    private static Node changed(InputPreProcessor change, Node input, String layer)
-            throws UnsupportedLayerException {
+    private static Node changed(InputPreProcessor change, Node input, String layer) throws UnsupportedLayerException {
         if (change == null) {
             return input;
         }
@@ -114,20 +110,14 @@ final class NetworkReader {
         if (change.getClass() == FeedForwardToCnnPreProcessor.class) {
             FeedForwardToCnnPreProcessor maps = (FeedForwardToCnnPreProcessor) change;
             Shape shape =
-                    Shape.maps(
-                            (int) maps.getInputHeight(),
-                            (int) maps.getInputWidth(),
-                            (int) maps.getNumChannels());
+                    Shape.maps((int) maps.getInputHeight(), (int) maps.getInputWidth(), (int) maps.getNumChannels());
             // Maps that come as such stay as they are, as Deeplearning4j's own preprocessor does it.
-            return input.shape.vector
-                    ? node(layer, new Operation.Unflatten(shape), List.of(input))
-                    : input;
+            return input.shape.vector ? node(layer, new Operation.Unflatten(shape), List.of(input)) : input;
         }
         throw new UnsupportedLayerException(layer, "a " + change.getClass().getSimpleName());
     }
 
-    static Node node(String name, Operation operation, List<Node> inputs)
-            throws UnsupportedLayerException {
+    static Node node(String name, Operation operation, List<Node> inputs) throws UnsupportedLayerException {
         try {
             return Node.of(name, operation, inputs);
         } catch (IllegalArgumentException | ArithmeticException e) {

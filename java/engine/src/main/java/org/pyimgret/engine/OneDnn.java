@@ -69,20 +69,17 @@ final class OneDnn {
     static dnnl_memory_desc describe(Resources resources, int type, int tag, long... dimensions) {
         dnnl_memory_desc description = new dnnl_memory_desc();
         check(
-                dnnl_memory_desc_create_with_tag(
-                        description, dimensions.length, dimensions, type, tag),
+                dnnl_memory_desc_create_with_tag(description, dimensions.length, dimensions, type, tag),
                 "a memory description");
         resources.add(() -> dnnl_memory_desc_destroy(description));
         return description;
     }
 
     /** Describes memory with gaps. */
-    static dnnl_memory_desc describe(
-            Resources resources, int type, long[] dimensions, long[] strides) {
+    static dnnl_memory_desc describe(Resources resources, int type, long[] dimensions, long[] strides) {
         dnnl_memory_desc description = new dnnl_memory_desc();
         check(
-                dnnl_memory_desc_create_with_strides(
-                        description, dimensions.length, dimensions, type, strides),
+                dnnl_memory_desc_create_with_strides(description, dimensions.length, dimensions, type, strides),
                 "a memory description");
         resources.add(() -> dnnl_memory_desc_destroy(description));
         return description;

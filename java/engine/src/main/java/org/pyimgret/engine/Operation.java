@@ -27,8 +27,7 @@ abstract class Operation {
         Weighted(int outputs, float[] weights, float[] bias) {
             if (bias.length != outputs || weights.length % outputs != 0) {
                 throw new IllegalArgumentException(
-                        weights.length + " weights and " + bias.length + " biases do not fit "
-                                + outputs + " outputs");
+                        weights.length + " weights and " + bias.length + " biases do not fit " + outputs + " outputs");
             }
             this.outputs = outputs;
             this.weights = weights;
@@ -47,13 +46,7 @@ abstract class Operation {
         /** What 1 stands for in the weights of each output, which are whole numbers; or null. */
         final float[] scales;
 
-        Convolution(
-                Window window,
-                int groups,
-                int outputs,
-                float[] weights,
-                float[] bias,
-                float[] scales) {
+        Convolution(Window window, int groups, int outputs, float[] weights, float[] bias, float[] scales) {
             super(outputs, weights, bias);
             this.window = window;
             this.groups = groups;
@@ -69,8 +62,7 @@ abstract class Operation {
             Shape in = inputs.get(0);
             int area = window.kernelHeight * window.kernelWidth;
             if ((long) outputs * (in.channels / groups) * area != weights.length) {
-                throw new IllegalArgumentException(
-                        weights.length + " weights do not fit an input of " + in);
+                throw new IllegalArgumentException(weights.length + " weights do not fit an input of " + in);
             }
             return window.shape(in, outputs);
         }
@@ -90,8 +82,7 @@ abstract class Operation {
         @Override
         Shape shape(List<Shape> inputs) {
             if ((long) inputs.get(0).size() * outputs != weights.length) {
-                throw new IllegalArgumentException(
-                        weights.length / outputs + " inputs expected, got " + inputs.get(0));
+                throw new IllegalArgumentException(weights.length / outputs + " inputs expected, got " + inputs.get(0));
             }
             return Shape.vector(outputs);
         }
@@ -179,8 +170,7 @@ abstract class Operation {
         @Override
         Shape shape(List<Shape> inputs) {
             if (inputs.get(0).channels != scale.length) {
-                throw new IllegalArgumentException(
-                        "normalises " + scale.length + " channels, got " + inputs.get(0));
+                throw new IllegalArgumentException("normalises " + scale.length + " channels, got " + inputs.get(0));
             }
             return inputs.get(0);
         }
@@ -232,16 +222,12 @@ abstract class Operation {
             Shape first = inputs.get(0);
             int channels = 0;
             for (Shape shape : inputs) {
-                if (shape.height != first.height
-                        || shape.width != first.width
-                        || shape.vector != first.vector) {
+                if (shape.height != first.height || shape.width != first.width || shape.vector != first.vector) {
                     throw new IllegalArgumentException("joins " + inputs);
                 }
                 channels = Math.addExact(channels, shape.channels);
             }
-            return first.vector
-                    ? Shape.vector(channels)
-                    : Shape.maps(first.height, first.width, channels);
+            return first.vector ? Shape.vector(channels) : Shape.maps(first.height, first.width, channels);
         }
     }
 

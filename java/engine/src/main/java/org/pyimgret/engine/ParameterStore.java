@@ -70,8 +70,7 @@ final class ParameterStore implements AutoCloseable {
      * @param plain how they lie
      * @param wanted how they are to lie
      */
-    synchronized dnnl_memory get(
-            float[] numbers, int start, dnnl_memory_desc plain, dnnl_memory_desc wanted) {
+    synchronized dnnl_memory get(float[] numbers, int start, dnnl_memory_desc plain, dnnl_memory_desc wanted) {
         for (Entry entry : entries) {
             if (entry.numbers == numbers
                     && entry.start == start
@@ -104,8 +103,7 @@ final class ParameterStore implements AutoCloseable {
         return copy;
     }
 
-    private static void reorder(
-            Resources temporary, dnnl_memory_desc plain, dnnl_memory from, Entry to) {
+    private static void reorder(Resources temporary, dnnl_memory_desc plain, dnnl_memory from, Entry to) {
         dnnl_primitive_desc description = new dnnl_primitive_desc();
         OneDnn.check(
                 dnnl_reorder_primitive_desc_create(
@@ -119,9 +117,7 @@ final class ParameterStore implements AutoCloseable {
             arguments.position(0).arg(DNNL_ARG_FROM).memory(from);
             arguments.position(1).arg(DNNL_ARG_TO).memory(to.memory);
             dnnl_stream stream = OneDnn.stream(temporary);
-            OneDnn.check(
-                    dnnl_primitive_execute(primitive, stream, 2, arguments.position(0)),
-                    "a reorder of weights");
+            OneDnn.check(dnnl_primitive_execute(primitive, stream, 2, arguments.position(0)), "a reorder of weights");
             OneDnn.check(dnnl_stream_wait(stream), "a reorder of weights");
         }
     }

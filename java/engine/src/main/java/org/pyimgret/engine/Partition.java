@@ -28,9 +28,7 @@ final class Partition {
         Operation operation = node.operation;
         if (operation instanceof Operation.InnerProduct) {
             int blocks = (shape.channels + LANES - 1) / LANES;
-            return new Range(
-                    share(blocks, part) * LANES,
-                    Math.min(shape.channels, share(blocks, part + 1) * LANES));
+            return new Range(share(blocks, part) * LANES, Math.min(shape.channels, share(blocks, part + 1) * LANES));
         }
         if (window(operation) != null) {
             int row = shape.width * shape.channels;
@@ -38,9 +36,7 @@ final class Partition {
         }
         if (pointwise(operation) && !shape.vector) {
             int pixels = shape.pixels();
-            return new Range(
-                    share(pixels, part) * shape.channels,
-                    share(pixels, part + 1) * shape.channels);
+            return new Range(share(pixels, part) * shape.channels, share(pixels, part + 1) * shape.channels);
         }
         return part == 0 ? all : new Range(0, 0);
     }
@@ -68,14 +64,11 @@ final class Partition {
             int first = output.from / row * window.strideHeight - window.paddingTop(in.height);
             int last = (output.to / row - 1) * window.strideHeight - window.paddingTop(in.height);
             int inRow = in.width * in.channels;
-            return new Range(
-                    Math.max(0, first) * inRow,
-                    Math.min(in.height, last + window.spanHeight()) * inRow);
+            return new Range(Math.max(0, first) * inRow, Math.min(in.height, last + window.spanHeight()) * inRow);
         }
         if (pointwise(node.operation) && !in.vector) {
             int channels = node.shape.channels;
-            return new Range(
-                    output.from / channels * in.channels, output.to / channels * in.channels);
+            return new Range(output.from / channels * in.channels, output.to / channels * in.channels);
         }
         return new Range(0, in.size());
     }

@@ -44,6 +44,7 @@ final class PrimitiveBuilder implements AutoCloseable {
 
     /** To be filled by one of oneDNN's functions, and then handed to {@link #described}. */
     final dnnl_primitive_desc description = new dnnl_primitive_desc();
+
     private final dnnl_primitive_attr attributes = new dnnl_primitive_attr();
     private final String layer;
     private final Resources resources;
@@ -69,9 +70,7 @@ final class PrimitiveBuilder implements AutoCloseable {
 
     /** Applies a function to each number of the result. */
     void fuse(Operation.Activation activation) {
-        check(
-                dnnl_post_ops_append_eltwise(
-                        fused, activation.algorithm, activation.alpha, activation.beta));
+        check(dnnl_post_ops_append_eltwise(fused, activation.algorithm, activation.alpha, activation.beta));
         fusedCount++;
     }
 

@@ -96,8 +96,7 @@ final class Quantization {
         Node node = replaced.get(original);
         return node.encoding.isInt8()
                 ? node
-                : converted.computeIfAbsent(
-                        original, key -> convert(node, encodings.get(original)));
+                : converted.computeIfAbsent(original, key -> convert(node, encodings.get(original)));
     }
 
     private static Operation quantized(Operation.Convolution convolution) {
@@ -122,21 +121,19 @@ final class Quantization {
         Map<Node, Encoding> ranges = new HashMap<>();
         int size = graph.input().shape.size();
         if (sample.length == 0 || sample.length % size != 0) {
-            throw new IllegalArgumentException(
-                    "a sample of " + sample.length + " numbers; expected inputs of " + size);
+            throw new IllegalArgumentException("a sample of " + sample.length + " numbers; expected inputs of " + size);
         }
-        OneDnn.singleThreaded(
-                () -> {
-                    try (ParameterStore parameters = new ParameterStore();
-                            Compiler.Traced traced = Compiler.traced(graph, parameters)) {
-                        Map<Node, float[]> seen = new HashMap<>();
-                        for (int at = 0; at < sample.length; at += size) {
-                            traced.run(sample, at, size);
-                            traced.results.forEach((node, values) -> widen(seen, node, values));
-                        }
-                        seen.forEach((node, r) -> ranges.put(node, Encoding.int8(r[0], r[1])));
-                    }
-                });
+        OneDnn.singleThreaded(() -> {
+            try (ParameterStore parameters = new ParameterStore();
+                    Compiler.Traced traced = Compiler.traced(graph, parameters)) {
+                Map<Node, float[]> seen = new HashMap<>();
+                for (int at = 0; at < sample.length; at += size) {
+                    traced.run(sample, at, size);
+                    traced.results.forEach((node, values) -> widen(seen, node, values));
+                }
+                seen.forEach((node, r) -> ranges.put(node, Encoding.int8(r[0], r[1])));
+            }
+        });
         return ranges;
     }
 

@@ -21,8 +21,7 @@ public final class Shape {
 
     private Shape(int height, int width, int channels, boolean vector) {
         if (height < 1 || width < 1 || channels < 1) {
-            throw new IllegalArgumentException(
-                    "a shape of " + height + " x " + width + " x " + channels + " is empty");
+            throw new IllegalArgumentException("a shape of " + height + " x " + width + " x " + channels + " is empty");
         }
         Math.multiplyExact(Math.multiplyExact(height, width), channels);
         this.height = height;
@@ -68,10 +67,7 @@ public final class Shape {
     }
 
     boolean equalTo(Shape other) {
-        return height == other.height
-                && width == other.width
-                && channels == other.channels
-                && vector == other.vector;
+        return height == other.height && width == other.width && channels == other.channels && vector == other.vector;
     }
 
     @Override

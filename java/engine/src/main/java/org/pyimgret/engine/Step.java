@@ -29,8 +29,7 @@ final class Step {
         final Value value;
         final long start;
 
-        private Argument(
-                int kind, dnnl_memory constant, dnnl_memory_desc description, Value value, long start) {
+        private Argument(int kind, dnnl_memory constant, dnnl_memory_desc description, Value value, long start) {
             this.kind = kind;
             this.constant = constant;
             this.description = description;

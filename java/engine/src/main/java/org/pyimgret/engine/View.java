@@ -49,15 +49,11 @@ final class View {
 
     /** Describes it with four dimensions, of which a vector uses two. */
     dnnl_memory_desc describeAsMaps(Resources resources) {
-        return value.shape.vector
-                ? asMaps(resources, dnnl_nhwc, 1, 1, range.length())
-                : describe(resources);
+        return value.shape.vector ? asMaps(resources, dnnl_nhwc, 1, 1, range.length()) : describe(resources);
     }
 
-    private dnnl_memory_desc asMaps(
-            Resources resources, int format, int height, int width, int channels) {
-        return OneDnn.describe(
-                resources, value.encoding.type, format, value.images, channels, height, width);
+    private dnnl_memory_desc asMaps(Resources resources, int format, int height, int width, int channels) {
+        return OneDnn.describe(resources, value.encoding.type, format, value.images, channels, height, width);
     }
 
     /** Describes the channels {@code first} to {@code first + channels} of it, without the others. */
@@ -67,10 +63,9 @@ final class View {
         int columns = value.shape.vector ? 1 : columns();
         long row = (long) columns * all;
         return OneDnn.describe(
-                resources,
-                value.encoding.type,
-                new long[] {value.images, channels, rows, columns},
-                new long[] {rows * row, 1, row, all});
+                resources, value.encoding.type, new long[] {value.images, channels, rows, columns}, new long[] {
+                    rows * row, 1, row, all
+                });
     }
 
     /** The same memory, from a channel on. */

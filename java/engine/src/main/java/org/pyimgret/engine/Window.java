@@ -73,12 +73,7 @@ final class Window {
 
     /** Whether each result is of the one pixel at its own place. */
     boolean pointwise() {
-        return kernelHeight == 1
-                && kernelWidth == 1
-                && strideHeight == 1
-                && strideWidth == 1
-                && top == 0
-                && left == 0;
+        return kernelHeight == 1 && kernelWidth == 1 && strideHeight == 1 && strideWidth == 1 && top == 0 && left == 0;
     }
 
     Shape shape(Shape in, int channels) {

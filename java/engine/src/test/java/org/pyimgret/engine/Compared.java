@@ -22,8 +22,10 @@ final class Compared {
 
     /** A network whose normalisations have seen data, so that their averages say something. */
     static MultiLayerNetwork network(InputType input, Layer... layers) {
-        NeuralNetConfiguration.ListBuilder builder =
-                new NeuralNetConfiguration.Builder().seed(3).dataType(DataType.FLOAT).list();
+        NeuralNetConfiguration.ListBuilder builder = new NeuralNetConfiguration.Builder()
+                .seed(3)
+                .dataType(DataType.FLOAT)
+                .list();
         for (Layer layer : layers) {
             builder.layer(layer);
         }
@@ -37,17 +39,16 @@ final class Compared {
     /** Gives biases and normalisations numbers other than zero and one. */
     static void shake(java.util.Map<String, INDArray> parameters) {
         Random random = new Random(5);
-        parameters.forEach(
-                (key, values) -> {
-                    String name = key.substring(key.lastIndexOf('_') + 1);
-                    if (name.equals("W") || name.equals("log10stdev")) {
-                        return;
-                    }
-                    for (long i = 0; i < values.length(); i++) {
-                        float value = random.nextFloat();
-                        values.putScalar(i, name.equals("var") ? 0.5f + value : value - 0.3f);
-                    }
-                });
+        parameters.forEach((key, values) -> {
+            String name = key.substring(key.lastIndexOf('_') + 1);
+            if (name.equals("W") || name.equals("log10stdev")) {
+                return;
+            }
+            for (long i = 0; i < values.length(); i++) {
+                float value = random.nextFloat();
+                values.putScalar(i, name.equals("var") ? 0.5f + value : value - 0.3f);
+            }
+        });
     }
 
     /** Rows of (height, width, channels). */
@@ -83,18 +84,11 @@ final class Compared {
         try (ParameterStore parameters = new ParameterStore();
                 WorkerGroup group = new WorkerGroup(parts)) {
             Program[] program = new Program[1];
-            OneDnn.singleThreaded(
-                    () ->
-                            program[0] =
-                                    Compiler.compile(
-                                            graph, 1, parts, parameters));
+            OneDnn.singleThreaded(() -> program[0] = Compiler.compile(graph, 1, parts, parameters));
             Execution execution = program[0].acquire();
             for (int row = 0; row < rows.length / in; row++) {
                 execution.input.put(rows, row * in, in);
-                group.run(
-                        part ->
-                                OneDnn.singleThreaded(
-                                        () -> execution.run(part, group::await)));
+                group.run(part -> OneDnn.singleThreaded(() -> execution.run(part, group::await)));
                 execution.output.get(results, row * out, out);
             }
             program[0].release(execution);
@@ -108,8 +102,7 @@ final class Compared {
         float[] rows = rows(5, shape);
         float[] expected = stock(network, rows, shape);
         int last = network.getnLayers() - 1;
-        try (InferenceNetwork engine =
-                InferenceNetwork.of(network, 0, last, shape, Precision.FLOAT32)) {
+        try (InferenceNetwork engine = InferenceNetwork.of(network, 0, last, shape, Precision.FLOAT32)) {
             float[] alone = new float[expected.length];
             assertEquals(expected.length / 5, engine.outputSize());
             engine.runAlone(source(rows, shape), 5, Rows.into(alone, engine.outputSize()));
@@ -131,8 +124,7 @@ final class Compared {
 
     static Rows.Source source(float[] rows, Shape shape) {
         int size = shape.size();
-        return (first, count, out) ->
-                out.put(rows, (int) first * size, count * size);
+        return (first, count, out) -> out.put(rows, (int) first * size, count * size);
     }
 
     static void near(float[] expected, float[] got, String what) {

@@ -13,8 +13,7 @@ import org.junit.jupiter.api.Test;
 /** Fusion alone, on graphs made by hand. */
 class FusionTest {
 
-    private static final Operation.Activation RELU =
-            new Operation.Activation(dnnl_eltwise_relu, 0, 0);
+    private static final Operation.Activation RELU = new Operation.Activation(dnnl_eltwise_relu, 0, 0);
     private static final int[] ONES = {1, 1};
 
     private final Node input = Node.input(Shape.maps(4, 4, 2));
@@ -30,10 +29,7 @@ class FusionTest {
     }
 
     private static Node normalization(Node before) {
-        return node(
-                "n",
-                new Operation.Normalization(new float[] {2, 10}, new float[] {1, -1}),
-                before);
+        return node("n", new Operation.Normalization(new float[] {2, 10}, new float[] {1, -1}), before);
     }
 
     private static List<String> names(Graph graph) {
@@ -72,7 +68,9 @@ class FusionTest {
         Node first = convolution("first", input);
         Node end = node("a", new Operation.Add(), node("r", RELU, first), normalization(first));
         Graph fused = Fusion.apply(Graph.of(input, end));
-        assertTrue(names(fused).containsAll(List.of("first", "r", "n", "a")), names(fused).toString());
+        assertTrue(
+                names(fused).containsAll(List.of("first", "r", "n", "a")),
+                names(fused).toString());
         assertTrue(fused.nodes.get(1).fused.isEmpty());
     }
 
@@ -87,9 +85,7 @@ class FusionTest {
         Node first = convolution("first", input);
         Node sum = node("a", new Operation.Add(), convolution("second", first), input);
         Node end = node("b", new Operation.Add(), sum, first);
-        assertEquals(
-                List.of("input", "first", "second", "b"),
-                names(Fusion.apply(Graph.of(input, end))));
+        assertEquals(List.of("input", "first", "second", "b"), names(Fusion.apply(Graph.of(input, end))));
     }
 
     @Test

@@ -58,50 +58,40 @@ class GraphsTest {
 
     /** An inverted residual block (Sandler et al. 2018), two branches, and a head. */
     private static ComputationGraph network() {
-        GraphBuilder builder =
-                new NeuralNetConfiguration.Builder()
-                        .seed(2)
-                        .dataType(DataType.FLOAT)
-                        .graphBuilder()
-                        .addInputs("image")
-                        .addLayer("stem", convolution(3, 2, 8), "image")
-                        .addLayer("stem_n", normalization(), "stem")
-                        .addLayer("expand", convolution(1, 1, 24), "stem_n")
-                        .addLayer("expand_n", normalization(), "expand")
-                        .addLayer("expand_r", relu6(), "expand_n")
-                        .addLayer(
-                                "depthwise",
-                                new DepthwiseConvolution2D.Builder(3, 3).padding(1, 1).build(),
-                                "expand_r")
-                        .addLayer("depthwise_r", relu6(), "depthwise")
-                        .addLayer("project", convolution(1, 1, 8), "depthwise_r")
-                        .addLayer("project_n", normalization(), "project")
-                        .addVertex(
-                                "sum",
-                                new ElementWiseVertex(ElementWiseVertex.Op.Add),
-                                "stem_n",
-                                "project_n")
-                        .addLayer("narrow", convolution(1, 1, 5), "sum")
-                        .addLayer("wide", convolution(5, 1, 3), "sum")
-                        .addVertex("merged", new MergeVertex(), "narrow", "sum", "wide")
-                        .addVertex(
-                                "twice",
-                                new ElementWiseVertex(ElementWiseVertex.Op.Add),
-                                "merged",
-                                "merged")
-                        .addLayer("pooled", new GlobalPoolingLayer(PoolingType.AVG), "twice")
-                        .addVertex("unit", new L2NormalizeVertex(), "pooled")
-                        .addVertex("halves", new SubsetVertex(0, 3), "unit")
-                        .addLayer(
-                                "classes",
-                                new OutputLayer.Builder(LossFunction.MCXENT)
-                                        .nOut(6)
-                                        .activation(Activation.SOFTMAX)
-                                        .build(),
-                                "pooled")
-                        .setOutputs("classes", "halves")
-                        .setInputTypes(
-                                InputType.convolutional(INPUT.height, INPUT.width, INPUT.channels));
+        GraphBuilder builder = new NeuralNetConfiguration.Builder()
+                .seed(2)
+                .dataType(DataType.FLOAT)
+                .graphBuilder()
+                .addInputs("image")
+                .addLayer("stem", convolution(3, 2, 8), "image")
+                .addLayer("stem_n", normalization(), "stem")
+                .addLayer("expand", convolution(1, 1, 24), "stem_n")
+                .addLayer("expand_n", normalization(), "expand")
+                .addLayer("expand_r", relu6(), "expand_n")
+                .addLayer(
+                        "depthwise",
+                        new DepthwiseConvolution2D.Builder(3, 3).padding(1, 1).build(),
+                        "expand_r")
+                .addLayer("depthwise_r", relu6(), "depthwise")
+                .addLayer("project", convolution(1, 1, 8), "depthwise_r")
+                .addLayer("project_n", normalization(), "project")
+                .addVertex("sum", new ElementWiseVertex(ElementWiseVertex.Op.Add), "stem_n", "project_n")
+                .addLayer("narrow", convolution(1, 1, 5), "sum")
+                .addLayer("wide", convolution(5, 1, 3), "sum")
+                .addVertex("merged", new MergeVertex(), "narrow", "sum", "wide")
+                .addVertex("twice", new ElementWiseVertex(ElementWiseVertex.Op.Add), "merged", "merged")
+                .addLayer("pooled", new GlobalPoolingLayer(PoolingType.AVG), "twice")
+                .addVertex("unit", new L2NormalizeVertex(), "pooled")
+                .addVertex("halves", new SubsetVertex(0, 3), "unit")
+                .addLayer(
+                        "classes",
+                        new OutputLayer.Builder(LossFunction.MCXENT)
+                                .nOut(6)
+                                .activation(Activation.SOFTMAX)
+                                .build(),
+                        "pooled")
+                .setOutputs("classes", "halves")
+                .setInputTypes(InputType.convolutional(INPUT.height, INPUT.width, INPUT.channels));
         ComputationGraph graph = new ComputationGraph(builder.build());
         graph.init();
         Compared.shake(graph.paramTable());
@@ -119,8 +109,7 @@ class GraphsTest {
         float[] rows = Compared.rows(3, INPUT);
         for (String vertex : List.of("stem_n", "sum", "merged", "twice", "pooled", "unit", "classes")) {
             float[] expected = stock(graph, rows, vertex);
-            try (InferenceNetwork engine =
-                    InferenceNetwork.of(graph, vertex, INPUT, Precision.FLOAT32)) {
+            try (InferenceNetwork engine = InferenceNetwork.of(graph, vertex, INPUT, Precision.FLOAT32)) {
                 float[] got = new float[expected.length];
                 engine.runAlone(Compared.source(rows, INPUT), 3, Rows.into(got, engine.outputSize()));
                 Compared.near(expected, got, vertex);
@@ -139,10 +128,9 @@ class GraphsTest {
 
     @Test
     void aVertexThatIsNotSupportedIsNamed() {
-        UnsupportedLayerException thrown =
-                assertThrows(
-                        UnsupportedLayerException.class,
-                        () -> InferenceNetwork.of(network(), "halves", INPUT, Precision.FLOAT32));
+        UnsupportedLayerException thrown = assertThrows(
+                UnsupportedLayerException.class,
+                () -> InferenceNetwork.of(network(), "halves", INPUT, Precision.FLOAT32));
         assertTrue(thrown.getMessage().contains("'halves'"), thrown.getMessage());
     }
 
@@ -165,8 +153,7 @@ class GraphsTest {
         float[] rows = Compared.rows(5, INPUT);
         float[] expected = stock(graph, rows, "pooled");
         float[] sample = Compared.rows(8, INPUT);
-        try (InferenceNetwork engine =
-                InferenceNetwork.of(graph, "pooled", INPUT, precision, sample)) {
+        try (InferenceNetwork engine = InferenceNetwork.of(graph, "pooled", INPUT, precision, sample)) {
             float[] got = new float[expected.length];
             engine.runAlone(Compared.source(rows, INPUT), 5, Rows.into(got, engine.outputSize()));
             assertEquals(1, cosine(expected, got), precision == Precision.INT8 ? 5e-3 : 1e-3);
@@ -210,24 +197,19 @@ class GraphsTest {
         float[] rows = Compared.rows(count, INPUT);
         float[] expected = stock(graph, rows, "pooled");
         ExecutorService threads = Executors.newFixedThreadPool(4);
-        try (InferenceNetwork engine =
-                InferenceNetwork.of(graph, "pooled", INPUT, Precision.FLOAT32)) {
+        try (InferenceNetwork engine = InferenceNetwork.of(graph, "pooled", INPUT, Precision.FLOAT32)) {
             int width = engine.outputSize();
             List<Future<float[]>> futures = new ArrayList<>();
             for (int task = 0; task < 200; task++) {
                 int row = task % count;
                 int some = task % 3 == 0 ? 1 : Math.min(count - row, task % 7 + 1);
-                futures.add(
-                        threads.submit(
-                                () -> {
-                                    float[] got = new float[some * width];
-                                    Rows.Source source =
-                                            (first, n, out) ->
-                                                    Compared.source(rows, INPUT)
-                                                            .read(row + first, n, out);
-                                    engine.run(() -> source, some, Rows.into(got, width));
-                                    return got;
-                                }));
+                futures.add(threads.submit(() -> {
+                    float[] got = new float[some * width];
+                    Rows.Source source =
+                            (first, n, out) -> Compared.source(rows, INPUT).read(row + first, n, out);
+                    engine.run(() -> source, some, Rows.into(got, width));
+                    return got;
+                }));
             }
             for (int task = 0; task < futures.size(); task++) {
                 float[] got = futures.get(task).get();

@@ -38,8 +38,7 @@ class InstructionSetTest {
     private static float[] results() throws Exception {
         MultiLayerNetwork network = network();
         float[] rows = Compared.rows(4, INPUT);
-        try (InferenceNetwork engine =
-                InferenceNetwork.of(network, 0, 5, INPUT, Precision.FLOAT32)) {
+        try (InferenceNetwork engine = InferenceNetwork.of(network, 0, 5, INPUT, Precision.FLOAT32)) {
             float[] results = new float[4 * engine.outputSize()];
             engine.runAlone(Compared.source(rows, INPUT), 4, Rows.into(results, 32));
             return results;
@@ -59,10 +58,16 @@ class InstructionSetTest {
     private static MultiLayerNetwork network() {
         return Compared.network(
                 InputType.convolutional(INPUT.height, INPUT.width, INPUT.channels),
-                new ConvolutionLayer.Builder(3, 3).nOut(24).activation(Activation.RELU6).build(),
+                new ConvolutionLayer.Builder(3, 3)
+                        .nOut(24)
+                        .activation(Activation.RELU6)
+                        .build(),
                 new DepthwiseConvolution2D.Builder(3, 3).build(),
                 new BatchNormalization.Builder().useLogStd(false).build(),
-                new ConvolutionLayer.Builder(1, 1).nOut(40).activation(Activation.RELU).build(),
+                new ConvolutionLayer.Builder(1, 1)
+                        .nOut(40)
+                        .activation(Activation.RELU)
+                        .build(),
                 new SubsamplingLayer.Builder(SubsamplingLayer.PoolingType.MAX).build(),
                 new DenseLayer.Builder().nOut(32).activation(Activation.TANH).build());
     }
@@ -70,14 +75,13 @@ class InstructionSetTest {
     @Test
     void avx2GivesTheSame() throws Exception {
         float[] here = results();
-        ProcessBuilder builder =
-                new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
-                        "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        InstructionSetTest.class.getName());
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                "-cp",
+                System.getProperty("java.class.path"),
+                InstructionSetTest.class.getName());
         builder.environment().put("ONEDNN_MAX_CPU_ISA", "AVX2");
         builder.redirectError(new File("target", "avx2.log"));
         Process process = builder.start();
@@ -95,7 +99,6 @@ class InstructionSetTest {
         }
         assertEquals(0, process.waitFor());
         Compared.near(here, there, "AVX2");
-        Compared.near(
-                Compared.stock(network(), Compared.rows(4, INPUT), INPUT), there, "Deeplearning4j");
+        Compared.near(Compared.stock(network(), Compared.rows(4, INPUT), INPUT), there, "Deeplearning4j");
     }
 }

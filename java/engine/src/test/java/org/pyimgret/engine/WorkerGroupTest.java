@@ -15,15 +15,14 @@ class WorkerGroupTest {
         AtomicInteger before = new AtomicInteger();
         AtomicInteger wrong = new AtomicInteger();
         try (WorkerGroup group = new WorkerGroup(4)) {
-            group.run(
-                    number -> {
-                        for (int round = 1; round <= 2_000; round++) {
-                            before.incrementAndGet();
-                            group.await();
-                            wrong.addAndGet(before.get() == 4 * round ? 0 : 1);
-                            group.await();
-                        }
-                    });
+            group.run(number -> {
+                for (int round = 1; round <= 2_000; round++) {
+                    before.incrementAndGet();
+                    group.await();
+                    wrong.addAndGet(before.get() == 4 * round ? 0 : 1);
+                    group.await();
+                }
+            });
         }
         assertEquals(0, wrong.get());
     }
@@ -32,16 +31,13 @@ class WorkerGroupTest {
     void aFailureEndsTheWaitOfTheOthersAndTheGroupStaysUsable() {
         try (WorkerGroup group = new WorkerGroup(3)) {
             IllegalStateException error =
-                    assertThrows(
-                            IllegalStateException.class,
-                            () -> group.run(number -> failAtOne(number, group)));
+                    assertThrows(IllegalStateException.class, () -> group.run(number -> failAtOne(number, group)));
             assertTrue(error.getMessage().contains("no such number"), error.getMessage());
             AtomicInteger ran = new AtomicInteger();
-            group.run(
-                    number -> {
-                        group.await();
-                        ran.incrementAndGet();
-                    });
+            group.run(number -> {
+                group.await();
+                ran.incrementAndGet();
+            });
             assertEquals(3, ran.get());
         }
     }
@@ -56,12 +52,11 @@ class WorkerGroupTest {
     @Test
     void aBusyGroupIsNotWaitedFor() {
         try (WorkerGroup group = new WorkerGroup(2)) {
-            group.run(
-                    number -> {
-                        if (number == 0) {
-                            assertFalse(group.tryRun(other -> {}));
-                        }
-                    });
+            group.run(number -> {
+                if (number == 0) {
+                    assertFalse(group.tryRun(other -> {}));
+                }
+            });
             assertTrue(group.tryRun(number -> {}));
         }
     }

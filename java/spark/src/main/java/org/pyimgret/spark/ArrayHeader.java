@@ -49,8 +49,7 @@ final class ArrayHeader implements Serializable {
                 return npy(data, name);
             }
             if (start[0] == 0x1f && (start[1] & 0xff) == 0x8b) {
-                throw refuse(
-                        name, "is packed by gzip, which cannot be read in parts: unpack it first");
+                throw refuse(name, "is packed by gzip, which cannot be read in parts: unpack it first");
             }
             if (start[0] != 0 || start[1] != 0) {
                 throw refuse(name, "is neither an IDX nor a .npy file");
@@ -61,8 +60,7 @@ final class ArrayHeader implements Serializable {
         }
     }
 
-    private static ArrayHeader idx(DataInputStream data, int type, int dimensions, String name)
-            throws IOException {
+    private static ArrayHeader idx(DataInputStream data, int type, int dimensions, String name) throws IOException {
         if (type != 0x08 && type != 0x0D) {
             throw refuse(name, "holds IDX type " + type + "; expected uint8 (8) or float32 (13)");
         }
@@ -97,12 +95,11 @@ final class ArrayHeader implements Serializable {
         if (find(ORDER, header, name).equals("True")) {
             throw refuse(name, "is in Fortran order; save numpy.ascontiguousarray of it");
         }
-        long[] shape =
-                Arrays.stream(find(SHAPE, header, name).split(","))
-                        .map(String::trim)
-                        .filter(s -> !s.isEmpty())
-                        .mapToLong(Long::parseLong)
-                        .toArray();
+        long[] shape = Arrays.stream(find(SHAPE, header, name).split(","))
+                .map(String::trim)
+                .filter(s -> !s.isEmpty())
+                .mapToLong(Long::parseLong)
+                .toArray();
         return new ArrayHeader(type.equals("|u1"), type.equals(">f4"), offset, shape);
     }
 
@@ -120,10 +117,9 @@ final class ArrayHeader implements Serializable {
 
     /** Refuses what is no array of rows, and a file that is shorter or longer than it says. */
     void check(long length, String name) throws IOException {
-        boolean sensible =
-                shape.length >= 2
-                        && Arrays.stream(shape).allMatch(n -> n >= 0 && n <= Integer.MAX_VALUE)
-                        && shape[0] > 0;
+        boolean sensible = shape.length >= 2
+                && Arrays.stream(shape).allMatch(n -> n >= 0 && n <= Integer.MAX_VALUE)
+                && shape[0] > 0;
         double values = Arrays.stream(shape).skip(1).asDoubleStream().reduce(1, (a, b) -> a * b);
         if (!sensible || values < 1 || values > MAX_SIZE) {
             throw refuse(name, "has the shape " + Arrays.toString(shape) + "; expected rows");

@@ -1,15 +1,14 @@
 package org.pyimgret.spark;
 
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Iterator;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.nd4j.shade.jackson.databind.JsonNode;
-
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.util.Iterator;
-import java.util.stream.IntStream;
 
 /** The rows of one array in a file: IDX or NumPy's .npy, uint8 through a table, or float32. */
 final class ArrayRecords implements Records {
@@ -125,12 +124,10 @@ final class ArrayRecords implements Records {
             // again.
             throw new java.io.UncheckedIOException(path + " cannot be read", e);
         }
-        return IntStream.range(0, rows)
-                .mapToObj(
-                        i -> {
-                            float[] values = new float[size()];
-                            copy(chunk, i, values);
-                            return Outcome.good(first + i, values);
-                        });
+        return IntStream.range(0, rows).mapToObj(i -> {
+            float[] values = new float[size()];
+            copy(chunk, i, values);
+            return Outcome.good(first + i, values);
+        });
     }
 }

@@ -1,16 +1,15 @@
 package org.pyimgret.spark;
 
-import org.apache.hadoop.conf.Configuration;
-import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.broadcast.Broadcast;
-import org.datavec.spark.util.SerializableHadoopConfig;
-
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.datavec.spark.util.SerializableHadoopConfig;
 
 /** Decodes every picture once, on the executors, to find the broken ones before training. */
 final class Check {
@@ -49,10 +48,8 @@ final class Check {
             starts.add(first);
         }
         return spark.parallelize(starts, starts.size())
-                .flatMap(
-                        first ->
-                                broken(records.value(), hadoop.value().getConfiguration(), first)
-                                        .iterator())
+                .flatMap(first -> broken(records.value(), hadoop.value().getConfiguration(), first)
+                        .iterator())
                 .collect();
     }
 

@@ -1,10 +1,9 @@
 package org.pyimgret.spark;
 
-import org.apache.hadoop.conf.Configuration;
-
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.apache.hadoop.conf.Configuration;
 
 /**
  * What an executor has read of its data, the least recently used given up first.
@@ -21,8 +20,7 @@ final class ChunkCache {
     private ChunkCache() {}
 
     /** Copies one row, read from the file system only when its chunk is not at hand. */
-    static void row(
-            String dataset, Records records, Configuration hadoop, int row, long limit, float[] out)
+    static void row(String dataset, Records records, Configuration hadoop, int row, long limit, float[] out)
             throws IOException {
         int rows = records.chunkRows();
         int chunk = row / rows;
@@ -51,8 +49,6 @@ final class ChunkCache {
     }
 
     private static long size(Object values) {
-        return values instanceof byte[]
-                ? ((byte[]) values).length
-                : (long) Float.BYTES * ((float[]) values).length;
+        return values instanceof byte[] ? ((byte[]) values).length : (long) Float.BYTES * ((float[]) values).length;
     }
 }

@@ -1,7 +1,5 @@
 package org.pyimgret.spark;
 
-import org.pyimgret.encoder.TensorEncoder;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +7,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HashMap;
 import java.util.Map;
+import org.pyimgret.encoder.TensorEncoder;
 
 /** The model of an executor: restored once for each process, and shared by its tasks. */
 final class Embedder {

@@ -1,14 +1,13 @@
 package org.pyimgret.spark;
 
-import org.apache.spark.util.LongAccumulator;
-import org.pyimgret.encoder.TensorEncoder;
-
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import org.apache.spark.util.LongAccumulator;
+import org.pyimgret.encoder.TensorEncoder;
 
 /** Rows become embeddings, a batch at a time: no more than one batch is in memory. */
 final class EncodedRows implements Iterator<Embedding> {

@@ -1,5 +1,6 @@
 package org.pyimgret.spark;
 
+import java.io.IOException;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.broadcast.Broadcast;
 import org.datavec.spark.util.SerializableHadoopConfig;
@@ -8,8 +9,6 @@ import org.nd4j.common.loader.Source;
 import org.nd4j.linalg.dataset.DataSet;
 import org.pyimgret.nn.Examples;
 import org.pyimgret.nn.Json;
-
-import java.io.IOException;
 
 /**
  * Makes a worker's batches, on the worker: what travels is the name of a batch only.

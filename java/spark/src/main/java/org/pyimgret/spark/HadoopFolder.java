@@ -1,17 +1,16 @@
 package org.pyimgret.spark;
 
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
-
-import java.io.IOException;
-import java.util.ArrayList;
-import java.util.HashSet;
-import java.util.List;
-import java.util.Set;
 
 /** Pictures in a file system that Hadoop reaches: names are text there, and nothing is linked. */
 final class HadoopFolder implements PictureFolder {
@@ -27,8 +26,7 @@ final class HadoopFolder implements PictureFolder {
     @Override
     public Listing list(Configuration hadoop, boolean hidden) throws IOException {
         Path folder = new Path(root + "/");
-        RemoteIterator<LocatedFileStatus> all =
-                folder.getFileSystem(hadoop).listFiles(folder, true);
+        RemoteIterator<LocatedFileStatus> all = folder.getFileSystem(hadoop).listFiles(folder, true);
         List<String> keys = new ArrayList<>();
         Set<String> skipped = new HashSet<>();
         while (all.hasNext()) {

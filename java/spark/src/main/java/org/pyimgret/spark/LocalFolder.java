@@ -1,8 +1,5 @@
 package org.pyimgret.spark;
 
-import org.apache.hadoop.conf.Configuration;
-import org.pyimgret.encoder.ImageDecodeException;
-
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.net.URI;
@@ -22,6 +19,8 @@ import java.util.List;
 import java.util.PriorityQueue;
 import java.util.Queue;
 import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.pyimgret.encoder.ImageDecodeException;
 
 /**
  * Pictures in this machine's own file system, links followed and each folder entered once.

@@ -1,15 +1,14 @@
 package org.pyimgret.spark;
 
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.Path;
-import org.pyimgret.encoder.ImageDecodeException;
-
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.pyimgret.encoder.ImageDecodeException;
 
 /** A folder of pictures: the keys of the files below it (see {@link Keys}), and what they hold. */
 interface PictureFolder extends Serializable {
@@ -19,13 +18,7 @@ interface PictureFolder extends Serializable {
 
     /** What systems leave in folders, in lower case; as in Python's {@code pyimgret.files.walking}. */
     Set<String> SYSTEM_NAMES =
-            Set.of(
-                    "thumbs.db",
-                    "ehthumbs.db",
-                    "desktop.ini",
-                    "__macosx",
-                    "$recycle.bin",
-                    "system volume information");
+            Set.of("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information");
 
     /** The keys that a folder has, and how many hidden files and folders were left out. */
     final class Listing {
@@ -73,8 +66,7 @@ interface PictureFolder extends Serializable {
     /** Refuses what would fill the memory. */
     static void checkLength(long length) throws ImageDecodeException {
         if (length > MAX_FILE) {
-            throw new ImageDecodeException(
-                    "is " + length + " bytes long; at most " + MAX_FILE + ".");
+            throw new ImageDecodeException("is " + length + " bytes long; at most " + MAX_FILE + ".");
         }
     }
 }

@@ -1,16 +1,15 @@
 package org.pyimgret.spark;
 
-import org.apache.hadoop.conf.Configuration;
-import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.encoder.ImageDecodeException;
-import org.pyimgret.encoder.ImagePreprocessor;
-
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Iterator;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.apache.hadoop.conf.Configuration;
+import org.nd4j.shade.jackson.databind.JsonNode;
+import org.pyimgret.encoder.ImageDecodeException;
+import org.pyimgret.encoder.ImagePreprocessor;
 
 /**
  * The files below a folder, in the order of their keys; what is no picture is told with the broken
@@ -30,8 +29,7 @@ final class PictureRecords implements Records {
     private final int size;
     private transient ImagePreprocessor preprocessor;
 
-    private PictureRecords(
-            PictureFolder folder, String[] keys, int hiddenSkipped, String preprocessing)
+    private PictureRecords(PictureFolder folder, String[] keys, int hiddenSkipped, String preprocessing)
             throws IOException {
         this.folder = folder;
         this.keys = keys;
@@ -47,8 +45,7 @@ final class PictureRecords implements Records {
         PictureFolder.Listing found = folder.list(hadoop, input.path("hidden").asBoolean(false));
         String[] keys = found.keys.stream().sorted().toArray(String[]::new);
         if (keys.length == 0) {
-            throw new FileNotFoundException(
-                    path + " holds no files (" + found.hiddenSkipped + " are hidden)");
+            throw new FileNotFoundException(path + " holds no files (" + found.hiddenSkipped + " are hidden)");
         }
         return new PictureRecords(
                 folder,
@@ -59,11 +56,10 @@ final class PictureRecords implements Records {
 
     /** The same pictures without some of them. */
     PictureRecords without(Set<Integer> rows) throws IOException {
-        String[] rest =
-                IntStream.range(0, keys.length)
-                        .filter(i -> !rows.contains(i))
-                        .mapToObj(i -> keys[i])
-                        .toArray(String[]::new);
+        String[] rest = IntStream.range(0, keys.length)
+                .filter(i -> !rows.contains(i))
+                .mapToObj(i -> keys[i])
+                .toArray(String[]::new);
         return new PictureRecords(folder, rest, hiddenSkipped, preprocessing);
     }
 
@@ -114,7 +110,9 @@ final class PictureRecords implements Records {
 
     @Override
     public Iterator<Outcome> read(Configuration hadoop, int first, int rows) {
-        return IntStream.range(first, first + rows).mapToObj(i -> outcome(hadoop, i)).iterator();
+        return IntStream.range(first, first + rows)
+                .mapToObj(i -> outcome(hadoop, i))
+                .iterator();
     }
 
     private Outcome outcome(Configuration hadoop, int row) {

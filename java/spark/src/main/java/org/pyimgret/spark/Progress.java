@@ -1,13 +1,12 @@
 package org.pyimgret.spark;
 
-import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.util.LongAccumulator;
-import org.pyimgret.nn.Json;
-
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.util.LongAccumulator;
+import org.pyimgret.nn.Json;
 
 /** Tells whoever started the job how far it is: one JSON document a line on standard output. */
 final class Progress {
@@ -42,8 +41,7 @@ final class Progress {
     }
 
     /** Runs a job, telling now and then how many rows are done; a row done twice counts twice. */
-    static void during(JavaSparkContext spark, LongAccumulator done, int of, Callable<Void> job)
-            throws Exception {
+    static void during(JavaSparkContext spark, LongAccumulator done, int of, Callable<Void> job) throws Exception {
         Thread teller = new Thread(() -> tell(spark, done, of), "pyimgret-progress");
         teller.setDaemon(true);
         teller.start();

@@ -1,11 +1,10 @@
 package org.pyimgret.spark;
 
-import org.apache.hadoop.conf.Configuration;
-import org.nd4j.shade.jackson.databind.JsonNode;
-
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Iterator;
+import org.apache.hadoop.conf.Configuration;
+import org.nd4j.shade.jackson.databind.JsonNode;
 
 /**
  * Pictures or vectors that lie in one of Hadoop's file systems, seen as numbered rows.

@@ -21,17 +21,14 @@ final class Schedule {
         if (!updater.hasNonNull("schedule")) {
             return network;
         }
-        double factor = iterations / Settings.required(updater, "schedule_iterations").asDouble();
+        double factor =
+                iterations / Settings.required(updater, "schedule_iterations").asDouble();
         ObjectNode result = network.deepCopy();
         ObjectNode table = ((ObjectNode) result.get("updater")).putObject("schedule");
         updater.get("schedule")
                 .fields()
                 .forEachRemaining(
-                        e ->
-                                table.set(
-                                        Long.toString(
-                                                Math.round(Integer.parseInt(e.getKey()) * factor)),
-                                        e.getValue()));
+                        e -> table.set(Long.toString(Math.round(Integer.parseInt(e.getKey()) * factor)), e.getValue()));
         return result;
     }
 }

@@ -1,16 +1,15 @@
 package org.pyimgret.spark;
 
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
-import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.nn.Json;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.shade.jackson.databind.JsonNode;
+import org.pyimgret.nn.Json;
 
 /** Reads the JSON document that tells a job what to do. */
 final class Settings {
@@ -20,14 +19,11 @@ final class Settings {
     /** The document itself, or the file of that name. */
     static JsonNode read(String[] arguments) throws IOException {
         if (arguments.length != 1) {
-            throw new IllegalArgumentException(
-                    "expected one argument: a JSON document, or its file");
+            throw new IllegalArgumentException("expected one argument: a JSON document, or its file");
         }
         String text = arguments[0].trim();
         return Json.parse(
-                text.startsWith("{")
-                        ? text
-                        : new String(Files.readAllBytes(Path.of(text)), StandardCharsets.UTF_8));
+                text.startsWith("{") ? text : new String(Files.readAllBytes(Path.of(text)), StandardCharsets.UTF_8));
     }
 
     static JsonNode required(JsonNode node, String field) {
@@ -55,12 +51,7 @@ final class Settings {
     static INDArray floats(Path file, long count) throws IOException {
         ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
         if (bytes.remaining() != count * Float.BYTES) {
-            throw new IOException(
-                    file
-                            + " holds "
-                            + bytes.remaining() / Float.BYTES
-                            + " numbers, expected "
-                            + count);
+            throw new IOException(file + " holds " + bytes.remaining() / Float.BYTES + " numbers, expected " + count);
         }
         float[] values = new float[(int) count];
         bytes.asFloatBuffer().get(values);

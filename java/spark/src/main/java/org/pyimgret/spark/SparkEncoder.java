@@ -1,5 +1,16 @@
 package org.pyimgret.spark;
 
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaRDD;
@@ -14,18 +25,6 @@ import org.datavec.spark.util.SerializableHadoopConfig;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.encoder.TensorEncoder;
 import org.pyimgret.nn.Json;
-
-import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Paths;
-import java.util.ArrayList;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.concurrent.Callable;
 
 /**
  * Runs a saved model over pictures or vectors and writes the embeddings as Parquet.
@@ -62,34 +61,30 @@ public final class SparkEncoder {
      */
     public static void main(String[] arguments) throws Exception {
         JsonNode job = Settings.read(arguments);
-        SparkConf conf =
-                new SparkConf()
-                        .setIfMissing("spark.app.name", "pyimgret embed")
-                        // Both outputs stay open, so that no part need be sorted.
-                        .setIfMissing("spark.sql.maxConcurrentOutputFileWriters", "2");
+        SparkConf conf = new SparkConf()
+                .setIfMissing("spark.app.name", "pyimgret embed")
+                // Both outputs stay open, so that no part need be sorted.
+                .setIfMissing("spark.sql.maxConcurrentOutputFileWriters", "2");
         try (JavaSparkContext spark = new JavaSparkContext(conf)) {
             new SparkEncoder(spark, job).run();
         }
     }
 
     private void run() throws Exception {
-        byte[] model = Files.readAllBytes(Paths.get(Settings.required(job, "model").asText()));
+        byte[] model =
+                Files.readAllBytes(Paths.get(Settings.required(job, "model").asText()));
         // NB: refused here, before it travels, if it is not a model or could run code.
         TensorEncoder encoder = Embedder.of(model);
         Records records = Records.of(Settings.required(job, "input"), spark.hadoopConfiguration());
         if (records.size() != encoder.inputSize()) {
             throw new IllegalArgumentException(
-                    "the rows hold "
-                            + records.size()
-                            + " values, but the model takes "
-                            + encoder.inputSize());
+                    "the rows hold " + records.size() + " values, but the model takes " + encoder.inputSize());
         }
         LongAccumulator done = spark.sc().longAccumulator("done");
         int partRows = partRows(records.count());
         Progress.say("started", Map.of("images", records.count(), "part_rows", partRows));
         long start = System.nanoTime();
-        Progress.during(
-                spark, done, records.count(), write(encode(model, records, partRows, done)));
+        Progress.during(spark, done, records.count(), write(encode(model, records, partRows, done)));
         finish(records, (System.nanoTime() - start) / 1e9, model);
     }
 
@@ -113,16 +108,13 @@ public final class SparkEncoder {
         for (int first = 0; first < all.count(); first += partRows) {
             starts.add(first);
         }
-        return spark.parallelize(starts, starts.size())
-                .flatMap(
-                        first -> {
-                            Records data = records.value();
-                            int rows = Math.min(partRows, data.count() - first);
-                            TensorEncoder encoder = Embedder.of(model.value());
-                            Iterator<Records.Outcome> values =
-                                    data.read(hadoop.value().getConfiguration(), first, rows);
-                            return new EncodedRows(encoder, data, values, batchSize, strict, done);
-                        });
+        return spark.parallelize(starts, starts.size()).flatMap(first -> {
+            Records data = records.value();
+            int rows = Math.min(partRows, data.count() - first);
+            TensorEncoder encoder = Embedder.of(model.value());
+            Iterator<Records.Outcome> values = data.read(hadoop.value().getConfiguration(), first, rows);
+            return new EncodedRows(encoder, data, values, batchSize, strict, done);
+        });
     }
 
     private Callable<Void> write(JavaRDD<Embedding> embeddings) {

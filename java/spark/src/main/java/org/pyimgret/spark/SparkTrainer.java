@@ -1,5 +1,14 @@
 package org.pyimgret.spark;
 
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -16,16 +25,6 @@ import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.node.ObjectNode;
 import org.pyimgret.encoder.ModelFile;
 import org.pyimgret.nn.NetworkFactory;
-
-import java.io.File;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.UUID;
 
 /**
  * Trains a network on a cluster by averaging parameters (McDonald, Hall and Mann 2010).
@@ -93,8 +92,7 @@ public final class SparkTrainer {
 
     private MultiLayerNetwork network(int count) throws IOException {
         JsonNode settings = Settings.required(job, "network");
-        MultiLayerNetwork network =
-                NetworkFactory.create(Schedule.stretch(settings, iterations(count)));
+        MultiLayerNetwork network = NetworkFactory.create(Schedule.stretch(settings, iterations(count)));
         String checkpoint = Settings.text(job, "checkpoint", null);
         if (checkpoint != null && Files.exists(Path.of(checkpoint))) {
             return resume(Path.of(checkpoint), network);
@@ -107,13 +105,11 @@ public final class SparkTrainer {
     }
 
     /** The network of a training that was broken off. */
-    private static MultiLayerNetwork resume(Path checkpoint, MultiLayerNetwork fresh)
-            throws IOException {
+    private static MultiLayerNetwork resume(Path checkpoint, MultiLayerNetwork fresh) throws IOException {
         Model kept = ModelFile.open(checkpoint, true).network();
-        boolean same =
-                kept instanceof MultiLayerNetwork
-                        && kept.numParams() == fresh.numParams()
-                        && ((MultiLayerNetwork) kept).getnLayers() == fresh.getnLayers();
+        boolean same = kept instanceof MultiLayerNetwork
+                && kept.numParams() == fresh.numParams()
+                && ((MultiLayerNetwork) kept).getnLayers() == fresh.getnLayers();
         if (!same) {
             throw new IllegalArgumentException(
                     checkpoint + " is a checkpoint of another network; delete it to begin anew");
@@ -137,10 +133,7 @@ public final class SparkTrainer {
         }
         if (records.size() != expected) {
             throw new IllegalArgumentException(
-                    "the rows hold "
-                            + records.size()
-                            + " values, but the network takes "
-                            + expected);
+                    "the rows hold " + records.size() + " values, but the network takes " + expected);
         }
     }
 
@@ -160,8 +153,7 @@ public final class SparkTrainer {
                 job.path("cache_bytes").asLong(0));
     }
 
-    private void train(MultiLayerNetwork network, ExampleLoader loader, int count)
-            throws IOException {
+    private void train(MultiLayerNetwork network, ExampleLoader loader, int count) throws IOException {
         SparkDl4jMultiLayer trainer = new SparkDl4jMultiLayer(spark, network, master());
         int every = Settings.positive(job, "checkpoint_every", 1);
         for (int epoch = network.getEpochCount(); epoch < epochs; epoch++) {
@@ -207,12 +199,10 @@ public final class SparkTrainer {
             network.getLayerWiseConfigurations().setEpochCount(epoch);
             JavaRDD<String> names = spark.parallelize(round.batches, round.workers);
             trainer.fitPaths(names, loader);
-            network.getLayerWiseConfigurations()
-                    .setIterationCount(iteration + round.batchesPerWorker());
+            network.getLayerWiseConfigurations().setIterationCount(iteration + round.batchesPerWorker());
             sum += trainer.getScore();
             if (!Double.isFinite(trainer.getScore())) {
-                throw new IllegalStateException(
-                        "the loss is no longer a finite number, in epoch " + (epoch + 1));
+                throw new IllegalStateException("the loss is no longer a finite number, in epoch " + (epoch + 1));
             }
             Progress.round(epoch, ++done, rounds.size(), trainer.getScore());
         }

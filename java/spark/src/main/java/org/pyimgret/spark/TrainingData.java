@@ -1,8 +1,5 @@
 package org.pyimgret.spark;
 
-import org.apache.spark.api.java.JavaSparkContext;
-import org.nd4j.shade.jackson.databind.JsonNode;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -12,6 +9,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.nd4j.shade.jackson.databind.JsonNode;
 
 /** What a network is trained on: the rows that can be read, and their classes if there are any. */
 final class TrainingData {
@@ -40,10 +39,9 @@ final class TrainingData {
             return new TrainingData(records, null, 0, broken);
         }
         int classes = Settings.positive(job, "classes", 1);
-        int[] numbers =
-                labels.equals("folders")
-                        ? byFolder(records, Settings.required(job, "folders"))
-                        : byFile(records, Path.of(labels));
+        int[] numbers = labels.equals("folders")
+                ? byFolder(records, Settings.required(job, "folders"))
+                : byFile(records, Path.of(labels));
         for (int number : numbers) {
             if (number < 0 || number >= classes) {
                 throw new IOException("class " + number + " is none of " + classes);
@@ -52,8 +50,7 @@ final class TrainingData {
         return new TrainingData(records, numbers, classes, broken);
     }
 
-    private static PictureRecords intact(
-            JavaSparkContext spark, PictureRecords all, Map<String, String> broken)
+    private static PictureRecords intact(JavaSparkContext spark, PictureRecords all, Map<String, String> broken)
             throws IOException {
         List<Check.Broken> found = Check.run(spark, all);
         for (Check.Broken picture : found) {
@@ -74,8 +71,7 @@ final class TrainingData {
         for (int i = 0; i < labels.length; i++) {
             Integer number = numbers.get(records.folder(i));
             if (number == null) {
-                throw new IOException(
-                        records.key(i) + " is in none of the class folders " + folders);
+                throw new IOException(records.key(i) + " is in none of the class folders " + folders);
             }
             labels[i] = number;
         }
@@ -88,8 +84,7 @@ final class TrainingData {
         int[] labels = new int[bytes.remaining() / Integer.BYTES];
         bytes.asIntBuffer().get(labels);
         if (labels.length != records.count()) {
-            throw new IOException(
-                    file + " holds " + labels.length + " labels for " + records.count() + " rows.");
+            throw new IOException(file + " holds " + labels.length + " labels for " + records.count() + " rows.");
         }
         return labels;
     }

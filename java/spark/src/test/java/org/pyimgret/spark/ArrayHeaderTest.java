@@ -5,20 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
-
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ArrayHeaderTest {
 
-    private static final String DIGITS =
-            "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2, 2), }\n";
+    private static final String DIGITS = "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2, 2), }\n";
 
     private static byte[] npy(String header) {
         byte[] text = header.getBytes(StandardCharsets.ISO_8859_1);
@@ -75,17 +73,14 @@ class ArrayHeaderTest {
     void aFileThatIsShorterThanItSaysIsRefused() throws IOException {
         byte[] bytes = npy(DIGITS);
         ArrayHeader header = read(bytes);
-        IOException error =
-                assertThrows(IOException.class, () -> header.check(bytes.length + 11, "file"));
+        IOException error = assertThrows(IOException.class, () -> header.check(bytes.length + 11, "file"));
         assertTrue(error.getMessage().contains("its header says"), error.getMessage());
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {"()", "(3,)", "(0, 5)", "(2, 0)", "(3, 99999999999)", "(1, 65536, 65536)"})
+    @ValueSource(strings = {"()", "(3,)", "(0, 5)", "(2, 0)", "(3, 99999999999)", "(1, 65536, 65536)"})
     void shapesThatAreNoRowsAreRefused(String shape) throws IOException {
-        ArrayHeader header =
-                read(npy("{'descr': '|u1', 'fortran_order': False, 'shape': " + shape + ", }"));
+        ArrayHeader header = read(npy("{'descr': '|u1', 'fortran_order': False, 'shape': " + shape + ", }"));
         assertThrows(IOException.class, () -> header.check(1000, "file"));
     }
 }

@@ -5,12 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import org.apache.hadoop.conf.Configuration;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.pyimgret.encoder.ImageDecodeException;
-
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.net.URI;
@@ -19,11 +13,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.pyimgret.encoder.ImageDecodeException;
 
 class PictureFolderTest {
 
     private final Configuration hadoop = new Configuration();
-    @TempDir Path folder;
+
+    @TempDir
+    Path folder;
+
     private Path root;
 
     @BeforeEach
@@ -73,16 +75,15 @@ class PictureFolderTest {
 
     @Test
     void hiddenAndSystemFilesAreCountedAndTakenOnlyWhenWanted() throws IOException {
-        List<String> names =
-                List.of(
-                        ".git/a/1.png",
-                        ".git/b/2.png",
-                        ".x.png",
-                        "1.png",
-                        "a/Thumbs.db",
-                        "a/__MACOSX/._1.png",
-                        "a/desktop.ini",
-                        "a/thumbs.png");
+        List<String> names = List.of(
+                ".git/a/1.png",
+                ".git/b/2.png",
+                ".x.png",
+                "1.png",
+                "a/Thumbs.db",
+                "a/__MACOSX/._1.png",
+                "a/desktop.ini",
+                "a/thumbs.png");
         for (String name : names) {
             file(name);
         }
@@ -147,8 +148,7 @@ class PictureFolderTest {
         link("itself.png", "itself.png");
         assertEquals(List.of("gone.png", "itself.png"), keys(local()));
         for (String key : keys(local())) {
-            Exception error =
-                    assertThrows(ImageDecodeException.class, () -> local().read(hadoop, key));
+            Exception error = assertThrows(ImageDecodeException.class, () -> local().read(hadoop, key));
             assertEquals("is a link that leads nowhere.", error.getMessage());
         }
     }

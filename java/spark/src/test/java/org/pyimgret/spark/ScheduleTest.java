@@ -11,10 +11,8 @@ class ScheduleTest {
 
     @Test
     void aTableIsStretchedOverTheIterationsThereAre() {
-        JsonNode network =
-                Json.parse(
-                        "{\"updater\": {\"type\": \"adam\", \"schedule\": {\"0\": 0.1, \"50\":"
-                            + " 0.5}, \"schedule_iterations\": 100}}");
+        JsonNode network = Json.parse("{\"updater\": {\"type\": \"adam\", \"schedule\": {\"0\": 0.1, \"50\":"
+                + " 0.5}, \"schedule_iterations\": 100}}");
         JsonNode table = Schedule.stretch(network, 30).get("updater").get("schedule");
         assertEquals(Json.parse("{\"0\": 0.1, \"15\": 0.5}"), table);
     }

@@ -28,9 +28,11 @@ final class Block {
     Windows windows;
     /** Whether the pictures come in as (channels, height, width). */
     boolean planes;
+
     Pooling pooling;
     /** Part of the result that dropout keeps in training. */
     float kept = 1f;
+
     double l1;
     double l2;
 

@@ -35,7 +35,8 @@ public final class Learner implements AutoCloseable {
     private int rows;
     private int seed;
 
-    private Learner(MultiLayerNetwork network, List<Block> all, BaseOutputLayer output, Objective objective, int capacity) {
+    private Learner(
+            MultiLayerNetwork network, List<Block> all, BaseOutputLayer output, Objective objective, int capacity) {
         this.network = network;
         List<Block> convolutions = Block.convolutions(all);
         blocks = all.subList(convolutions.size(), all.size());
@@ -89,8 +90,7 @@ public final class Learner implements AutoCloseable {
         }
         BaseOutputLayer output = (BaseOutputLayer) last.conf().getLayer();
         List<Block> all = blocks.get();
-        return Objective.of(output, all.get(all.size() - 1))
-                .map(o -> new Learner(network, all, output, o, capacity));
+        return Objective.of(output, all.get(all.size() - 1)).map(o -> new Learner(network, all, output, o, capacity));
     }
 
     /**
@@ -135,7 +135,8 @@ public final class Learner implements AutoCloseable {
         for (int k = 0; k <= last; k++) {
             Block block = blocks.get(k);
             boolean raw = k == last;
-            stages.get(k).forward(t, input(k), rows, crew.from(t, block.outputs), crew.to(t, block.outputs), raw, seed + k);
+            stages.get(k)
+                    .forward(t, input(k), rows, crew.from(t, block.outputs), crew.to(t, block.outputs), raw, seed + k);
             crew.await();
         }
         loss.compute(t, stages.get(last).result(), signals[last], crew);

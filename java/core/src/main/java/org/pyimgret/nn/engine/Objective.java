@@ -103,7 +103,9 @@ enum Objective {
         if (!block.softmax && weights(loss) == null && loss instanceof LossL2) {
             return Optional.of(SQUARES);
         }
-        if (block.last() == Squash.SIGMOID && loss instanceof LossBinaryXENT && ((LossBinaryXENT) loss).getWeights() == null) {
+        if (block.last() == Squash.SIGMOID
+                && loss instanceof LossBinaryXENT
+                && ((LossBinaryXENT) loss).getWeights() == null) {
             return Optional.of(BINARY);
         }
         boolean categorical = loss.getClass() == LossMCXENT.class;
@@ -118,7 +120,9 @@ enum Objective {
     static float[] classWeights(BaseOutputLayer layer) {
         ILossFunction loss = layer.getLossFn();
         INDArray weights = loss instanceof LossMCXENT ? ((LossMCXENT) loss).getWeights() : null;
-        return weights == null ? null : weights.dup().castTo(DataType.FLOAT).data().asFloat();
+        return weights == null
+                ? null
+                : weights.dup().castTo(DataType.FLOAT).data().asFloat();
     }
 
     /** What squares are multiplied by: the mean over a row, or the sum. */

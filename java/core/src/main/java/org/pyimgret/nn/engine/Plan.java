@@ -33,6 +33,7 @@ final class Plan {
     private final List<Block> blocks = new ArrayList<>();
     /** The (height, width, channels) that a convolution would get, or null: there are no pictures. */
     private int[] picture;
+
     private Block open;
 
     private Plan(int[] picture) {
@@ -49,7 +50,9 @@ final class Plan {
      * @return its blocks, or nothing when something in it is not for this engine
      */
     static Optional<List<Block>> of(MultiLayerNetwork network, int from, int to, int[] picture) {
-        if (network.params() == null || network.params().dataType() != DataType.FLOAT || !Matrix.whole(network.params())) {
+        if (network.params() == null
+                || network.params().dataType() != DataType.FLOAT
+                || !Matrix.whole(network.params())) {
             return Optional.empty();
         }
         Plan plan = new Plan(picture);
@@ -158,7 +161,8 @@ final class Plan {
     }
 
     private boolean regularise(FeedForwardLayer layer) {
-        if (layer.getRegularizationBias() != null && !layer.getRegularizationBias().isEmpty()) {
+        if (layer.getRegularizationBias() != null
+                && !layer.getRegularizationBias().isEmpty()) {
             return false;
         }
         for (Regularization r : layer.getRegularization()) {

@@ -31,12 +31,11 @@ final class Pooling {
         int[] kernel = layer.getKernelSize();
         boolean max = layer.getPoolingType() == org.deeplearning4j.nn.conf.layers.PoolingType.MAX;
         boolean average = layer.getPoolingType() == org.deeplearning4j.nn.conf.layers.PoolingType.AVG;
-        boolean plain =
-                layer.getCnn2dDataFormat() == CNN2DFormat.NCHW
-                        && Arrays.equals(layer.getDilation(), new int[] {1, 1})
-                        && Arrays.equals(layer.getPadding(), new int[] {0, 0})
-                        && kernel[0] <= picture[0]
-                        && kernel[1] <= picture[1];
+        boolean plain = layer.getCnn2dDataFormat() == CNN2DFormat.NCHW
+                && Arrays.equals(layer.getDilation(), new int[] {1, 1})
+                && Arrays.equals(layer.getPadding(), new int[] {0, 0})
+                && kernel[0] <= picture[0]
+                && kernel[1] <= picture[1];
         if (!(max || average) || !plain || !inside(layer, picture)) {
             return null;
         }

@@ -68,7 +68,8 @@ final class Slider implements AutoCloseable {
                 boolean end = image == last - 1 && y == windows.outHeight - 1;
                 if (filled == band || end) {
                     window.write(t, 0, rows, filled * line);
-                    Gemm.windows(t, window, weights, out, done * windows.outWidth * units, filled * windows.outWidth, units);
+                    Gemm.windows(
+                            t, window, weights, out, done * windows.outWidth * units, filled * windows.outWidth, units);
                     done += filled;
                     filled = 0;
                 }

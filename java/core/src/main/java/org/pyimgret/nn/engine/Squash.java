@@ -67,12 +67,11 @@ enum Squash {
         }
     };
 
-    private static final Map<Class<? extends IActivation>, Squash> KNOWN =
-            Map.of(
-                    ActivationIdentity.class, IDENTITY,
-                    ActivationReLU.class, RELU,
-                    ActivationSigmoid.class, SIGMOID,
-                    ActivationTanH.class, TANH);
+    private static final Map<Class<? extends IActivation>, Squash> KNOWN = Map.of(
+            ActivationIdentity.class, IDENTITY,
+            ActivationReLU.class, RELU,
+            ActivationSigmoid.class, SIGMOID,
+            ActivationTanH.class, TANH);
 
     /** Replaces x by the activation of x. */
     abstract void apply(float[] x, int n);

@@ -70,9 +70,11 @@ final class Updates {
         double rate = updater.hasLearningRate() ? updater.getLearningRate(iteration, epoch) : 0;
         if (updater instanceof Adam) {
             Adam a = (Adam) updater;
-            double correction =
-                    Math.sqrt(1 - Math.pow(a.getBeta2(), iteration + 1.0)) / (1 - Math.pow(a.getBeta1(), iteration + 1.0));
-            return new float[] {(float) a.getBeta1(), (float) a.getBeta2(), (float) (rate * correction), (float) a.getEpsilon()};
+            double correction = Math.sqrt(1 - Math.pow(a.getBeta2(), iteration + 1.0))
+                    / (1 - Math.pow(a.getBeta1(), iteration + 1.0));
+            return new float[] {
+                (float) a.getBeta1(), (float) a.getBeta2(), (float) (rate * correction), (float) a.getEpsilon()
+            };
         }
         if (updater instanceof Nesterovs) {
             return new float[] {(float) ((Nesterovs) updater).currentMomentum(iteration, epoch), (float) rate};

@@ -19,9 +19,8 @@ class ConvolutionTest {
 
     private static final int HEIGHT = 13;
     private static final int WIDTH = 12;
-    private static final String CODE =
-            "{'type': 'Dense', 'n_out': 17, 'activation': 'tanh'},"
-                    + "{'type': 'Output', 'n_out': 5, 'activation': 'softmax', 'loss': 'categorical_cross_entropy'}";
+    private static final String CODE = "{'type': 'Dense', 'n_out': 17, 'activation': 'tanh'},"
+            + "{'type': 'Output', 'n_out': 5, 'activation': 'softmax', 'loss': 'categorical_cross_entropy'}";
     private static final String LENET =
             "{'type': 'Convolution2D', 'n_out': 6, 'kernel_size': 5, 'activation': 'relu'}, {'type': 'Pooling2D'},"
                     + "{'type': 'Convolution2D', 'n_out': 20, 'kernel_size': [3, 2], 'activation': 'tanh'},"
@@ -51,7 +50,8 @@ class ConvolutionTest {
                 INDArray x = images(i == 4 ? 3 : 11);
                 INDArray y = classes(x.size(0));
                 stock.fit(x, y);
-                assertEquals(stock.score(), learner.fit(x, y, 0), 2e-4 * Math.abs(stock.score()), "loss of iteration " + i);
+                assertEquals(
+                        stock.score(), learner.fit(x, y, 0), 2e-4 * Math.abs(stock.score()), "loss of iteration " + i);
             }
         }
         assertTrue(stock.params().sub(ours.params()).amaxNumber().doubleValue() < 3e-4, "parameters differ");
@@ -101,15 +101,14 @@ class ConvolutionTest {
 
     @Test
     void leavesWhatItDoesNotKnowToDeeplearning4j() {
-        for (String layer :
-                new String[] {
-                    "{'type': 'Convolution2D', 'n_out': 4, 'dropout': 0.2},",
-                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Dropout', 'rate': 0.5},",
-                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Pooling2D', 'mode': 'same'},",
-                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Pooling2D'}, {'type': 'BatchNormalization'},",
-                    "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'GlobalPooling'},",
-                    "{'type': 'Deconvolution2D', 'n_out': 4},"
-                }) {
+        for (String layer : new String[] {
+            "{'type': 'Convolution2D', 'n_out': 4, 'dropout': 0.2},",
+            "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Dropout', 'rate': 0.5},",
+            "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Pooling2D', 'mode': 'same'},",
+            "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'Pooling2D'}, {'type': 'BatchNormalization'},",
+            "{'type': 'Convolution2D', 'n_out': 4}, {'type': 'GlobalPooling'},",
+            "{'type': 'Deconvolution2D', 'n_out': 4},"
+        }) {
             MultiLayerNetwork network = network(layer + CODE, "'adam'");
             assertFalse(Learner.of(network, 8, HEIGHT, WIDTH, 3).isPresent(), layer);
         }
@@ -132,9 +131,8 @@ class ConvolutionTest {
     }
 
     private static MultiLayerNetwork network(String layers, String updater) {
-        String settings =
-                "{'seed': 7, 'input': {'kind': 'convolutional', 'height': 13, 'width': 12, 'channels': 3},"
-                        + "'updater': {'type': " + updater + "}, 'layers': [" + layers + "]}";
+        String settings = "{'seed': 7, 'input': {'kind': 'convolutional', 'height': 13, 'width': 12, 'channels': 3},"
+                + "'updater': {'type': " + updater + "}, 'layers': [" + layers + "]}";
         return NetworkFactory.create(Json.parse(settings.replace('\'', '"')));
     }
 }

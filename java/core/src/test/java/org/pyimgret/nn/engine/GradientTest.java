@@ -14,11 +14,10 @@ import org.pyimgret.nn.NetworkFactory;
 /** Gradients: one step of plain descent with rate 1 shows them, as before minus after. */
 class GradientTest {
 
-    private static final String HIDDEN =
-            "{'type': 'Dense', 'n_out': 11, 'activation': 'tanh'},"
-                    + "{'type': 'Dense', 'n_out': 8, 'bias': false}, {'type': 'BatchNormalization'},"
-                    + "{'type': 'Activation', 'activation': 'sigmoid'},"
-                    + "{'type': 'Dense', 'n_out': 9, 'activation': 'sigmoid'}, {'type': 'BatchNormalization'},";
+    private static final String HIDDEN = "{'type': 'Dense', 'n_out': 11, 'activation': 'tanh'},"
+            + "{'type': 'Dense', 'n_out': 8, 'bias': false}, {'type': 'BatchNormalization'},"
+            + "{'type': 'Activation', 'activation': 'sigmoid'},"
+            + "{'type': 'Dense', 'n_out': 9, 'activation': 'sigmoid'}, {'type': 'BatchNormalization'},";
 
     @ParameterizedTest
     @ValueSource(
@@ -86,9 +85,8 @@ class GradientTest {
     }
 
     private static MultiLayerNetwork network(String layers) {
-        String settings =
-                "{'seed': 7, 'input': {'kind': 'dense', 'size': 6},"
-                        + "'updater': {'type': 'sgd', 'learning_rate': 1.0}, 'layers': [" + layers + "]}";
+        String settings = "{'seed': 7, 'input': {'kind': 'dense', 'size': 6},"
+                + "'updater': {'type': 'sgd', 'learning_rate': 1.0}, 'layers': [" + layers + "]}";
         return NetworkFactory.create(Json.parse(settings.replace('\'', '"')));
     }
 }

@@ -30,7 +30,13 @@ class LearnerTest {
             "{'type': 'Output', 'n_out': 12, 'activation': 'softmax', 'loss': 'categorical_cross_entropy'}";
 
     @ParameterizedTest
-    @ValueSource(strings = {PLAIN + "," + SIGMOID, PLAIN + "," + LINEAR, NORMALISED + "," + SIGMOID, NORMALISED + "," + SOFTMAX})
+    @ValueSource(
+            strings = {
+                PLAIN + "," + SIGMOID,
+                PLAIN + "," + LINEAR,
+                NORMALISED + "," + SIGMOID,
+                NORMALISED + "," + SOFTMAX
+            })
     void trainsAsDeeplearning4jDoes(String layers) {
         assertTrainsAlike("{'type': 'adam', 'learning_rate': 0.01, 'schedule': {'0': 0.02, '3': 0.005}}", layers);
     }
@@ -72,20 +78,25 @@ class LearnerTest {
 
     @Test
     void gradientsThroughDropoutEqualFiniteDifferences() {
-        String dropped = "{'type': 'Dense', 'n_out': 23, 'activation': 'tanh'}, {'type': 'Dropout', 'rate': 0.4}," + LINEAR;
+        String dropped =
+                "{'type': 'Dense', 'n_out': 23, 'activation': 'tanh'}, {'type': 'Dropout', 'rate': 0.4}," + LINEAR;
         INDArray x = Nd4j.rand(new long[] {33, 30});
         INDArray y = Nd4j.rand(new long[] {33, 12});
-        INDArray before = network("{'type': 'sgd', 'learning_rate': 1.0}", dropped).params().dup();
+        INDArray before = network("{'type': 'sgd', 'learning_rate': 1.0}", dropped)
+                .params()
+                .dup();
         INDArray gradient = before.sub(after(dropped, x, y, 0, 0, 9).params()).reshape(before.length());
         for (int place = 0; place < before.length(); place += 41) {
             double up = after(dropped, x, y, place, 1e-2, 9).score();
             double down = after(dropped, x, y, place, -1e-2, 9).score();
             assertEquals((up - down) / 2e-2, gradient.getDouble(place), 1e-3, "parameter " + place);
         }
-        assertTrue(after(dropped, x, y, 0, 0, 10).score() != after(dropped, x, y, 0, 0, 9).score());
+        assertTrue(after(dropped, x, y, 0, 0, 10).score()
+                != after(dropped, x, y, 0, 0, 9).score());
     }
 
-    private static MultiLayerNetwork after(String layers, INDArray x, INDArray y, int place, double change, long chance) {
+    private static MultiLayerNetwork after(
+            String layers, INDArray x, INDArray y, int place, double change, long chance) {
         MultiLayerNetwork network = network("{'type': 'sgd', 'learning_rate': 1.0}", layers);
         INDArray parameters = network.params().reshape(network.numParams());
         parameters.putScalar(place, parameters.getDouble(place) + change);
@@ -97,15 +108,16 @@ class LearnerTest {
 
     @Test
     void leavesWhatItDoesNotKnowToDeeplearning4j() {
-        for (String layer :
-                new String[] {
-                    "{'type': 'Dense', 'n_out': 5, 'activation': 'elu'},",
-                    "{'type': 'Dense', 'n_out': 5, 'dropout': 0.5},",
-                    "{'type': 'Dropout', 'rate': 0.5},"
-                }) {
-            assertFalse(Learner.of(network("{'type': 'adam'}", layer + LINEAR), 8).isPresent(), layer);
+        for (String layer : new String[] {
+            "{'type': 'Dense', 'n_out': 5, 'activation': 'elu'},",
+            "{'type': 'Dense', 'n_out': 5, 'dropout': 0.5},",
+            "{'type': 'Dropout', 'rate': 0.5},"
+        }) {
+            assertFalse(
+                    Learner.of(network("{'type': 'adam'}", layer + LINEAR), 8).isPresent(), layer);
         }
-        assertFalse(Learner.of(network("{'type': 'adagrad'}", PLAIN + "," + LINEAR), 8).isPresent());
+        assertFalse(Learner.of(network("{'type': 'adagrad'}", PLAIN + "," + LINEAR), 8)
+                .isPresent());
     }
 
     private static void assertTrainsAlike(String updater, String layers) {
@@ -124,7 +136,8 @@ class LearnerTest {
         }
         assertClose(stock.params(), ours.params());
         if (stock.getUpdater().getStateViewArray() != null) {
-            assertClose(stock.getUpdater().getStateViewArray(), ours.getUpdater().getStateViewArray());
+            assertClose(
+                    stock.getUpdater().getStateViewArray(), ours.getUpdater().getStateViewArray());
         }
         assertEquals(stock.getIterationCount(), ours.getIterationCount());
         assertEquals(stock.getLayer(0).getIterationCount(), ours.getLayer(0).getIterationCount());
@@ -149,8 +162,8 @@ class LearnerTest {
     }
 
     private static MultiLayerNetwork network(String updater, String layers) {
-        String settings =
-                "{'seed': 7, 'input': {'kind': 'dense', 'size': 30}, 'updater': " + updater + ", 'layers': [" + layers + "]}";
+        String settings = "{'seed': 7, 'input': {'kind': 'dense', 'size': 30}, 'updater': " + updater + ", 'layers': ["
+                + layers + "]}";
         return NetworkFactory.create(Json.parse(settings.replace('\'', '"')));
     }
 }
