@@ -336,6 +336,7 @@ class RBM(Estimator):
         loop.run(momenta, self.history_, verbose=self.verbose)
 
     def _layer(self) -> RbmLayer:
+        self._check_fitted()
         return RbmLayer(self.visible, self.hidden, self._parameters)
 
     def _learning(self) -> Learning:
