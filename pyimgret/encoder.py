@@ -1,4 +1,4 @@
-"""Encoder: any saved model, from pictures to embeddings of unit length."""
+"""Encoder: any saved model, from images to embeddings of unit length."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pyimgret.preprocessing.inputs import Images
 
 
 class Encoder:
-    """Turns pictures into L2-normalised embeddings with a trained model.
+    """Turns images into L2-normalised embeddings with a trained model.
 
     Parameters
     ----------
     model : Model
         Any fitted model.
     batch_size : int
-        Pictures that the network sees at a time.
+        Images that the network sees at a time.
 
     Attributes
     ----------

@@ -207,7 +207,7 @@ class Convolution2D(Layer):
 
 @dataclass(frozen=True)
 class Deconvolution2D(Layer):
-    """A transposed convolution: brings the picture up again (Zeiler et al. 2010)."""
+    """A transposed convolution: brings the image up again (Zeiler et al. 2010)."""
 
     n_out: int
     kernel_size: Size = 2
@@ -304,7 +304,7 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class LSTM(Layer):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997) over the lines of a picture.
+    """Long short-term memory (Hochreiter and Schmidhuber 1997) over the lines of an image.
 
     Attributes
     ----------
@@ -357,7 +357,7 @@ class Loss(Layer):
 
 @dataclass(frozen=True)
 class ConvolutionLoss(Layer):
-    """A last layer without weights for pictures: a loss on every pixel."""
+    """A last layer without weights for images: a loss on every pixel."""
 
     loss: str = "mean_squared_error"
     activation: str = "identity"

@@ -23,10 +23,10 @@ SMALL = np.float32(0.1)
 
 @with_settings
 class Autoencoder(TrainableModel, Reconstructing):
-    """A network that squeezes a picture through a short code and gives it back.
+    """A network that squeezes an image through a short code and gives it back.
 
     Dense layers go down to the code and, mirrored, up again. Training makes the difference
-    between picture and reconstruction small; the code is the embedding.
+    between image and reconstruction small; the code is the embedding.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Autoencoder(TrainableModel, Reconstructing):
         Normalise every hidden layer and the code (Ioffe and Szegedy 2015). A normalised code
         weighs all its dimensions alike, which is what cosine similarity wants.
     output : str
-        "sigmoid" with cross-entropy, for pictures in [0, 1]; "identity" with the mean squared
+        "sigmoid" with cross-entropy, for images in [0, 1]; "identity" with the mean squared
         error, for anything; "auto" chooses by the data.
     l2 : float
         Penalty on the weights.
@@ -125,9 +125,9 @@ class Autoencoder(TrainableModel, Reconstructing):
 
 @with_settings
 class DenoisingAutoencoder(Autoencoder):
-    """An autoencoder that gives back the clean picture of one that was made worse.
+    """An autoencoder that gives back the clean image of one that was made worse.
 
-    Every epoch makes every picture worse afresh. What the code then keeps is what survives
+    Every epoch makes every image worse afresh. What the code then keeps is what survives
     the damage, so that codes of the same thing, shifted or turned, lie close together.
 
     Parameters
@@ -137,7 +137,7 @@ class DenoisingAutoencoder(Autoencoder):
     noise : float
         Standard deviation of Gaussian noise, in units of the scaled input.
     shift : float
-        Most pixels that a picture moves by, in each direction.
+        Most pixels that an image moves by, in each direction.
     rotation : float
         Most degrees that it turns by.
     zoom : float

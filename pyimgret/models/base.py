@@ -35,7 +35,7 @@ class Model(Estimator):
     code_layer_ : int
         The layer whose output is the code.
     preprocessor_ : Preprocessor or None
-        How pictures become input; None for a model of vectors.
+        How images become input; None for a model of vectors.
     input_ : InputShape
         What the network takes.
     history_ : dict of str to list of float
@@ -67,7 +67,7 @@ class Model(Estimator):
 
     @property
     def preprocessor(self) -> Preprocessor | None:
-        """How pictures become input."""
+        """How images become input."""
         self._check_fitted()
         return self.preprocessor_
 

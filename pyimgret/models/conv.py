@@ -149,13 +149,13 @@ class ConvNet(Classifier):
     Parameters
     ----------
     channels : sequence of int
-        Channels of the blocks; each block halves the picture.
+        Channels of the blocks; each block halves the image.
     dense_size : int
         Units of the dense layer.
     kernel_size : int
         Of the convolutions, in pixels.
     mode : {"truncate", "same"}
-        Whether convolutions stay inside the picture, or keep its size.
+        Whether convolutions stay inside the image, or keep its size.
     convolutions : int
         In a block.
     batch_normalization : bool
@@ -164,9 +164,9 @@ class ConvNet(Classifier):
         Part of the dense layer's output left out in training.
     shift, rotation, zoom : float
         Augmentation: up to so many pixels, degrees, and part of the size (a crop, or its
-        opposite), drawn anew each time a picture is learned.
+        opposite), drawn anew each time an image is learned.
     flip : bool
-        Mirror half of the pictures.
+        Mirror half of the images.
 
     References
     ----------
@@ -216,7 +216,7 @@ class ConvNet(Classifier):
             left = (left - lost) // 2
             if left < 1:
                 raise InvalidArgumentError(
-                    f"{len(self.channels)} blocks leave nothing of pictures with {side} pixels; "
+                    f"{len(self.channels)} blocks leave nothing of images with {side} pixels; "
                     'use fewer channels, smaller kernels, or mode="same".'
                 )
 
@@ -235,9 +235,9 @@ class ConvNet(Classifier):
 
 @with_settings
 class RowNet(Classifier):
-    """A recurrent network that reads a picture line by line, and learns classes.
+    """A recurrent network that reads an image line by line, and learns classes.
 
-    An LSTM goes down the picture; what it holds at the last line becomes the code. Fixed centres
+    An LSTM goes down the image; what it holds at the last line becomes the code. Fixed centres
     are the default here: in few rounds they taught it more than a learned last layer did.
 
     Parameters

@@ -18,7 +18,7 @@ from pyimgret.training import Targets
 class ConvAutoencoder(TrainableModel, Reconstructing):
     """An autoencoder of convolutions; its code is a small map, which keeps where things are.
 
-    Each block halves the picture, the code is a map of a few channels, and each block of the
+    Each block halves the image, the code is a map of a few channels, and each block of the
     decoder repeats the pixels and convolves.
 
     Parameters

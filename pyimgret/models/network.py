@@ -114,7 +114,7 @@ class TrainableModel(Model, abstract=True):
         Parameters
         ----------
         X : images
-            As `encode` takes them; uint8 pictures bring their preprocessing with them.
+            As `encode` takes them; uint8 images bring their preprocessing with them.
         y : array, optional
             Classes (n,) or target vectors (n, size), for a network with such an output. Floats
             (n,) are targets where the loss is a regression's, and so are any numbers where the
@@ -301,7 +301,7 @@ class Network(Predictor):
     layers : sequence of Layer
         The last one is an `Output`, a `Loss` or a `ConvolutionLoss`.
     input : str
-        "dense" (a picture is a vector), "convolutional", or "recurrent" (a picture is a
+        "dense" (an image is a vector), "convolutional", or "recurrent" (an image is a
         sequence of its lines).
     code_layer : int or str
         Whose output is the code; by default the one before the last.

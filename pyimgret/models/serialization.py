@@ -47,8 +47,8 @@ def load(
     preprocessing : Preprocessor, optional
         How images become input; needed likewise.
     shape : InputShape, optional
-        What such a network takes; by default pictures as the preprocessing gives them: for a
-        graph that begins with a convolution as pictures, else as one vector each.
+        What such a network takes; by default images as the preprocessing gives them: for a
+        graph that begins with a convolution as images, else as one vector each.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _load_plain(
     if code_layer is None or (preprocessing is None and shape is None):
         raise ModelFormatError(
             f"{file} holds no {METADATA}: Deeplearning4j wrote it, and it does not say how "
-            "pictures become its input. Give load(path, code_layer=..., preprocessing=...)."
+            "images become its input. Give load(path, code_layer=..., preprocessing=...)."
         )
     configuration = _configuration(file)
     graph = "vertices" in configuration
@@ -163,10 +163,10 @@ def _graph_input(file: Path, configuration: dict[str, Any]) -> str:
     first = [
         vertices[n] for n, sources in configuration["vertexInputs"].items() if inputs[0] in sources
     ]
-    return "convolutional" if any(map(_takes_pictures, first)) else "dense"
+    return "convolutional" if any(map(_takes_images, first)) else "dense"
 
 
-def _takes_pictures(vertex: dict[str, Any]) -> bool:
+def _takes_images(vertex: dict[str, Any]) -> bool:
     layer = vertex.get("layerConf", {}).get("layer", {}).get("@class", "")
     flat = "FeedForwardToCnn" in str(vertex.get("preProcessor"))
     return not flat and any(word in layer for word in ("Convolution", "Subsampling", "ZeroPadding"))

@@ -11,12 +11,12 @@ from pyimgret.exceptions import InvalidArgumentError
 
 
 def first_layer(model: Any) -> tuple[Any, tuple[int, ...] | None]:
-    """Return the weights of a model's first layer, and the shape of the pictures it sees.
+    """Return the weights of a model's first layer, and the shape of the images it sees.
 
     Raises
     ------
     ValueError
-        If no layer has weights that look at the picture itself.
+        If no layer has weights that look at the image itself.
     """
     network = model.java_network
     for number, layer in enumerate(network.describe()["layers"]):
@@ -29,10 +29,10 @@ def first_layer(model: Any) -> tuple[Any, tuple[int, ...] | None]:
 
 
 def layer_weights(model: Any, layer: int) -> Any:
-    """Return what a dense layer's units look for in the picture: (pixels, units).
+    """Return what a dense layer's units look for in the image: (pixels, units).
 
     The weights of a higher layer are multiplied with those below it, which is how its units
-    see the picture as far as the layers between are linear.
+    see the image as far as the layers between are linear.
     """
     network = model.java_network
     seen, found = None, 0

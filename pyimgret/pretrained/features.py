@@ -17,7 +17,7 @@ from pyimgret.preprocessing import Preprocessor
 from pyimgret.pretrained.mobilenet import MOBILENET_V2
 from pyimgret.pretrained.network import PretrainedNetwork
 
-#: Pictures that are in memory at a time.
+#: Images that are in memory at a time.
 _AT_A_TIME = 64
 
 
@@ -28,13 +28,13 @@ def cached_features(
 
     The cache is a file of its own for each network, layer and list of files; one whose network,
     names, sizes or times are others is not used. It is mapped into memory, not read, and made in
-    pieces: neither needs more memory for more pictures. Nothing deletes it.
+    pieces: neither needs more memory for more images. Nothing deletes it.
 
     Parameters
     ----------
     network : PretrainedNetwork
     files : sequence of Path
-        Pictures that can be read.
+        Images that can be read.
     folder : Path
         Where the cache is kept; made when it is missing.
     layer : str, optional
@@ -82,7 +82,7 @@ def _compute(
 
 
 def maps(network: PretrainedNetwork, pixels: NDArray[np.uint8], layer: str) -> NDArray[np.float32]:
-    """Return what a vertex makes of pictures, (n, height, width, channels).
+    """Return what a vertex makes of images, (n, height, width, channels).
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ class Row:
     layer : Layer or None
         None adds the inputs.
     inputs : tuple of str
-        Names of vertices; "input" is the picture.
+        Names of vertices; "input" is the image.
     weights : str
         Prefix of ``weight`` (and ``bias``) in the checkpoint.
     normalisation : str
@@ -57,7 +57,7 @@ class Architecture:
     published : Published
         The weights.
     preprocessing : Preprocessor
-        How it was trained to see pictures.
+        How it was trained to see images.
     epsilon : float
         Of its batch normalisations.
     """

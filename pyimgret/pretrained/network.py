@@ -50,7 +50,7 @@ class PretrainedNetwork(Model):
         How the last map becomes a vector: mean, generalised mean with power 3 (Radenović, Tolias
         and Chum 2018), or largest.
     flip : bool
-        Whether an embedding is the mean of the picture's and its mirror image's.
+        Whether an embedding is the mean of those of the image and of its mirror image.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class PretrainedNetwork(Model):
         return imagenet_classes()
 
     def encode(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return the pooled features of pictures, (n, embedding_size)."""
+        """Return the pooled features of images, (n, embedding_size)."""
         if not self.flip:
             return super().encode(X, batch_size=batch_size)
         values = self._checked_input(X).values
@@ -108,7 +108,7 @@ class PretrainedNetwork(Model):
         return self.activate(X, "logits")
 
     def classify(self, X: Images, *, k: int = 5) -> list[list[tuple[str, float]]]:
-        """Return the ``k`` most probable classes of each picture, with their probabilities."""
+        """Return the ``k`` most probable classes of each image, with their probabilities."""
         probabilities = self.activate(X, "probabilities")
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
         names = self.classes_
