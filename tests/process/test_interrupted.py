@@ -77,7 +77,7 @@ def test_public_modules_are_there_without_import_and_nothing_starts() -> None:
     print([name for name in names if getattr(pyimgret, name).__name__ != f"pyimgret.{name}"])
     print(callable(pyimgret.pretrained.mobilenet_v2), pyimgret.Index is pyimgret.index.Index)
     print(hasattr(pyimgret, "nonsense"), hasattr(pyimgret, "_jvm_nonsense"))
-    print(sorted({"jnius", "sklearn", "matplotlib"} & sys.modules.keys()), threading.active_count())
+    print(sorted({"jnius", "matplotlib"} & sys.modules.keys()), threading.active_count())
     """
     assert run(script).splitlines() == ["True False", "[]", "True True", "False False", "[] 1"]
 
