@@ -100,7 +100,7 @@ def test_training_leaves_broken_images_out_and_resumes_from_its_checkpoint(
 def test_embeddings_of_another_model_are_rejected(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "_pyimgret.json").write_text('{"embeddings": 0, "model_checksum": "another"}')
     index = Index.create(tmp_path / "index", dimension=2)
-    index.model_checksum = "this one"
+    index.context.model_checksum = "this one"
     with pytest.raises(ModelMismatchError, match="another"):
         spark.import_embeddings(index, tmp_path)
     index.close()
