@@ -211,9 +211,9 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
         pooled = tail.activate(data, last=last, width=tail.width(data, last), batch_size=256)
         _fill(tail, self._learn_head(pooled, targets, seed))
         settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
-        self._assemble(base, targets, published | _weights(tail))
-        history: History = {}
         epoch = _LastEpoch(_weights(tail))
+        self._assemble(base, targets, published | epoch.weights)
+        history: History = {}
         try:
             train(tail, data, targets, settings, checkpoint=epoch, history=history)
         finally:
