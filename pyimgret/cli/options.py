@@ -115,6 +115,16 @@ class OutputFile(click.Path):
         return path
 
 
+#: Where a command that trains writes the model.
+MODEL_OUT = click.option(
+    "--out",
+    type=OutputFile(),
+    required=True,
+    metavar="FILE",
+    help="Output file for the model, a Deeplearning4j zip.",
+)
+
+
 class FigureFile(OutputFile):
     """An output file in a format that matplotlib supports."""
 

@@ -10,7 +10,15 @@ import click
 
 from pyimgret.cli.common import json_option, print_json
 from pyimgret.cli.models import SETTINGS, build
-from pyimgret.cli.options import NATURAL, POSITIVE, Command, OutputFile, dependent_option, examples
+from pyimgret.cli.options import (
+    MODEL_OUT,
+    NATURAL,
+    POSITIVE,
+    Command,
+    OutputFile,
+    dependent_option,
+    examples,
+)
 from pyimgret.cli.sources import hidden_option, include_hidden, report_hidden, strict_option
 from pyimgret.cli.train import sizes
 
@@ -203,13 +211,7 @@ def spark() -> None:
     metavar="FILE",
     help="Saved every epoch; a run resumes from an existing file.",
 )
-@click.option(
-    "--out",
-    type=OutputFile(),
-    required=True,
-    metavar="FILE",
-    help="Output file for the model, a Deeplearning4j zip.",
-)
+@MODEL_OUT
 @json_option
 def train(
     images: str | None,

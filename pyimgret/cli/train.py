@@ -12,10 +12,10 @@ from pyimgret.cli.common import json_option, print_json
 from pyimgret.cli.finetune import fine_tune
 from pyimgret.cli.models import MODELS, build, refuse_unused
 from pyimgret.cli.options import (
+    MODEL_OUT,
     NATURAL,
     PATH,
     POSITIVE,
-    OutputFile,
     OutputFolder,
     dependent_option,
     examples,
@@ -129,13 +129,7 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 )
 @click.option("--seed", type=NATURAL, help="Random seed, for reproducible results.")
 @strict_option
-@click.option(
-    "--out",
-    type=OutputFile(),
-    required=True,
-    metavar="FILE",
-    help="Output file for the model, a Deeplearning4j zip.",
-)
+@MODEL_OUT
 @json_option
 def train(
     kind: str,
