@@ -16,8 +16,8 @@ import org.nd4j.linalg.api.memory.enums.ResetPolicy;
 import org.nd4j.linalg.api.memory.enums.SpillPolicy;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
-import org.pyimgret.bridge.Memory;
 import org.pyimgret.engine.InferenceNetwork;
+import org.pyimgret.engine.Memory;
 import org.pyimgret.engine.Rows;
 import org.pyimgret.nn.engine.StopFlag;
 

@@ -8,7 +8,7 @@ import java.util.concurrent.Future;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 
 /**
  * Shuffled batches of pictures and their targets, the next one made while this one trains.

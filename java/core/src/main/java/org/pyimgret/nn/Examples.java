@@ -7,7 +7,7 @@ import org.nd4j.linalg.dataset.DataSet;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.node.ObjectNode;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 
 /**
  * Makes data sets out of rows that come from anywhere, as {@link Trainer} makes its batches out of

@@ -3,7 +3,7 @@ package org.pyimgret.nn;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 import org.pyimgret.engine.Shape;
 
 /**

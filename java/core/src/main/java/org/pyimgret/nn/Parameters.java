@@ -9,7 +9,7 @@ import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Updater;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 
 /** A network's numbers, out and in. */
 public final class Parameters {

@@ -7,7 +7,7 @@ import static org.bytedeco.openblas.global.openblas_nolapack.cblas_sgemm;
 
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 
 /**
  * A restricted Boltzmann machine in the caller's memory: energy, units and products.

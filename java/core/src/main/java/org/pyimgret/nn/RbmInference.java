@@ -4,7 +4,7 @@ import java.util.function.IntConsumer;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 import org.pyimgret.nn.engine.Crew;
 import org.pyimgret.nn.engine.StopFlag;
 

@@ -4,7 +4,7 @@ import java.util.Arrays;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 
 /** What a network is to answer: the picture itself, a class, or a vector of its own. */
 interface Targets {

@@ -97,7 +97,7 @@ public final class Trainer implements AutoCloseable {
      *     this call)
      */
     public Map<String, Object> epoch(long epoch, int first, long progress) {
-        DoublePointer block = org.pyimgret.bridge.Memory.doubles(progress, BLOCK);
+        DoublePointer block = org.pyimgret.engine.Memory.doubles(progress, BLOCK);
         StopFlag stop = StopFlag.current();
         double sum = 0;
         int done = first;

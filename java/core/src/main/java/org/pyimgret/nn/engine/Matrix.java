@@ -5,7 +5,7 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 
 /**
  * Float32 values outside the heap, row after row, as BLAS and as Java's loops see them.

@@ -2,7 +2,7 @@ package org.pyimgret.nn.engine;
 
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.BytePointer;
-import org.pyimgret.bridge.Memory;
+import org.pyimgret.engine.Memory;
 
 /**
  * Whether the caller of a long computation wants it to end: a byte of the caller's, polled.

@@ -1,4 +1,4 @@
-package org.pyimgret.bridge;
+package org.pyimgret.engine;
 
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.DoublePointer;
