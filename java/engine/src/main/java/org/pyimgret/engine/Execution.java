@@ -45,7 +45,7 @@ final class Execution implements AutoCloseable {
     /** The numbers of a value of float32. */
     FloatPointer floats(Value value) {
         long count = value.bytes() / Float.BYTES;
-        return NativeAddress.floats(block.address() + value.offset, count);
+        return Memory.floats(block.address() + value.offset, count);
     }
 
     private Calls bind(List<Step> steps) {
@@ -75,7 +75,7 @@ final class Execution implements AutoCloseable {
             return argument.constant;
         }
         long start = argument.value.offset + argument.start;
-        Pointer data = new NativeAddress(block.address() + start, argument.value.bytes());
+        Pointer data = Memory.bytes(block.address() + start, argument.value.bytes());
         return OneDnn.memory(resources, argument.description, data);
     }
 

@@ -7,9 +7,9 @@ import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * Memory that belongs to the caller, seen by its address.
+ * Pointers to memory that somebody else owns, by its address.
  *
- * <p>Nothing is copied and nothing is freed here: the caller keeps the memory alive for as long as
+ * <p>Nothing is copied and nothing is freed here: the owner keeps the memory alive for as long as
  * the pointer is used.
  */
 public final class Memory {
@@ -26,8 +26,10 @@ public final class Memory {
         }
     }
 
+    // NB: each constructor takes the number of values for one of bytes, and divides it.
+
     /**
-     * Sees float32 values.
+     * Points to float32 values.
      *
      * @param address where they begin
      * @param length how many there are
@@ -38,7 +40,7 @@ public final class Memory {
     }
 
     /**
-     * Sees float64 values.
+     * Points to float64 values.
      *
      * @param address where they begin
      * @param length how many there are
@@ -49,7 +51,7 @@ public final class Memory {
     }
 
     /**
-     * Sees int32 values.
+     * Points to int32 values.
      *
      * @param address where they begin
      * @param length how many there are
@@ -60,7 +62,7 @@ public final class Memory {
     }
 
     /**
-     * Sees bytes.
+     * Points to bytes.
      *
      * @param address where they begin
      * @param length how many there are

@@ -88,7 +88,7 @@ final class ParameterStore implements AutoCloseable {
             long bytes = dnnl_memory_desc_get_size(plain);
             Pointer raw = temporary.allocate(bytes);
             int count = (int) (bytes / Float.BYTES);
-            FloatPointer floats = NativeAddress.floats(raw.address(), count);
+            FloatPointer floats = Memory.floats(raw.address(), count);
             floats.put(numbers, start, count);
             reorder(temporary, plain, OneDnn.memory(temporary, plain, raw), entry);
         }

@@ -29,7 +29,7 @@ final class Resources implements AutoCloseable {
         }
         add(() -> Pointer.free(block));
         long start = (block.address() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        return new NativeAddress(start, bytes);
+        return Memory.bytes(start, bytes);
     }
 
     @Override

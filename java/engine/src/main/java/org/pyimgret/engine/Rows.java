@@ -41,8 +41,8 @@ public final class Rows {
      * @return the sink
      */
     public static Sink into(long address, int size) {
-        return (first, count, values) -> NativeAddress.floats(address + first * size * Float.BYTES, count)
-                .put(values.limit(count));
+        return (first, count, values) ->
+                Memory.floats(address + first * size * Float.BYTES, count).put(values.limit(count));
     }
 
     /**
