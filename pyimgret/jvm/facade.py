@@ -15,7 +15,7 @@ SIGNATURES: dict[str, str] = {
     "createNetwork": f"({_STRING})J",
     "restoreNetwork": f"({_STRING}Z)J",
     "readMetadata": f"({_STRING}){_STRING}",
-    "outputSize": f"(J{_STRING}I)J",
+    "outputShape": f"(J{_STRING}{_STRING}){_STRING}",
     "saveNetwork": f"(J{_STRING}Z)V",
     "configuration": f"(J){_STRING}",
     "describe": f"(J){_STRING}",
@@ -27,36 +27,22 @@ SIGNATURES: dict[str, str] = {
     "getUpdaterState": "(JJ)V",
     "setUpdaterState": "(JJII)V",
     "iterationCount": "(J)I",
-    "activate": f"(J{_STRING}IIIJJ)V",
+    "activate": f"(J{_STRING}I{_STRING}IJJ)V",
     "createTrainer": f"(J{_STRING})J",
     "trainerIterations": "(J)I",
     "trainEpoch": f"(JJIJ){_STRING}",
     "trainerLoss": "(J)D",
+    "release": "(J)V",
+    "openHandles": "()I",
+    "javaNetwork": "(J)Ljava/lang/Object;",
+}
+
+_SYSTEM: dict[str, str] = {
+    "limitMemory": "(J)V",
+    "watchStopFlag": "(J)V",
     "multiply": "(JJJIII)V",
     "convolve": "(JJJIII)V",
     "info": f"(){_STRING}",
-    "limitMemory": "(J)V",
-    "setThreads": "(I)V",
-    "watchStopFlag": "(J)V",
-    "release": "(J)V",
-    "openHandles": "()I",
-    "javaNetwork": "(J)Lorg/deeplearning4j/nn/multilayer/MultiLayerNetwork;",
-}
-
-_GRAPH: dict[str, str] = {
-    "createGraph": f"({_STRING})J",
-    "restoreGraph": f"({_STRING}Z)J",
-    "saveGraph": f"(J{_STRING}Z)V",
-    "graphConfiguration": f"(J){_STRING}",
-    "describeGraph": f"(J){_STRING}",
-    "getGraphParameters": "(JJ)V",
-    "setGraphParameters": "(JJ)V",
-    "getGraphParameter": f"(J{_STRING}J)V",
-    "setGraphParameter": f"(J{_STRING}J)V",
-    "graphOutputShape": f"(J{_STRING}{_STRING}){_STRING}",
-    "javaGraph": "(J)Lorg/deeplearning4j/nn/graph/ComputationGraph;",
-    "createGraphTrainer": f"(J{_STRING})J",
-    "activateGraph": f"(J{_STRING}{_STRING}IJJ)V",
 }
 
 _RBM: dict[str, str] = {
@@ -70,8 +56,8 @@ _RBM: dict[str, str] = {
 #: Facade class -> its methods; method names are unique across classes.
 FACADES: dict[str, dict[str, str]] = {
     "org/pyimgret/bridge/Bridge": SIGNATURES,
-    "org/pyimgret/bridge/GraphBridge": _GRAPH,
     "org/pyimgret/bridge/RbmBridge": _RBM,
+    "org/pyimgret/bridge/SystemBridge": _SYSTEM,
 }
 
 _TRAINING = frozenset({"trainEpoch", "trainerLoss", "rbmEpoch"})
@@ -79,14 +65,9 @@ _TRAINING = frozenset({"trainEpoch", "trainerLoss", "rbmEpoch"})
 _BULK = frozenset(
     {
         "activate",
-        "activateGraph",
-        "createGraph",
-        "createGraphTrainer",
         "createNetwork",
         "createTrainer",
-        "restoreGraph",
         "restoreNetwork",
-        "saveGraph",
         "saveNetwork",
         *_RBM,
     }

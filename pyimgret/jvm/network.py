@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -34,21 +35,17 @@ class JavaNetwork(JavaObject):
     kind: ClassVar[str] = "multilayer"
     #: The thread that is training the network.
     _trained_by: int | None = None
-    #: Facade methods that have another name for this kind of network.
-    _methods: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def create(cls, settings: dict[str, Any]) -> Self:
         """Create a network from the settings of its layers (or vertices)."""
-        method = cls._methods.get("createNetwork", "createNetwork")
-        network: Self = bridge().call(method, json.dumps(settings), make=cls)
+        network: Self = bridge().call("createNetwork", json.dumps(settings), make=cls)
         return network
 
     @classmethod
     def restore(cls, path: Path, *, training: bool = False) -> Self:
         """Restore a network from a validated model zip."""
-        method = cls._methods.get("restoreNetwork", "restoreNetwork")
-        network: Self = bridge().call(method, str(path), training, make=cls)
+        network: Self = bridge().call("restoreNetwork", str(path), training, make=cls)
         return network
 
     def _call(self, method: str, *arguments: object, **options: Any) -> Any:
@@ -57,8 +54,7 @@ class JavaNetwork(JavaObject):
                 "This model is being trained by another thread; use it after fit has returned, or "
                 "use a copy of it in the meantime (save it, and load the file)."
             )
-        name = self._methods.get(method, method)
-        return bridge().call(name, self.handle, *arguments, **options)
+        return bridge().call(method, self.handle, *arguments, **options)
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
@@ -152,11 +148,19 @@ class JavaNetwork(JavaObject):
         """Return the reference of a layer in a file."""
         return index
 
+    def output_shape(self, data: NetworkInput, index: int) -> tuple[int, ...]:
+        """Return the output shape of a layer: (values,) or (channels, height, width).
+
+        It is found by running the layer on one input; a stack of layers gives (values,).
+        """
+        text = self._call(
+            "outputShape", json.dumps(data.to_dict()), str(self.layer_reference(index)), keep=data
+        )
+        return tuple(json.loads(text)["shape"])
+
     def width(self, data: NetworkInput, index: int) -> int:
-        """Return the number of output values of a layer, by running it on one input."""
-        description = json.dumps(data.to_dict())
-        count: int = self._call("outputSize", description, index, keep=data)
-        return count
+        """Return the number of output values of a layer."""
+        return math.prod(self.output_shape(data, index))
 
     def activate(
         self, data: NetworkInput, *, first: int = 0, last: int, width: int, batch_size: int
@@ -176,9 +180,9 @@ class JavaNetwork(JavaObject):
             )  # fmt: skip
         return out
 
-    def _layers(self, first: int, last: int) -> tuple[int | str, ...]:
+    def _layers(self, first: int, last: int) -> tuple[int, str]:
         """Return the arguments that select the layers to run."""
-        return first, last
+        return first, str(self.layer_reference(last))
 
 
 def _from_zip(kind: type[JavaNetwork], content: bytes) -> JavaNetwork:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pyimgret import RBM
+from pyimgret import RBM, with_java
 from pyimgret.exceptions import DimensionMismatchError, NotFittedError, TrainingError
 from pyimgret.jvm import bridge
 
@@ -323,15 +323,20 @@ def test_equal_seeds_give_equal_weights(digits):
     assert np.abs(first - third).max() > 0.01
 
 
+def set_threads(count: int) -> None:
+    nd4j = "org.nd4j.linalg.factory.Nd4j"
+    with_java(lambda java: java.autoclass(nd4j).getEnvironment().setMaxThreads(count))
+
+
 def test_one_thread_and_two_give_the_same_weights(digits):
     usual = json.loads(bridge().call("info"))["threads"]
     weights = []
     try:
         for count in (1, 2):
-            bridge().call("setThreads", count)
+            set_threads(count)
             weights.append(RBM(128, epochs=2, random_state=1).fit(digits).components_)
     finally:
-        bridge().call("setThreads", usual)
+        set_threads(usual)
     np.testing.assert_allclose(weights[0], weights[1], atol=1e-4)
 
 

@@ -3,116 +3,86 @@ package org.pyimgret.bridge;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
+import org.deeplearning4j.nn.api.Model;
+import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.util.ModelSerializer;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.encoder.ModelFile;
 import org.pyimgret.nn.Activations;
 import org.pyimgret.nn.CompiledNetworks;
+import org.pyimgret.nn.GraphFactory;
+import org.pyimgret.nn.GraphNetwork;
 import org.pyimgret.nn.Images;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.NetworkFactory;
 import org.pyimgret.nn.Parameters;
 import org.pyimgret.nn.Trainer;
-import org.pyimgret.nn.engine.StopFlag;
 
 /**
- * What Python calls: static methods, one signature each, primitives and strings only.
+ * The networks and trainers of Python: static methods, one signature each, primitives and strings
+ * only.
  *
- * <p>Java objects stay here; Python holds their numbers and gives them back by {@link #release}.
- * Arrays come as addresses of float32 values in C order and are not kept beyond the call, except
- * those that a trainer reads until it is released.
+ * <p>Java objects stay here; Python holds their handles and returns them by {@link #release}. A
+ * network is a {@code MultiLayerNetwork} or a {@code ComputationGraph}; a layer of it is a number, or
+ * the name of a vertex. {@code images} is JSON, see {@link Images}. {@code in} and {@code out} are
+ * addresses of float32 values in C order. They are not used after the call, except those that a
+ * trainer reads until it is released.
  *
- * <p>Any number of threads may call: what changes an object waits for its other users ({@link
- * Handles}).
+ * <p>Any number of threads may call: a call that changes an object waits for its other users
+ * ({@link Handles}).
  */
 public final class Bridge {
 
     private Bridge() {}
 
-    /**
-     * Makes a network from settings.
-     *
-     * @param settings JSON, see {@link NetworkFactory}
-     * @return its handle
-     */
+    /** Creates a network from JSON, see {@link NetworkFactory} and {@link GraphFactory}; returns its handle. */
     public static long createNetwork(String settings) {
-        return Handles.put(NetworkFactory.create(Json.parse(settings)));
+        JsonNode json = Json.parse(settings);
+        return Handles.put(json.has("vertices") ? GraphFactory.create(json) : NetworkFactory.create(json));
     }
 
-    /**
-     * Writes a network as a Deeplearning4j zip.
-     *
-     * @param network handle
-     * @param path where to
-     * @param updater whether the updater's state goes with it
-     * @throws IOException when the file cannot be written
-     */
+    /** Writes a network as a Deeplearning4j zip, with its optimizer state if {@code updater}. */
     public static void saveNetwork(long network, String path, boolean updater) throws IOException {
         read(network, n -> ModelSerializer.writeModel(n, new File(path), updater));
     }
 
     /**
-     * Restores a network from a model zip; a hostile file is refused, and nothing of it runs.
-     *
-     * @param path the zip
-     * @param training whether the updater's state is restored as well
-     * @return the network's handle
-     * @throws IOException when the file cannot be read, or is refused
+     * Restores a network from a model zip, with its optimizer state if {@code training}; returns its
+     * handle. A hostile file is refused, and nothing of it runs.
      */
     public static long restoreNetwork(String path, boolean training) throws IOException {
         return Handles.put(ModelFile.open(Path.of(path), training).network());
     }
 
-    /**
-     * Reads a model's description alone.
-     *
-     * @param path the zip
-     * @return pyimgret.json, or an empty text for a zip that plain Deeplearning4j wrote
-     * @throws IOException when the file cannot be read, or is refused
-     */
+    /** Returns the pyimgret.json of a model zip; an empty text for a zip that plain Deeplearning4j wrote. */
     public static String readMetadata(String path) throws IOException {
         String metadata = ModelFile.readMetadata(Path.of(path));
         return metadata == null ? "" : metadata;
     }
 
-    /**
-     * Gives a network's configuration.
-     *
-     * @param network handle
-     * @return Deeplearning4j's JSON
-     */
+    /** Returns Deeplearning4j's own configuration of a network, JSON. */
     public static String configuration(long network) {
-        return get(network, n -> n.getLayerWiseConfigurations().toJson());
+        return get(
+                network,
+                n -> n instanceof ComputationGraph
+                        ? ((ComputationGraph) n).getConfiguration().toJson()
+                        : stack(n).getLayerWiseConfigurations().toJson());
     }
 
-    /**
-     * Describes a network's layers and parameters.
-     *
-     * @param network handle
-     * @return JSON, see {@link Parameters#describe}
-     */
+    /** Describes a network's layers and parameters, JSON: see {@link Parameters#describe}. */
     public static String describe(long network) {
-        return get(network, Parameters::describe);
+        return get(network, n -> n instanceof ComputationGraph ? graph(n).describe() : Parameters.describe(stack(n)));
     }
 
-    /**
-     * Copies all parameters out, in Deeplearning4j's own order.
-     *
-     * @param network handle
-     * @param out address of as many float32 values as the network has
-     */
+    /** Copies all parameters out, in Deeplearning4j's own order. */
     public static void getParameters(long network, long out) {
         read(network, n -> Parameters.copy(n.params(), out));
     }
 
-    /**
-     * Copies all parameters in.
-     *
-     * @param network handle
-     * @param in address of as many float32 values as the network has
-     */
+    /** Replaces all parameters, in Deeplearning4j's own order. */
     public static void setParameters(long network, long in) {
         change(network, n -> {
             Parameters.assign(n.params(), in);
@@ -120,137 +90,103 @@ public final class Bridge {
         });
     }
 
-    /**
-     * Copies one parameter out, as C order of its shape.
-     *
-     * @param network handle
-     * @param key such as {@code 0_W}
-     * @param out address of as many float32 values as it has
-     */
+    /** Copies one parameter out; its key is such as {@code 0_W} or {@code logits_W}. */
     public static void getParameter(long network, String key, long out) {
-        read(network, n -> Parameters.copy(Parameters.named(n, key), out));
+        read(network, n -> Parameters.copy(parameter(n, key), out));
     }
 
-    /**
-     * Copies one parameter in.
-     *
-     * @param network handle
-     * @param key such as {@code 0_W}
-     * @param in address of as many float32 values as it has, C order of its shape
-     */
+    /** Replaces one parameter; its key is such as {@code 0_W} or {@code logits_W}. */
     public static void setParameter(long network, String key, long in) {
         change(network, n -> {
-            Parameters.assign(Parameters.named(n, key), in);
+            Parameters.assign(parameter(n, key), in);
             CompiledNetworks.changed(n);
         });
     }
 
-    /**
-     * Says how long the updater's state is.
-     *
-     * @param network handle
-     * @return number of float32 values, 0 for an updater without state
-     */
+    /** Returns the number of values of the optimizer state of a stack of layers, 0 where there is none. */
     public static long updaterStateLength(long network) {
-        return get(network, Bridge::updaterStateLength);
+        return get(network, n -> updaterStateLength(stack(n)));
     }
 
-    /**
-     * Copies the updater's state out.
-     *
-     * @param network handle
-     * @param out address of {@link #updaterStateLength} float32 values
-     */
+    /** Copies the optimizer state out. */
     public static void getUpdaterState(long network, long out) {
-        read(network, n -> Parameters.copy(n.getUpdater().getStateViewArray(), out));
+        read(network, n -> Parameters.copy(stack(n).getUpdater().getStateViewArray(), out));
     }
 
-    /**
-     * Copies the updater's state in, with the count of iterations that its corrections need.
-     *
-     * @param network handle
-     * @param in address of {@link #updaterStateLength} float32 values
-     * @param iteration iterations done
-     * @param epoch epochs done
-     */
+    /** Replaces the optimizer state, with the counts of iterations and epochs that its corrections need. */
     public static void setUpdaterState(long network, long in, int iteration, int epoch) {
         change(network, n -> {
-            if (updaterStateLength(n) > 0) {
-                Parameters.assign(n.getUpdater().getStateViewArray(), in);
+            if (updaterStateLength(stack(n)) > 0) {
+                Parameters.assign(stack(n).getUpdater().getStateViewArray(), in);
             }
-            n.setIterationCount(iteration);
-            n.setEpochCount(epoch);
+            stack(n).setIterationCount(iteration);
+            stack(n).setEpochCount(epoch);
         });
     }
 
-    /**
-     * Says how many iterations a network was trained for.
-     *
-     * @param network handle
-     * @return Deeplearning4j's count
-     */
+    /** Returns for how many iterations a network was trained, as Deeplearning4j counts them. */
     public static int iterationCount(long network) {
-        return get(network, MultiLayerNetwork::getIterationCount);
+        return get(network, n -> stack(n).getIterationCount());
     }
 
     /**
-     * Runs layers {@code from} to {@code to} over images.
+     * Runs layers {@code from} to {@code to} over images; a graph runs from its input.
      *
-     * @param network handle
-     * @param images JSON, see {@link Images}
-     * @param from first layer
-     * @param to last layer
-     * @param batchSize pictures at a time
-     * @param out address of count x width float32
-     * @param width values of layer {@code to} for one picture
+     * @param batchSize number of images per batch where Deeplearning4j itself runs the layers
+     * @param out receives count x width values
+     * @param width number of output values of layer {@code to} for one image
      */
-    public static void activate(long network, String images, int from, int to, int batchSize, long out, long width) {
+    public static void activate(long network, String images, int from, String to, int batchSize, long out, long width) {
         Images input = new Images(Json.parse(images));
-        if (!get(network, n -> Activations.compute(n, input, from, to, out, width))) {
-            change(network, n -> Activations.computeAlone(n, input, from, to, batchSize, out, width));
+        boolean done = get(
+                network,
+                n -> n instanceof ComputationGraph
+                        ? graph(n).activate(input, to, out, width)
+                        : Activations.compute(stack(n), input, from, Integer.parseInt(to), out, width));
+        if (!done) {
+            change(network, n -> {
+                if (n instanceof ComputationGraph) {
+                    graph(n).activateAlone(input, to, batchSize, out, width);
+                } else {
+                    Activations.computeAlone(stack(n), input, from, Integer.parseInt(to), batchSize, out, width);
+                }
+            });
         }
     }
 
     /**
-     * Says how many values a layer gives for one picture.
-     *
-     * @param network handle
-     * @param images JSON, see {@link Images}; its address is not read
-     * @param layer which layer
-     * @return length of its output
+     * Returns the shape of a layer's output for one image, JSON: {@code shape}, [values], or for a
+     * graph's feature maps [channels, height, width]. The addresses in {@code images} are not read.
      */
-    public static long outputSize(long network, String images, int layer) {
-        long[] shape = new Images(Json.parse(images)).shape(1);
-        return Handles.alone(network, MultiLayerNetwork.class, n -> Activations.size(n, shape, layer));
+    public static String outputShape(long network, String images, String layer) {
+        Images input = new Images(Json.parse(images));
+        long[] shape = Handles.alone(
+                network,
+                Model.class,
+                n -> n instanceof ComputationGraph
+                        ? graph(n).outputShape(input, layer)
+                        : new long[] {Activations.size(stack(n), input.shape(1), Integer.parseInt(layer))});
+        return Json.write(Map.of("shape", shape));
     }
 
-    /**
-     * Prepares training.
-     *
-     * @param network handle
-     * @param settings JSON, see {@link Trainer}
-     * @return the trainer's handle
-     */
+    /** Creates a trainer of a network from JSON, see {@link Trainer}; returns its handle. */
     public static long createTrainer(long network, String settings) {
-        return Handles.put(network, MultiLayerNetwork.class, n -> new Trainer(n, Json.parse(settings)));
+        return Handles.put(
+                network,
+                Model.class,
+                n -> n instanceof ComputationGraph
+                        ? new Trainer((ComputationGraph) n, Json.parse(settings))
+                        : new Trainer(stack(n), Json.parse(settings)));
     }
 
-    /**
-     * Counts an epoch's iterations.
-     *
-     * @param trainer handle
-     * @return batches in an epoch
-     */
+    /** Returns the number of iterations, or batches, of an epoch. */
     public static int trainerIterations(long trainer) {
         return Handles.shared(trainer, Trainer.class, Trainer::iterations);
     }
 
     /**
-     * Trains for an epoch.
+     * Trains for an epoch, from iteration {@code first} on.
      *
-     * @param trainer handle
-     * @param epoch its number
-     * @param first the iteration to begin with
      * @param progress address of two float64, see {@link Trainer#epoch}
      * @return JSON
      */
@@ -258,114 +194,45 @@ public final class Bridge {
         return Json.write(Handles.alone(trainer, Trainer.class, t -> t.epoch(epoch, first, progress)));
     }
 
-    /**
-     * Gives the mean loss over a trainer's data, without training.
-     *
-     * @param trainer handle
-     * @return the loss
-     */
+    /** Returns the mean loss over a trainer's data, without training. */
     public static double trainerLoss(long trainer) {
         return Handles.alone(trainer, Trainer.class, Trainer::loss);
     }
 
-    /**
-     * Multiplies matrices on the backend, for the self-check.
-     *
-     * @param a address of m x k float32
-     * @param b address of k x n float32
-     * @param out address of m x n float32
-     * @param m rows of a
-     * @param k columns of a
-     * @param n columns of b
-     */
-    public static void multiply(long a, long b, long out, int m, int k, int n) {
-        SelfCheck.multiply(a, b, out, m, k, n);
-    }
-
-    /**
-     * Convolves one picture with one kernel on the backend (stride 1, borders filled with zeros).
-     *
-     * @param image address of height x width float32
-     * @param kernel address of size x size float32
-     * @param out address of height x width float32
-     * @param height of the picture
-     * @param width of the picture
-     * @param size of the kernel
-     */
-    public static void convolve(long image, long kernel, long out, int height, int width, int size) {
-        SelfCheck.convolve(image, kernel, out, height, width, size);
-    }
-
-    /**
-     * Describes what runs here.
-     *
-     * @return JSON: versions, backend, BLAS, oneDNN, threads, memory
-     */
-    public static String info() {
-        return SelfCheck.info();
-    }
-
-    /**
-     * Sets the number of threads of the mathematics.
-     *
-     * @param threads at least 1
-     */
-    public static void setThreads(int threads) {
-        Nd4j.getEnvironment().setMaxThreads(threads);
-        Nd4j.getEnvironment().setMaxMasterThreads(threads);
-    }
-
-    /**
-     * Limits the memory of arrays, which ND4J keeps outside the Java heap.
-     *
-     * <p>NB: JavaCPP's own limit ({@code org.bytedeco.javacpp.maxbytes}) does not count ND4J's arrays.
-     *
-     * @param bytes at most so many
-     */
-    public static void limitMemory(long bytes) {
-        Nd4j.getEnvironment().setDeviceLimit(0, bytes);
-    }
-
-    /**
-     * Makes a byte of the caller's the one that stops the calling thread's long computations.
-     *
-     * @param address of the byte, see {@link StopFlag}
-     */
-    public static void watchStopFlag(long address) {
-        StopFlag.watch(address);
-    }
-
-    /**
-     * Gives a Java object back; its number is not used again.
-     *
-     * <p>What uses the object at the moment goes on, and the last use closes it.
-     *
-     * @param handle any handle
-     */
+    /** Releases a handle, which is not used again; the last call that uses its object closes it. */
     public static void release(long handle) {
         Handles.release(handle);
     }
 
-    /**
-     * Counts the Java objects that Python holds.
-     *
-     * @return number of open handles
-     */
+    /** Returns the number of handles that Python holds. */
     public static int openHandles() {
         return Handles.count();
     }
 
-    /**
-     * Gives the network itself to those who script Deeplearning4j.
-     *
-     * @param network handle
-     * @return the network
-     */
-    public static MultiLayerNetwork javaNetwork(long network) {
+    /** Returns the network itself, for scripting Deeplearning4j. */
+    // NB: declared as Object, or pyjnius would show the methods of Model alone.
+    public static Object javaNetwork(long network) {
         return get(network, n -> {
             CompiledNetworks.handedOut(n);
             return n;
         });
+    }
+
+    private static MultiLayerNetwork stack(Model network) {
+        return (MultiLayerNetwork) network;
+    }
+
+    private static GraphNetwork graph(Model network) {
+        return new GraphNetwork((ComputationGraph) network);
+    }
+
+    private static INDArray parameter(Model network, String key) {
+        Map<String, INDArray> known = network.paramTable();
+        INDArray parameter = known.get(key);
+        if (parameter == null) {
+            throw new IllegalArgumentException("unknown parameter '" + key + "'; known: " + known.keySet());
+        }
+        return parameter;
     }
 
     private static long updaterStateLength(MultiLayerNetwork network) {
@@ -373,15 +240,15 @@ public final class Bridge {
         return state == null ? 0 : state.length();
     }
 
-    private static <R> R get(long network, Handles.Function<MultiLayerNetwork, R, RuntimeException> use) {
-        return Handles.shared(network, MultiLayerNetwork.class, use);
+    private static <R> R get(long network, Handles.Function<Model, R, RuntimeException> use) {
+        return Handles.shared(network, Model.class, use);
     }
 
-    private static <E extends Exception> void read(long network, Handles.Action<MultiLayerNetwork, E> use) throws E {
-        Handles.read(network, MultiLayerNetwork.class, use);
+    private static <E extends Exception> void read(long network, Handles.Action<Model, E> use) throws E {
+        Handles.read(network, Model.class, use);
     }
 
-    private static <E extends Exception> void change(long network, Handles.Action<MultiLayerNetwork, E> use) throws E {
-        Handles.change(network, MultiLayerNetwork.class, use);
+    private static <E extends Exception> void change(long network, Handles.Action<Model, E> use) throws E {
+        Handles.change(network, Model.class, use);
     }
 }

@@ -6,9 +6,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.pyimgret.nn.CompiledNetworks;
-import org.pyimgret.nn.GraphNetwork;
 import org.pyimgret.nn.Parameters;
 
 /**
@@ -159,8 +159,8 @@ final class Handles {
     private static void close(Object object) {
         if (object instanceof MultiLayerNetwork) {
             Parameters.free((MultiLayerNetwork) object);
-        } else if (object instanceof GraphNetwork) {
-            CompiledNetworks.changed(((GraphNetwork) object).stored());
+        } else if (object instanceof ComputationGraph) {
+            CompiledNetworks.changed((ComputationGraph) object);
         } else if (object instanceof AutoCloseable) {
             try {
                 ((AutoCloseable) object).close();

@@ -16,13 +16,32 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.nn.CompiledNetworks;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.Parameters;
+import org.pyimgret.nn.engine.StopFlag;
 
-/** Small computations whose answers are known, and what the machine is. */
-final class SelfCheck {
+/** What Python asks of the process: limits, facts, and small computations for its self-check. */
+public final class SystemBridge {
 
-    private SelfCheck() {}
+    private SystemBridge() {}
 
-    static void multiply(long a, long b, long out, int m, int k, int n) {
+    /**
+     * Limits the memory of arrays, which ND4J keeps outside the Java heap.
+     *
+     * <p>NB: JavaCPP's own limit ({@code org.bytedeco.javacpp.maxbytes}) does not count ND4J's arrays.
+     */
+    public static void limitMemory(long bytes) {
+        Nd4j.getEnvironment().setDeviceLimit(0, bytes);
+    }
+
+    /**
+     * Makes the byte at an address the one that stops the calling thread's long computations, see
+     * {@link StopFlag}.
+     */
+    public static void watchStopFlag(long address) {
+        StopFlag.watch(address);
+    }
+
+    /** Multiplies matrices (m, k) and (k, n) of float32, given by their addresses. */
+    public static void multiply(long a, long b, long out, int m, int k, int n) {
         INDArray x = array(a, m, k);
         INDArray y = array(b, k, n);
         INDArray product = x.mmul(y);
@@ -30,7 +49,8 @@ final class SelfCheck {
         close(x, y, product);
     }
 
-    static void convolve(long image, long kernel, long out, int height, int width, int size) {
+    /** Convolves an image (height, width) with a kernel (size, size): stride 1, zeros beyond the border. */
+    public static void convolve(long image, long kernel, long out, int height, int width, int size) {
         INDArray x = array(image, 1, 1, height, width);
         INDArray w = array(kernel, 1, 1, size, size).permute(2, 3, 1, 0).dup();
         INDArray y = Nd4j.createUninitialized(DataType.FLOAT, 1, 1, height, width);
@@ -59,7 +79,8 @@ final class SelfCheck {
         }
     }
 
-    static String info() {
+    /** Returns versions, backend, BLAS, oneDNN, threads and memory as JSON. */
+    public static String info() {
         Properties environment = Nd4j.getExecutioner().getEnvironmentInformation();
         Map<String, Object> info = new LinkedHashMap<>();
         info.put("java", System.getProperty("java.vm.name") + " " + System.getProperty("java.runtime.version"));
