@@ -33,7 +33,7 @@ public final class ImagePreprocessor {
     private final int shortSide;
     private final ResizeFilter filter;
     private final float[][] tables;
-    private final PictureDecoder decoder = new PictureDecoder(MAX_PIXELS);
+    private final ImageDecoder decoder = new ImageDecoder(MAX_PIXELS);
 
     private ImagePreprocessor(JsonNode json) throws ModelFormatException {
         checkFields(json);
@@ -138,18 +138,18 @@ public final class ImagePreprocessor {
     public float[] apply(BufferedImage image) throws ImageDecodeException {
         Objects.requireNonNull(image, "image");
         decoder.checkSize(image.getWidth(), image.getHeight());
-        return scale(prepare(Rasters.toPixels(image)));
+        return scale(prepare(PixelConversion.toPixels(image)));
     }
 
-    private Pixels prepare(Pixels decoded) throws ImageDecodeException {
-        Pixels pixels = grey ? decoded.toGrey() : decoded.toColour();
+    private ImageData prepare(ImageData decoded) throws ImageDecodeException {
+        ImageData pixels = grey ? decoded.toGrey() : decoded.toColour();
         if (shortSide == 0) {
             return Resampler.resize(pixels, width, height, filter);
         }
         return centreOfShortSide(pixels);
     }
 
-    private Pixels centreOfShortSide(Pixels pixels) throws ImageDecodeException {
+    private ImageData centreOfShortSide(ImageData pixels) throws ImageDecodeException {
         long shorter = Math.min(pixels.width, pixels.height);
         long longer = shortSide * (long) Math.max(pixels.width, pixels.height) / shorter;
         if (shortSide * longer > MAX_PIXELS) {
@@ -176,7 +176,7 @@ public final class ImagePreprocessor {
         return (int) Math.rint(rest / 2.0);
     }
 
-    private float[] scale(Pixels pixels) {
+    private float[] scale(ImageData pixels) {
         float[] scaled = new float[pixels.samples.length];
         for (int channel = 0; channel < tables.length; channel++) {
             float[] table = tables[channel];

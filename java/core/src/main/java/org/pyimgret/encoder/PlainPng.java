@@ -40,9 +40,9 @@ final class PlainPng {
     }
 
     /** Looks through the chunks; gives nothing when ImageIO is to read the file. */
-    static Optional<PlainPng> of(byte[] file, PictureInfo info) {
+    static Optional<PlainPng> of(byte[] file, ImageHeader info) {
         boolean plain = info.bitDepth == 8 && (info.colourType == 0 || info.colourType == 2);
-        if (info.format != PictureInfo.Format.PNG || !plain || info.transparencyAt != 0) {
+        if (info.format != ImageHeader.Format.PNG || !plain || info.transparencyAt != 0) {
             return Optional.empty();
         }
         ByteBuffer chunks = ByteBuffer.wrap(file).position(SIGNATURE);
@@ -90,13 +90,13 @@ final class PlainPng {
     }
 
     /** Gives the pixels, or nothing when the data are not what they should be. */
-    Optional<Pixels> decode() {
+    Optional<ImageData> decode() {
         int row = width * channels;
         byte[] filtered = new byte[Math.multiplyExact(height, row + 1)];
         if (!inflate(filtered)) {
             return Optional.empty();
         }
-        Pixels pixels = new Pixels(width, height, channels);
+        ImageData pixels = new ImageData(width, height, channels);
         byte[] out = pixels.samples;
         for (int y = 0; y < height; y++) {
             int from = y * (row + 1);

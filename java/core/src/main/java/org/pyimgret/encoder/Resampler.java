@@ -17,7 +17,7 @@ final class Resampler {
     private Resampler() {}
 
     /** Resizes the whole picture. */
-    static Pixels resize(Pixels image, int width, int height, ResizeFilter filter) {
+    static ImageData resize(ImageData image, int width, int height, ResizeFilter filter) {
         return new Window(0, 0, width, height).of(image, width, height, filter);
     }
 
@@ -37,7 +37,7 @@ final class Resampler {
         }
 
         /** Cuts the window out of the picture resized to fullWidth x fullHeight. */
-        Pixels of(Pixels image, int fullWidth, int fullHeight, ResizeFilter filter) {
+        ImageData of(ImageData image, int fullWidth, int fullHeight, ResizeFilter filter) {
             if (filter == ResizeFilter.NEAREST) {
                 return cut(nearest(image, fullWidth, fullHeight));
             }
@@ -46,18 +46,18 @@ final class Resampler {
             Weights columns = weights(image.width, fullWidth, filter, left, width);
             Weights rows = weights(image.height, fullHeight, filter, top, height);
             if (columns == null || downFirst) {
-                Pixels lower = down(image, rows, top, height);
+                ImageData lower = down(image, rows, top, height);
                 return across(lower, columns, left, width, 0, height);
             }
             if (rows == null) {
                 return across(image, columns, left, width, top, height);
             }
             int first = rows.start();
-            Pixels needed = across(image, columns, left, width, first, rows.end() - first);
+            ImageData needed = across(image, columns, left, width, first, rows.end() - first);
             return down(needed, rows.movedBy(-first), 0, height);
         }
 
-        private Pixels cut(Pixels image) {
+        private ImageData cut(ImageData image) {
             boolean whole = width == image.width && height == image.height;
             return whole ? image : image.crop(left, top, width, height);
         }
@@ -68,10 +68,10 @@ final class Resampler {
         }
     }
 
-    private static Pixels nearest(Pixels image, int width, int height) {
+    private static ImageData nearest(ImageData image, int width, int height) {
         int[] columns = nearest(image.width, width);
         int[] rows = nearest(image.height, height);
-        Pixels result = new Pixels(width, height, image.channels);
+        ImageData result = new ImageData(width, height, image.channels);
         int to = 0;
         for (int row : rows) {
             for (int column : columns) {
@@ -97,12 +97,12 @@ final class Resampler {
     }
 
     /** Some rows of a picture, resized across, or cut where the width stays. */
-    private static Pixels across(Pixels image, Weights weights, int left, int width, int top, int height) {
+    private static ImageData across(ImageData image, Weights weights, int left, int width, int top, int height) {
         if (weights == null) {
             boolean whole = width == image.width && height == image.height;
             return whole ? image : image.crop(left, top, width, height);
         }
-        Pixels result = new Pixels(width, height, image.channels);
+        ImageData result = new ImageData(width, height, image.channels);
         for (int y = 0; y < height; y++) {
             int from = (top + y) * image.width * image.channels;
             int to = y * width * image.channels;
@@ -147,12 +147,12 @@ final class Resampler {
     }
 
     /** A picture resized down, or its rows cut where the height stays. */
-    private static Pixels down(Pixels image, Weights weights, int top, int height) {
+    private static ImageData down(ImageData image, Weights weights, int top, int height) {
         if (weights == null) {
             return height == image.height ? image : image.crop(0, top, image.width, height);
         }
         int row = image.width * image.channels;
-        Pixels result = new Pixels(image.width, height, image.channels);
+        ImageData result = new ImageData(image.width, height, image.channels);
         int[] sums = new int[row];
         for (int y = 0; y < height; y++) {
             addRows(image.samples, weights.first[y] * row, weights.rows[y], sums);

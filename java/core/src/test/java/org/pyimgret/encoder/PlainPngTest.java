@@ -37,8 +37,8 @@ class PlainPngTest {
     void givesImageIosPixels(int width, int height) throws IOException {
         for (int type : new int[] {GREY, COLOUR}) {
             byte[] file = written(image(width, height, type), false);
-            Pixels pixels = read(file).orElseThrow();
-            Pixels expected = byImageIo(file);
+            ImageData pixels = read(file).orElseThrow();
+            ImageData expected = byImageIo(file);
             assertEquals(expected.channels, pixels.channels);
             assertArrayEquals(expected.samples, pixels.samples);
         }
@@ -55,7 +55,7 @@ class PlainPngTest {
                 rows[y * (row + 1)] = (byte) filter;
             }
             byte[] file = file(19, 23, colourType, rows);
-            Pixels expected = byImageIo(file);
+            ImageData expected = byImageIo(file);
             assertArrayEquals(expected.samples, read(file).orElseThrow().samples);
         }
     }
@@ -91,16 +91,16 @@ class PlainPngTest {
     @Test
     void refusesTooManyPixelsBeforeItMakesRoom() throws IOException {
         byte[] file = file(2_000_000_000, 2_000_000_000, 0, new byte[9]);
-        Exception error = assertThrows(ImageDecodeException.class, () -> new PictureDecoder(100).decode(file));
+        Exception error = assertThrows(ImageDecodeException.class, () -> new ImageDecoder(100).decode(file));
         assertTrue(error.getMessage().contains("between 1 and 100"), error.getMessage());
     }
 
-    private static Pixels byImageIo(byte[] file) throws IOException {
-        return Rasters.toPixels(ImageIO.read(new ByteArrayInputStream(file)));
+    private static ImageData byImageIo(byte[] file) throws IOException {
+        return PixelConversion.toPixels(ImageIO.read(new ByteArrayInputStream(file)));
     }
 
-    private static Optional<Pixels> read(byte[] file) {
-        return PlainPng.of(file, PictureInfo.of(file)).flatMap(PlainPng::decode);
+    private static Optional<ImageData> read(byte[] file) {
+        return PlainPng.of(file, ImageHeader.of(file)).flatMap(PlainPng::decode);
     }
 
     /** Smooth and noisy by turns, so that a writer chooses every filter. */

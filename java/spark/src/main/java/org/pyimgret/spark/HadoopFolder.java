@@ -13,7 +13,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 
 /** Pictures in a file system that Hadoop reaches: names are text there, and nothing is linked. */
-final class HadoopFolder implements PictureFolder {
+final class HadoopFolder implements ImageFolder {
 
     private static final long serialVersionUID = 1L;
 
@@ -46,7 +46,7 @@ final class HadoopFolder implements PictureFolder {
         for (int start = 0, end; start < name.length(); start = end + 1) {
             int slash = name.indexOf('/', start);
             end = slash < 0 ? name.length() : slash;
-            if (PictureFolder.isHidden(name.substring(start, end))) {
+            if (ImageFolder.isHidden(name.substring(start, end))) {
                 return name.substring(0, end);
             }
         }
@@ -58,7 +58,7 @@ final class HadoopFolder implements PictureFolder {
         Path file = new Path(root + "/" + Keys.toText(key));
         FileSystem files = file.getFileSystem(hadoop);
         long length = files.getFileStatus(file).getLen();
-        PictureFolder.checkLength(length);
+        ImageFolder.checkLength(length);
         try (FSDataInputStream in = files.open(file)) {
             byte[] bytes = new byte[(int) length];
             in.readFully(0, bytes);

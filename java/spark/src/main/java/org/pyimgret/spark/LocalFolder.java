@@ -29,7 +29,7 @@ import org.pyimgret.encoder.ImageDecodeException;
  * the locale cannot decode (all but ASCII where LANG is not set), and fails at colons. A URI holds
  * a name's bytes.
  */
-final class LocalFolder implements PictureFolder {
+final class LocalFolder implements ImageFolder {
 
     private static final long serialVersionUID = 1L;
 
@@ -58,7 +58,7 @@ final class LocalFolder implements PictureFolder {
             if (!attributes.isRegularFile()) {
                 throw new ImageDecodeException("is no regular file.");
             }
-            PictureFolder.checkLength(attributes.size());
+            ImageFolder.checkLength(attributes.size());
             return Files.readAllBytes(file);
         } catch (NoSuchFileException e) {
             throw new FileNotFoundException("is not there any more.");
@@ -115,7 +115,7 @@ final class LocalFolder implements PictureFolder {
         }
 
         private void look(Path path) {
-            if (!hidden && PictureFolder.isHidden(path.getFileName().toString())) {
+            if (!hidden && ImageFolder.isHidden(path.getFileName().toString())) {
                 hiddenSkipped++;
             } else if (Files.isDirectory(path)) {
                 (Files.isSymbolicLink(path) ? links : folders).add(path);

@@ -25,7 +25,7 @@ public interface Records extends Serializable {
      */
     static Records of(JsonNode input, Configuration hadoop) throws IOException {
         return Settings.text(input, "kind", "").equals("pictures")
-                ? PictureRecords.list(input, hadoop)
+                ? ImageRecords.list(input, hadoop)
                 : ArrayRecords.open(input, hadoop);
     }
 

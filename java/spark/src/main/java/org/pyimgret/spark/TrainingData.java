@@ -31,8 +31,8 @@ final class TrainingData {
     static TrainingData find(JavaSparkContext spark, JsonNode job) throws IOException {
         Records records = Records.of(Settings.required(job, "input"), spark.hadoopConfiguration());
         Map<String, String> broken = new TreeMap<>();
-        if (records instanceof PictureRecords) {
-            records = intact(spark, (PictureRecords) records, broken);
+        if (records instanceof ImageRecords) {
+            records = intact(spark, (ImageRecords) records, broken);
         }
         String labels = Settings.text(job, "labels", null);
         if (labels == null) {
@@ -50,7 +50,7 @@ final class TrainingData {
         return new TrainingData(records, numbers, classes, broken);
     }
 
-    private static PictureRecords intact(JavaSparkContext spark, PictureRecords all, Map<String, String> broken)
+    private static ImageRecords intact(JavaSparkContext spark, ImageRecords all, Map<String, String> broken)
             throws IOException {
         List<Check.Broken> found = Check.run(spark, all);
         for (Check.Broken picture : found) {

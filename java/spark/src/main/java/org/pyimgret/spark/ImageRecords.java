@@ -17,19 +17,19 @@ import org.pyimgret.encoder.ImagePreprocessor;
  *
  * <p>The driver holds the keys; the files are read by the executors.
  */
-final class PictureRecords implements Records {
+final class ImageRecords implements Records {
 
     private static final long serialVersionUID = 1L;
     private static final int CHUNK_ROWS = 16;
 
-    private final PictureFolder folder;
+    private final ImageFolder folder;
     private final String[] keys;
     private final String preprocessing;
     private final int hiddenSkipped;
     private final int size;
     private transient ImagePreprocessor preprocessor;
 
-    private PictureRecords(PictureFolder folder, String[] keys, int hiddenSkipped, String preprocessing)
+    private ImageRecords(ImageFolder folder, String[] keys, int hiddenSkipped, String preprocessing)
             throws IOException {
         this.folder = folder;
         this.keys = keys;
@@ -39,15 +39,15 @@ final class PictureRecords implements Records {
         this.size = made.height() * made.width() * made.channels();
     }
 
-    static PictureRecords list(JsonNode input, Configuration hadoop) throws IOException {
+    static ImageRecords list(JsonNode input, Configuration hadoop) throws IOException {
         String path = Settings.required(input, "path").asText();
-        PictureFolder folder = PictureFolder.of(path, hadoop);
-        PictureFolder.Listing found = folder.list(hadoop, input.path("hidden").asBoolean(false));
+        ImageFolder folder = ImageFolder.of(path, hadoop);
+        ImageFolder.Listing found = folder.list(hadoop, input.path("hidden").asBoolean(false));
         String[] keys = found.keys.stream().sorted().toArray(String[]::new);
         if (keys.length == 0) {
             throw new FileNotFoundException(path + " holds no files (" + found.hiddenSkipped + " are hidden)");
         }
-        return new PictureRecords(
+        return new ImageRecords(
                 folder,
                 keys,
                 found.hiddenSkipped,
@@ -55,12 +55,12 @@ final class PictureRecords implements Records {
     }
 
     /** The same pictures without some of them. */
-    PictureRecords without(Set<Integer> rows) throws IOException {
+    ImageRecords without(Set<Integer> rows) throws IOException {
         String[] rest = IntStream.range(0, keys.length)
                 .filter(i -> !rows.contains(i))
                 .mapToObj(i -> keys[i])
                 .toArray(String[]::new);
-        return new PictureRecords(folder, rest, hiddenSkipped, preprocessing);
+        return new ImageRecords(folder, rest, hiddenSkipped, preprocessing);
     }
 
     @Override

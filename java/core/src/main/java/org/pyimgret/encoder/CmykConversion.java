@@ -3,12 +3,12 @@ package org.pyimgret.encoder;
 import java.awt.image.Raster;
 
 /** Pictures stored as inks (CMYK), by Pillow's formula and without any colour profile. */
-final class Inks {
+final class CmykConversion {
 
-    private Inks() {}
+    private CmykConversion() {}
 
     /** Samples where 255 is full ink, as in TIFF. */
-    static Pixels fromInk(Raster raster) {
+    static ImageData fromInk(Raster raster) {
         return convert(raster, row -> {
             for (int i = 0; i < row.length; i++) {
                 row[i] = 255 - row[i];
@@ -17,12 +17,12 @@ final class Inks {
     }
 
     /** Samples where 255 is no ink, as Adobe's JPEG files hold them. */
-    static Pixels fromLight(Raster raster) {
+    static ImageData fromLight(Raster raster) {
         return convert(raster, row -> {});
     }
 
     /** As {@link #fromLight}, with the first three as luminance and colour differences. */
-    static Pixels fromYcck(Raster raster) {
+    static ImageData fromYcck(Raster raster) {
         return convert(raster, row -> {
             for (int x = 0; x < row.length; x += 4) {
                 toInks(row, x);
@@ -44,8 +44,8 @@ final class Inks {
         return Math.max(0, Math.min(255, value));
     }
 
-    private static Pixels convert(Raster raster, java.util.function.Consumer<int[]> toLight) {
-        Pixels pixels = new Pixels(raster.getWidth(), raster.getHeight(), 3);
+    private static ImageData convert(Raster raster, java.util.function.Consumer<int[]> toLight) {
+        ImageData pixels = new ImageData(raster.getWidth(), raster.getHeight(), 3);
         int[] row = new int[4 * raster.getWidth()];
         int to = 0;
         for (int y = 0; y < pixels.height; y++) {

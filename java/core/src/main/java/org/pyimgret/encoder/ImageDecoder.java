@@ -20,21 +20,21 @@ import org.w3c.dom.Node;
  * Picture files to upright 8-bit pixels without alpha, by ImageIO and the rules of
  * pyimgret/preprocessing/preprocessor.py (steps 1 to 5).
  */
-final class PictureDecoder {
+final class ImageDecoder {
 
     private final long maxPixels;
 
-    PictureDecoder(long maxPixels) {
+    ImageDecoder(long maxPixels) {
         this.maxPixels = maxPixels;
     }
 
     /** Decodes the first frame of a file's content. */
-    Pixels decode(byte[] file) throws ImageDecodeException {
-        PictureInfo info = PictureInfo.of(file);
+    ImageData decode(byte[] file) throws ImageDecodeException {
+        ImageHeader info = ImageHeader.of(file);
         Optional<PlainPng> plain = PlainPng.of(file, info);
         if (plain.isPresent()) {
             checkSize(plain.get().width, plain.get().height);
-            Optional<Pixels> pixels = plain.get().decode();
+            Optional<ImageData> pixels = plain.get().decode();
             if (pixels.isPresent()) {
                 return pixels.get().upright(info.orientation);
             }
@@ -42,7 +42,7 @@ final class PictureDecoder {
         return byImageIo(file, info);
     }
 
-    private Pixels byImageIo(byte[] file, PictureInfo info) throws ImageDecodeException {
+    private ImageData byImageIo(byte[] file, ImageHeader info) throws ImageDecodeException {
         ImageReader reader = null;
         try (ImageInputStream in =
                 new MemoryCacheImageInputStream(new ByteArrayInputStream(withoutTransparency(file, info)))) {
@@ -52,7 +52,7 @@ final class PictureDecoder {
             // NB: the whole stream must stay readable: the metadata are read after the pixels.
             reader.setInput(in, false, false);
             checkSize(reader.getWidth(0), reader.getHeight(0));
-            Pixels pixels = read(reader, info);
+            ImageData pixels = read(reader, info);
             warnings.check();
             return pixels.upright(info.orientation);
         } catch (ImageDecodeException e) {
@@ -68,7 +68,7 @@ final class PictureDecoder {
     }
 
     /** Hides the transparent colour of a PNG from ImageIO, which fails on some before Java 17. */
-    private static byte[] withoutTransparency(byte[] file, PictureInfo info) {
+    private static byte[] withoutTransparency(byte[] file, ImageHeader info) {
         if (info.transparencyAt == 0) {
             return file;
         }
@@ -87,8 +87,8 @@ final class PictureDecoder {
     /**
      * The JDK's own reader where it has one: what plug-ins a host brings must not change pixels.
      */
-    private static ImageReader reader(PictureInfo info, ImageInputStream in) throws ImageDecodeException {
-        boolean own = info.format.compareTo(PictureInfo.Format.JPEG) <= 0;
+    private static ImageReader reader(ImageHeader info, ImageInputStream in) throws ImageDecodeException {
+        boolean own = info.format.compareTo(ImageHeader.Format.JPEG) <= 0;
         Iterator<ImageReader> readers =
                 own ? ImageIO.getImageReadersByFormatName(info.format.name()) : ImageIO.getImageReaders(in);
         while (readers.hasNext()) {
@@ -101,7 +101,7 @@ final class PictureDecoder {
                 + " GIF, BMP and TIFF are, others by an ImageIO plug-in.");
     }
 
-    private Pixels read(ImageReader reader, PictureInfo info) throws IOException {
+    private ImageData read(ImageReader reader, ImageHeader info) throws IOException {
         switch (info.format) {
             case PNG:
                 return readPng(reader.read(0), info);
@@ -110,27 +110,27 @@ final class PictureDecoder {
             case JPEG:
                 return readJpeg(reader, info);
             default:
-                return Rasters.toPixels(reader.read(0));
+                return PixelConversion.toPixels(reader.read(0));
         }
     }
 
-    private static Pixels readPng(BufferedImage image, PictureInfo info) {
+    private static ImageData readPng(BufferedImage image, ImageHeader info) {
         if (info.colourType == 3) {
-            return Rasters.lookUp(image, info.paletteSize);
+            return PixelConversion.lookUp(image, info.paletteSize);
         }
         if (info.colourType != 0 && info.colourType != 2) {
-            return Rasters.toPixels(image);
+            return PixelConversion.toPixels(image);
         }
         // ImageIO makes alpha of a transparent colour, or not, by its version: do it here.
-        Pixels pixels = Rasters.opaque(image, info.colourType == 0 ? 1 : 3);
+        ImageData pixels = PixelConversion.opaque(image, info.colourType == 0 ? 1 : 3);
         boolean wideGrey = info.colourType == 0 && info.bitDepth == 16;
         if (!wideGrey && info.transparentColour.length > 0) {
-            Rasters.whiten(pixels, info.transparentColour);
+            PixelConversion.whiten(pixels, info.transparentColour);
         }
         return pixels;
     }
 
-    private Pixels readGif(ImageReader reader) throws IOException {
+    private ImageData readGif(ImageReader reader) throws IOException {
         BufferedImage frame = reader.read(0);
         IIOMetadata metadata = reader.getImageMetadata(0);
         Node root = metadata.getAsTree(metadata.getNativeMetadataFormatName());
@@ -146,12 +146,12 @@ final class PictureDecoder {
         width = Math.max(width, left + frame.getWidth());
         height = Math.max(height, top + frame.getHeight());
         checkSize(width, height);
-        int[] table = Rasters.overWhite((IndexColorModel) frame.getColorModel(), !coloured);
-        return onScreen(frame, table, left, top, new Pixels(width, height, 3));
+        int[] table = PixelConversion.overWhite((IndexColorModel) frame.getColorModel(), !coloured);
+        return onScreen(frame, table, left, top, new ImageData(width, height, 3));
     }
 
     /** Lays a frame on its screen; what it leaves open is transparent, or the first colour. */
-    private static Pixels onScreen(BufferedImage frame, int[] table, int left, int top, Pixels screen) {
+    private static ImageData onScreen(BufferedImage frame, int[] table, int left, int top, ImageData screen) {
         IndexColorModel colours = (IndexColorModel) frame.getColorModel();
         int background = table[Math.max(0, colours.getTransparentPixel())];
         int[] row = new int[frame.getWidth()];
@@ -162,19 +162,19 @@ final class PictureDecoder {
             }
             for (int x = 0; x < screen.width; x++) {
                 boolean open = !inside || x < left || x >= left + row.length;
-                Rasters.put(screen, y * screen.width + x, open ? background : table[row[x - left]]);
+                PixelConversion.put(screen, y * screen.width + x, open ? background : table[row[x - left]]);
             }
         }
         return screen;
     }
 
-    private static Pixels readJpeg(ImageReader reader, PictureInfo info) throws IOException {
+    private static ImageData readJpeg(ImageReader reader, ImageHeader info) throws IOException {
         if (info.components != 4) {
-            return Rasters.toPixels(reader.read(0));
+            return PixelConversion.toPixels(reader.read(0));
         }
         // ImageIO has no colour model for inks, but gives the samples; Adobe's are inverted.
         Raster raster = reader.readRaster(0, null);
-        return info.ycck ? Inks.fromYcck(raster) : Inks.fromLight(raster);
+        return info.ycck ? CmykConversion.fromYcck(raster) : CmykConversion.fromLight(raster);
     }
 
     private static Element find(Node parent, String name) {

@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
  * What ImageIO does not tell of a picture file: its format, its EXIF orientation, and how a PNG
  * stores its samples.
  */
-final class PictureInfo {
+final class ImageHeader {
 
     /** The formats that are told apart; OTHER is whatever an ImageIO plug-in may know. */
     enum Format {
@@ -41,12 +41,12 @@ final class PictureInfo {
     boolean ycck;
     private boolean exifSeen;
 
-    private PictureInfo(Format format) {
+    private ImageHeader(Format format) {
         this.format = format;
     }
 
-    static PictureInfo of(byte[] file) {
-        PictureInfo info = new PictureInfo(formatOf(file));
+    static ImageHeader of(byte[] file) {
+        ImageHeader info = new ImageHeader(formatOf(file));
         try {
             info.read(ByteBuffer.wrap(file));
         } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {

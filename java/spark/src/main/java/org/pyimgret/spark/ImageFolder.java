@@ -11,7 +11,7 @@ import org.apache.hadoop.fs.Path;
 import org.pyimgret.encoder.ImageDecodeException;
 
 /** A folder of pictures: the keys of the files below it (see {@link Keys}), and what they hold. */
-interface PictureFolder extends Serializable {
+interface ImageFolder extends Serializable {
 
     /** The largest file that can be a picture. */
     long MAX_FILE = 1L << 30;
@@ -33,7 +33,7 @@ interface PictureFolder extends Serializable {
     }
 
     /** Finds out what kind of file system a folder is in. */
-    static PictureFolder of(String path, Configuration hadoop) throws IOException {
+    static ImageFolder of(String path, Configuration hadoop) throws IOException {
         Path folder = new Path(path);
         FileSystem files = folder.getFileSystem(hadoop);
         Path qualified = files.makeQualified(folder);

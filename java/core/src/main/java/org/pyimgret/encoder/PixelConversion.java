@@ -18,21 +18,21 @@ import java.util.Arrays;
  * <p>Samples are taken as they are stored: Java would convert grey as linear light and apply colour
  * profiles, Pillow does neither.
  */
-final class Rasters {
+final class PixelConversion {
 
     private static final int WHITE = 255;
 
-    private Rasters() {}
+    private PixelConversion() {}
 
     /** Any image as grey or colour, its alpha laid over white. */
-    static Pixels toPixels(BufferedImage image) {
+    static ImageData toPixels(BufferedImage image) {
         ColorModel model = image.getColorModel();
         if (model instanceof IndexColorModel) {
             return lookUp(image.getRaster(), overWhite((IndexColorModel) model, false));
         }
         int type = model.getColorSpace().getType();
         if (type == ColorSpace.TYPE_CMYK) {
-            return Inks.fromInk(image.getRaster());
+            return CmykConversion.fromInk(image.getRaster());
         }
         if (image.getRaster().getTransferType() == DataBuffer.TYPE_FLOAT) {
             return fromFloats(image.getRaster(), type == ColorSpace.TYPE_GRAY ? 1 : 3);
@@ -42,7 +42,7 @@ final class Rasters {
         if (!standard || model.isAlphaPremultiplied() || !grey && type != ColorSpace.TYPE_RGB) {
             return fromRgb(image);
         }
-        Pixels pixels = opaque(image, grey ? 1 : 3);
+        ImageData pixels = opaque(image, grey ? 1 : 3);
         if (model.hasAlpha()) {
             layOverWhite(pixels, image, pixels.channels);
         }
@@ -50,14 +50,14 @@ final class Rasters {
     }
 
     /** The colour samples alone, of a grey image of any depth or a colour one. */
-    static Pixels opaque(BufferedImage image, int channels) {
+    static ImageData opaque(BufferedImage image, int channels) {
         ColorModel model = image.getColorModel();
         if (model instanceof IndexColorModel) {
-            Pixels pixels = lookUp(image.getRaster(), overWhite((IndexColorModel) model, false));
+            ImageData pixels = lookUp(image.getRaster(), overWhite((IndexColorModel) model, false));
             return channels == 1 ? pixels.toGrey() : pixels;
         }
         Raster raster = image.getRaster();
-        Pixels pixels = new Pixels(raster.getWidth(), raster.getHeight(), channels);
+        ImageData pixels = new ImageData(raster.getWidth(), raster.getHeight(), channels);
         if (raster.getTransferType() == DataBuffer.TYPE_BYTE
                 && raster.getSampleModel() instanceof ComponentSampleModel
                 && Arrays.stream(model.getComponentSize()).allMatch(size -> size == 8)) {
@@ -80,7 +80,7 @@ final class Rasters {
     }
 
     /** Samples that lie in memory as bytes, without the calls that {@code getPixels} costs. */
-    private static void copyBytes(Raster raster, Pixels pixels) {
+    private static void copyBytes(Raster raster, ImageData pixels) {
         ComponentSampleModel model = (ComponentSampleModel) raster.getSampleModel();
         DataBufferByte data = (DataBufferByte) raster.getDataBuffer();
         int left = raster.getMinX() - raster.getSampleModelTranslateX();
@@ -100,8 +100,8 @@ final class Rasters {
         }
     }
 
-    private static Pixels fromFloats(Raster raster, int channels) {
-        Pixels pixels = new Pixels(raster.getWidth(), raster.getHeight(), channels);
+    private static ImageData fromFloats(Raster raster, int channels) {
+        ImageData pixels = new ImageData(raster.getWidth(), raster.getHeight(), channels);
         int to = 0;
         for (int y = 0; y < pixels.height; y++) {
             for (int x = 0; x < pixels.width; x++) {
@@ -124,7 +124,7 @@ final class Rasters {
         return sample * 255 / ((1 << bits) - 1);
     }
 
-    private static void layOverWhite(Pixels pixels, BufferedImage image, int alphaBand) {
+    private static void layOverWhite(ImageData pixels, BufferedImage image, int alphaBand) {
         Raster raster = image.getRaster();
         int bits = image.getColorModel().getComponentSize(alphaBand);
         int[] alphas = new int[pixels.width];
@@ -155,7 +155,7 @@ final class Rasters {
     }
 
     /** Colours of an image whose file has a palette of some entries; further ones are black. */
-    static Pixels lookUp(BufferedImage image, int paletteSize) {
+    static ImageData lookUp(BufferedImage image, int paletteSize) {
         int[] table = overWhite((IndexColorModel) image.getColorModel(), false);
         Arrays.fill(table, Math.min(paletteSize, table.length), table.length, 0);
         return lookUp(image.getRaster(), table);
@@ -169,7 +169,7 @@ final class Rasters {
     }
 
     /** Makes every pixel of a colour white. */
-    static void whiten(Pixels pixels, int[] colour) {
+    static void whiten(ImageData pixels, int[] colour) {
         for (int at = 0; at < pixels.samples.length; at += pixels.channels) {
             boolean same = true;
             for (int channel = 0; channel < pixels.channels; channel++) {
@@ -181,14 +181,14 @@ final class Rasters {
         }
     }
 
-    static void put(Pixels pixels, int position, int rgb) {
+    static void put(ImageData pixels, int position, int rgb) {
         pixels.samples[3 * position] = (byte) (rgb >> 16);
         pixels.samples[3 * position + 1] = (byte) (rgb >> 8);
         pixels.samples[3 * position + 2] = (byte) rgb;
     }
 
-    private static Pixels lookUp(Raster raster, int[] table) {
-        Pixels pixels = new Pixels(raster.getWidth(), raster.getHeight(), 3);
+    private static ImageData lookUp(Raster raster, int[] table) {
+        ImageData pixels = new ImageData(raster.getWidth(), raster.getHeight(), 3);
         int[] row = new int[raster.getWidth()];
         for (int y = 0; y < pixels.height; y++) {
             raster.getPixels(raster.getMinX(), raster.getMinY() + y, row.length, 1, row);
@@ -200,8 +200,8 @@ final class Rasters {
     }
 
     /** Whatever else Java can show, by its own conversion. */
-    private static Pixels fromRgb(BufferedImage image) {
-        Pixels pixels = new Pixels(image.getWidth(), image.getHeight(), 3);
+    private static ImageData fromRgb(BufferedImage image) {
+        ImageData pixels = new ImageData(image.getWidth(), image.getHeight(), 3);
         for (int y = 0; y < pixels.height; y++) {
             for (int x = 0; x < pixels.width; x++) {
                 put(pixels, y * pixels.width + x, overWhite(image.getRGB(x, y)));

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pyimgret.encoder.ImageDecodeException;
 
-class PictureFolderTest {
+class ImageFolderTest {
 
     private final Configuration hadoop = new Configuration();
 
@@ -45,15 +45,15 @@ class PictureFolderTest {
         Files.createSymbolicLink(link, Path.of(target));
     }
 
-    private PictureFolder local() throws IOException {
-        return assertInstanceOf(LocalFolder.class, PictureFolder.of("file:" + root, hadoop));
+    private ImageFolder local() throws IOException {
+        return assertInstanceOf(LocalFolder.class, ImageFolder.of("file:" + root, hadoop));
     }
 
-    private List<String> keys(PictureFolder pictures) throws IOException {
+    private List<String> keys(ImageFolder pictures) throws IOException {
         return keys(pictures.list(hadoop, false));
     }
 
-    private static List<String> keys(PictureFolder.Listing listing) {
+    private static List<String> keys(ImageFolder.Listing listing) {
         return listing.keys.stream().sorted().collect(Collectors.toList());
     }
 
@@ -63,7 +63,7 @@ class PictureFolderTest {
         file("2%25.png");
         file(".3.png");
         file("a/.b/4.png");
-        PictureFolder remote = new HadoopFolder("file:" + root);
+        ImageFolder remote = new HadoopFolder("file:" + root);
         assertEquals(List.of("2%2525.png", "a/1 #?+.png"), keys(local()));
         assertEquals(keys(local()), keys(remote));
         for (String key : keys(remote)) {
@@ -87,11 +87,11 @@ class PictureFolderTest {
         for (String name : names) {
             file(name);
         }
-        for (PictureFolder pictures : List.of(local(), new HadoopFolder("file:" + root))) {
-            PictureFolder.Listing visible = pictures.list(hadoop, false);
+        for (ImageFolder pictures : List.of(local(), new HadoopFolder("file:" + root))) {
+            ImageFolder.Listing visible = pictures.list(hadoop, false);
             assertEquals(List.of("1.png", "a/thumbs.png"), keys(visible));
             assertEquals(5, visible.hiddenSkipped);
-            PictureFolder.Listing all = pictures.list(hadoop, true);
+            ImageFolder.Listing all = pictures.list(hadoop, true);
             assertEquals(0, all.hiddenSkipped);
             assertEquals(names, keys(all));
         }
@@ -155,7 +155,7 @@ class PictureFolderTest {
 
     @Test
     void aFileThatIsGoneIsNoFailureOfTheFileSystem() throws IOException {
-        PictureFolder pictures = local();
+        ImageFolder pictures = local();
         assertThrows(FileNotFoundException.class, () -> pictures.read(hadoop, "gone.png"));
     }
 }

@@ -1,18 +1,18 @@
 package org.pyimgret.encoder;
 
 /** A picture of 8-bit samples in rows, one (grey) or three (red, green, blue) a pixel. */
-final class Pixels {
+final class ImageData {
 
     final int width;
     final int height;
     final int channels;
     final byte[] samples;
 
-    Pixels(int width, int height, int channels) {
+    ImageData(int width, int height, int channels) {
         this(width, height, channels, new byte[Math.multiplyExact(width * channels, height)]);
     }
 
-    Pixels(int width, int height, int channels, byte[] samples) {
+    ImageData(int width, int height, int channels, byte[] samples) {
         this.width = width;
         this.height = height;
         this.channels = channels;
@@ -24,11 +24,11 @@ final class Pixels {
     }
 
     /** Pillow's grey, {@code (19595 r + 38470 g + 7471 b + 32768) >> 16}. */
-    Pixels toGrey() {
+    ImageData toGrey() {
         if (channels == 1) {
             return this;
         }
-        Pixels grey = new Pixels(width, height, 1);
+        ImageData grey = new ImageData(width, height, 1);
         for (int to = 0, from = 0; to < grey.samples.length; to++, from += 3) {
             int sum = 19595 * (samples[from] & 0xff)
                     + 38470 * (samples[from + 1] & 0xff)
@@ -38,11 +38,11 @@ final class Pixels {
         return grey;
     }
 
-    Pixels toColour() {
+    ImageData toColour() {
         if (channels == 3) {
             return this;
         }
-        Pixels colour = new Pixels(width, height, 3);
+        ImageData colour = new ImageData(width, height, 3);
         for (int from = 0, to = 0; from < samples.length; from++) {
             colour.samples[to++] = samples[from];
             colour.samples[to++] = samples[from];
@@ -51,8 +51,8 @@ final class Pixels {
         return colour;
     }
 
-    Pixels crop(int left, int top, int newWidth, int newHeight) {
-        Pixels part = new Pixels(newWidth, newHeight, channels);
+    ImageData crop(int left, int top, int newWidth, int newHeight) {
+        ImageData part = new ImageData(newWidth, newHeight, channels);
         int row = newWidth * channels;
         for (int y = 0; y < newHeight; y++) {
             int from = ((top + y) * width + left) * channels;
@@ -62,14 +62,14 @@ final class Pixels {
     }
 
     /** Turns the picture upright: {@code orientation} is EXIF's, 1 to 8; others change nothing. */
-    Pixels upright(int orientation) {
+    ImageData upright(int orientation) {
         if (orientation < 2 || orientation > 8) {
             return this;
         }
         boolean transposed = orientation >= 5;
         boolean flipX = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
         boolean flipY = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-        Pixels turned = transposed ? new Pixels(height, width, channels) : new Pixels(width, height, channels);
+        ImageData turned = transposed ? new ImageData(height, width, channels) : new ImageData(width, height, channels);
         int to = 0;
         for (int y = 0; y < turned.height; y++) {
             for (int x = 0; x < turned.width; x++) {
