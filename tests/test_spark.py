@@ -220,10 +220,11 @@ def test_import_goes_to_one_place(arguments: str, message: str, tmp_path: Path) 
     assert message in result.output
 
 
-def test_images_keep_their_folder_as_metadata(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["images", "pictures"], ids=["0.2.0", "0.1.0"])
+def test_images_keep_their_folder_as_metadata(kind: str, tmp_path: Path) -> None:
     write_embeddings(tmp_path / "e", 9, told=9)
-    told = {"embeddings": 9, "kind": "pictures"}
-    (tmp_path / "e" / SUMMARY).write_text(json.dumps(told))
+    summary = {"embeddings": 9, "kind": kind}
+    (tmp_path / "e" / SUMMARY).write_text(json.dumps(summary))
     with Index.create(tmp_path / "index", dimension=4) as index:
         spark.import_embeddings(index, tmp_path / "e")
         assert index.get("3").metadata == {"folder": ""}

@@ -2,7 +2,7 @@
 
 Hidden files and folders are skipped by default: names that begin with a dot, and
 files created by operating systems (`SYSTEM_NAMES`, in any case). Every other name is
-included. The rule is the same in ``org.pyimgret.spark.PictureFolder``.
+included. The rule is the same in ``org.pyimgret.spark.ImageFolder``.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Images:
                 "takes vectors. Encode vectors with Arrays(path)."
             )
         return {
-            "kind": "pictures", "path": to_url(self.path), "hidden": self.hidden,
+            "kind": "images", "path": to_url(self.path), "hidden": self.hidden,
             "preprocessing": preprocessing,
         }  # fmt: skip
 

@@ -143,7 +143,7 @@ def test_service_reports_what_is_not_image(service):
         post(f"{service}/search", b"no image")
     with caught.value as answer:
         assert answer.code == 422
-        assert "not a picture" in json.load(answer)["detail"]
+        assert "not an image" in json.load(answer)["detail"]
 
 
 def test_the_programs_of_the_pages_find_what_python_finds(installed, index, tmp_path):

@@ -126,6 +126,6 @@ def pages(
         )
     for keys, vectors in read_embeddings(folder, batch_size=batch_size):
         # The metadata that a sync of the same folder stores.
-        are_images = facts.get("kind") == "pictures"
+        are_images = facts.get("kind") in ("images", "pictures")  # "pictures" in 0.1.0
         metadata = [{"folder": key.rpartition("/")[0]} if are_images else {} for key in keys]
         yield [prefix + key for key in keys], vectors, metadata

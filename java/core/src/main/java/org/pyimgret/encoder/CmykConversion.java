@@ -2,7 +2,7 @@ package org.pyimgret.encoder;
 
 import java.awt.image.Raster;
 
-/** Pictures stored as inks (CMYK), by Pillow's formula and without any colour profile. */
+/** Images stored as inks (CMYK), by Pillow's formula and without any colour profile. */
 final class CmykConversion {
 
     private CmykConversion() {}

@@ -156,7 +156,7 @@ final class EmbeddingNetwork {
     }
 
     /**
-     * Embeds prepared pictures, each (height, width, channels) in that order.
+     * Embeds prepared images, each (height, width, channels) in that order.
      *
      * @param alone whether other threads embed beside this one, so that it keeps to itself
      * @throws IllegalStateException after {@link #close}

@@ -1,6 +1,6 @@
 package org.pyimgret.encoder;
 
-/** A picture of 8-bit samples in rows, one (grey) or three (red, green, blue) a pixel. */
+/** An image of 8-bit samples in rows, one (grey) or three (red, green, blue) a pixel. */
 final class ImageData {
 
     final int width;
@@ -61,7 +61,7 @@ final class ImageData {
         return part;
     }
 
-    /** Turns the picture upright: {@code orientation} is EXIF's, 1 to 8; others change nothing. */
+    /** Turns the image upright: {@code orientation} is EXIF's, 1 to 8; others change nothing. */
     ImageData upright(int orientation) {
         if (orientation < 2 || orientation > 8) {
             return this;

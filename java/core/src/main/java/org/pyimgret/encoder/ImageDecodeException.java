@@ -2,13 +2,13 @@ package org.pyimgret.encoder;
 
 import java.io.IOException;
 
-/** Bytes that cannot be read as a picture. */
+/** Bytes that cannot be read as an image. */
 public final class ImageDecodeException extends IOException {
 
     private static final long serialVersionUID = 1L;
 
     /**
-     * Reports a picture that cannot be read.
+     * Reports an image that cannot be read.
      *
      * @param message what was found and what was expected
      */
@@ -17,7 +17,7 @@ public final class ImageDecodeException extends IOException {
     }
 
     /**
-     * Reports a picture that a decoder failed on.
+     * Reports an image that a decoder failed on.
      *
      * @param message what was found and what was expected
      * @param cause the decoder's error

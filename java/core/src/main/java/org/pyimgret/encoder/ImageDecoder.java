@@ -17,7 +17,7 @@ import org.w3c.dom.Element;
 import org.w3c.dom.Node;
 
 /**
- * Picture files to upright 8-bit pixels without alpha, by ImageIO and the rules of
+ * Image files to upright 8-bit pixels without alpha, by ImageIO and the rules of
  * pyimgret/preprocessing/preprocessor.py (steps 1 to 5).
  */
 final class ImageDecoder {
@@ -97,7 +97,7 @@ final class ImageDecoder {
                 return reader;
             }
         }
-        throw new ImageDecodeException("not a picture of a format that this JVM can read; PNG, JPEG,"
+        throw new ImageDecodeException("not an image of a format that this JVM can read; PNG, JPEG,"
                 + " GIF, BMP and TIFF are, others by an ImageIO plug-in.");
     }
 
@@ -186,7 +186,7 @@ final class ImageDecoder {
         return null;
     }
 
-    /** A picture that stops early is an error here, as in Python; ImageIO only warns. */
+    /** An image that stops early is an error here, as in Python; ImageIO only warns. */
     private static final class Warnings implements javax.imageio.event.IIOReadWarningListener {
 
         private String first;

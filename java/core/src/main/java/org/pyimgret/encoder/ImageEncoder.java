@@ -10,7 +10,7 @@ import java.util.Objects;
 import java.util.concurrent.Future;
 
 /**
- * Turns pictures into L2-normalised embeddings with a model that Python trained.
+ * Turns images into L2-normalised embeddings with a model that Python trained.
  *
  * <p>Safe for use by several threads; close it to give the off-heap memory back: an encode that is
  * running ends first, a later one is an {@link IllegalStateException}. Networks run on
@@ -77,7 +77,7 @@ public final class ImageEncoder implements AutoCloseable {
         private Builder() {}
 
         /**
-         * Sets how many threads decode pictures and run networks; all share the weights.
+         * Sets how many threads decode images and run networks; all share the weights.
          *
          * @param count by default the number of processors
          * @return this
@@ -88,10 +88,10 @@ public final class ImageEncoder implements AutoCloseable {
         }
 
         /**
-         * Sets how many pictures a network sees at a time in {@link ImageEncoder#encodeAll}.
+         * Sets how many images a network sees at a time in {@link ImageEncoder#encodeAll}.
          *
          * @param count by default 16 for networks of convolutions, whose maps then stay in the
-         *     processor's cache, and 64 to 512 for others, the more the smaller the pictures are
+         *     processor's cache, and 64 to 512 for others, the more the smaller the images are
          * @return this
          */
         public Builder batchSize(int count) {
@@ -115,7 +115,7 @@ public final class ImageEncoder implements AutoCloseable {
                 description = ModelDescription.parse(file.metadata());
                 if (description.preprocessor == null) {
                     throw new ModelFormatException(
-                            "the model was trained on vectors: it has no preprocessing for" + " pictures.");
+                            "the model was trained on vectors: it has no preprocessing for images.");
                 }
                 EmbeddingNetwork network = EmbeddingNetwork.of(file.network(), description);
                 return new ImageEncoder(description, network, threads, batchSize(description));
@@ -133,7 +133,7 @@ public final class ImageEncoder implements AutoCloseable {
             if (description.layout == ModelDescription.Layout.CONVOLUTIONAL) {
                 return CONVOLUTIONAL_BATCH;
             }
-            // Calling the layers costs more than small pictures do; big ones cost memory.
+            // Calling the layers costs more than small images do; big ones cost memory.
             int pixels = description.height * description.width * description.channels;
             return Math.max(SMALLEST_BATCH, Math.min(LARGEST_BATCH, BATCH_VALUES / pixels));
         }
@@ -156,7 +156,7 @@ public final class ImageEncoder implements AutoCloseable {
     }
 
     /**
-     * What happens to a picture before the network sees it.
+     * What happens to an image before the network sees it.
      *
      * @return the preprocessor
      */
@@ -174,22 +174,22 @@ public final class ImageEncoder implements AutoCloseable {
     }
 
     /**
-     * Embeds a picture file.
+     * Embeds an image file.
      *
      * @param file the file's content
      * @return the embedding, {@link #dimension()} long, of length 1
-     * @throws ImageDecodeException if it cannot be read as a picture
+     * @throws ImageDecodeException if it cannot be read as an image
      */
     public float[] encode(byte[] file) throws ImageDecodeException {
         return embed(description.preprocessor.apply(file));
     }
 
     /**
-     * Embeds a picture file.
+     * Embeds an image file.
      *
      * @param file the file
      * @return the embedding, {@link #dimension()} long, of length 1
-     * @throws ImageDecodeException if it cannot be read as a picture
+     * @throws ImageDecodeException if it cannot be read as an image
      * @throws IOException if it cannot be read at all
      */
     public float[] encode(Path file) throws IOException {
@@ -208,11 +208,11 @@ public final class ImageEncoder implements AutoCloseable {
     }
 
     /**
-     * Embeds many pictures, decoding and running the network on all threads.
+     * Embeds many images, decoding and running the network on all threads.
      *
      * @param images each a {@code byte[]}, a {@code Path} or a {@code BufferedImage}
      * @return their embeddings, in the same order
-     * @throws ImageDecodeException if one cannot be read as a picture; the message tells which
+     * @throws ImageDecodeException if one cannot be read as an image; the message tells which
      * @throws IOException if one cannot be read at all
      * @throws IllegalArgumentException if one is null or of another type; the message tells which
      */

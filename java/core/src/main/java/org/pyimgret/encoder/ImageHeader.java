@@ -6,7 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * What ImageIO does not tell of a picture file: its format, its EXIF orientation, and how a PNG
+ * What ImageIO does not tell of an image file: its format, its EXIF orientation, and how a PNG
  * stores its samples.
  */
 final class ImageHeader {
@@ -50,7 +50,7 @@ final class ImageHeader {
         try {
             info.read(ByteBuffer.wrap(file));
         } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
-            // Broken extras must not cost the picture; broken pixels are the decoder's to report.
+            // Broken extras must not cost the image; broken pixels are the decoder's to report.
             return info;
         }
         return info;

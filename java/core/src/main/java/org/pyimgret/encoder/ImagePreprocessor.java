@@ -14,7 +14,7 @@ import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
 
 /**
- * From a picture to the numbers that a network reads, as Python's {@code Preprocessor} defines it:
+ * From an image to the numbers that a network reads, as Python's {@code Preprocessor} defines it:
  * the same PNG, BMP or GIF file gives the same bits.
  *
  * <p>Decode, turn upright by EXIF, lay alpha over white, resize with Pillow's filters, crop, scale.
@@ -97,22 +97,22 @@ public final class ImagePreprocessor {
     }
 
     /**
-     * Prepares a picture file.
+     * Prepares an image file.
      *
      * @param file the file's content
      * @return height x width x channels numbers, in that order
-     * @throws ImageDecodeException if it cannot be read as a picture
+     * @throws ImageDecodeException if it cannot be read as an image
      */
     public float[] apply(byte[] file) throws ImageDecodeException {
         return scale(prepare(decoder.decode(Objects.requireNonNull(file, "file"))));
     }
 
     /**
-     * Prepares a picture file.
+     * Prepares an image file.
      *
      * @param file the file
      * @return height x width x channels numbers, in that order
-     * @throws ImageDecodeException if it cannot be read as a picture
+     * @throws ImageDecodeException if it cannot be read as an image
      * @throws IOException if it cannot be read at all
      */
     public float[] apply(Path file) throws IOException {
@@ -153,7 +153,7 @@ public final class ImagePreprocessor {
         long shorter = Math.min(pixels.width, pixels.height);
         long longer = shortSide * (long) Math.max(pixels.width, pixels.height) / shorter;
         if (shortSide * longer > MAX_PIXELS) {
-            throw new ImageDecodeException("a picture of "
+            throw new ImageDecodeException("an image of "
                     + pixels.width
                     + " x "
                     + pixels.height

@@ -12,7 +12,7 @@ final class ModelDescription {
     private static final int FORMAT = 1;
     private static final long MAX_VALUES = 1 << 28;
 
-    /** How a picture lies in a network's input. */
+    /** How an image lies in a network's input. */
     enum Layout {
         DENSE,
         CONVOLUTIONAL,
@@ -39,7 +39,7 @@ final class ModelDescription {
         width = size(input, "width");
         channels = size(input, "channels");
         embeddingSize = size(json, "embedding_size");
-        // NB: kinds that are trained on mirrored pictures have a "flip" too; they encode without.
+        // NB: kinds that are trained on mirrored images have a "flip" too; they encode without.
         withMirrorImage = json.path("kind").asText().equals("PretrainedNetwork")
                 && json.path("parameters").path("flip").asBoolean(false);
         if ((double) height * width * channels > MAX_VALUES) {
@@ -57,7 +57,7 @@ final class ModelDescription {
         if (metadata == null) {
             throw new ModelFormatException(
                     "the zip has no pyimgret.json: plain Deeplearning4j wrote it, and it does not"
-                            + " say how a picture becomes its input. Load it in Python with"
+                            + " say how an image becomes its input. Load it in Python with"
                             + " pyimgret.load(path, code_layer=…, preprocessing=…) and save it.");
         }
         try {

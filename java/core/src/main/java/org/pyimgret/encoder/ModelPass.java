@@ -31,7 +31,7 @@ final class ModelPass implements AutoCloseable {
         size = description.height * description.width * description.channels;
     }
 
-    /** Gives the codes of prepared pictures, (height, width, channels) each, one after the other. */
+    /** Gives the codes of prepared images, (height, width, channels) each, one after the other. */
     float[] codes(List<float[]> tensors) {
         int count = tensors.size();
         makeRoom(count);
@@ -75,7 +75,7 @@ final class ModelPass implements AutoCloseable {
         }
     }
 
-    /** Lays a picture out as the network wants it: pixels, channels or lines apart. */
+    /** Lays an image out as the network wants it: pixels, channels or lines apart. */
     private void arrange(float[] tensor, int at) {
         boolean asItIs = description.layout == ModelDescription.Layout.DENSE;
         boolean maps = description.layout == ModelDescription.Layout.CONVOLUTIONAL;

@@ -13,7 +13,7 @@ import java.util.zip.Inflater;
  * A PNG file of the plainest and most usual kind: 8-bit grey or colour, in order, without
  * transparency.
  *
- * <p>ImageIO spends several times as long on the metadata and the colour model of a small picture
+ * <p>ImageIO spends several times as long on the metadata and the colour model of a small image
  * as on its pixels. Whatever is of another kind, or is broken in any way, is left to it.
  */
 final class PlainPng {

@@ -5,8 +5,8 @@ import java.util.Arrays;
 /**
  * Resizes as Pillow does, bit for bit.
  *
- * <p>A filter, stretched by the factor of a reduction, is laid over the picture in two passes:
- * across and then down, unless the picture grows in width and shrinks in height. The weights are
+ * <p>A filter, stretched by the factor of a reduction, is laid over the image in two passes:
+ * across and then down, unless the image grows in width and shrinks in height. The weights are
  * rounded to 22 bits after the point, sums are kept in 32 bits, and each pass rounds and clips its
  * results to 8 bits.
  */
@@ -16,12 +16,12 @@ final class Resampler {
 
     private Resampler() {}
 
-    /** Resizes the whole picture. */
+    /** Resizes the whole image. */
     static ImageData resize(ImageData image, int width, int height, ResizeFilter filter) {
         return new Window(0, 0, width, height).of(image, width, height, filter);
     }
 
-    /** A part of a resized picture; what is cut away later is not computed. */
+    /** A part of a resized image; what is cut away later is not computed. */
     static final class Window {
 
         private final int left;
@@ -36,7 +36,7 @@ final class Resampler {
             this.height = height;
         }
 
-        /** Cuts the window out of the picture resized to fullWidth x fullHeight. */
+        /** Cuts the window out of the image resized to fullWidth x fullHeight. */
         ImageData of(ImageData image, int fullWidth, int fullHeight, ResizeFilter filter) {
             if (filter == ResizeFilter.NEAREST) {
                 return cut(nearest(image, fullWidth, fullHeight));
@@ -96,7 +96,7 @@ final class Resampler {
         return sources;
     }
 
-    /** Some rows of a picture, resized across, or cut where the width stays. */
+    /** Some rows of an image, resized across, or cut where the width stays. */
     private static ImageData across(ImageData image, Weights weights, int left, int width, int top, int height) {
         if (weights == null) {
             boolean whole = width == image.width && height == image.height;
@@ -146,7 +146,7 @@ final class Resampler {
         }
     }
 
-    /** A picture resized down, or its rows cut where the height stays. */
+    /** An image resized down, or its rows cut where the height stays. */
     private static ImageData down(ImageData image, Weights weights, int top, int height) {
         if (weights == null) {
             return height == image.height ? image : image.crop(0, top, image.width, height);

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * Turns prepared pictures, or vectors, into L2-normalised embeddings: {@link ImageEncoder} without
+ * Turns prepared images, or vectors, into L2-normalised embeddings: {@link ImageEncoder} without
  * its preprocessing and its threads.
  *
  * <p>Safe for use by several threads; all share the weights, and the memory of a run is used again

@@ -1,2 +1,2 @@
-/** From pictures to embeddings, in a JVM. */
+/** From images to embeddings, in a JVM. */
 package org.pyimgret.encoder;

@@ -8,7 +8,7 @@ import java.util.Objects;
 /**
  * Exact cosine search over the directory of an index that Python wrote.
  *
- * <p>All vectors are held in memory, 4 x dimension bytes a picture and what its key and metadata
+ * <p>All vectors are held in memory, 4 x dimension bytes an image and what its key and metadata
  * take. Safe for use by several threads; a search sees one state of the index from beginning to
  * end, also while another thread calls {@link #reload()}. Big indexes are searched on the common
  * fork-join pool.
@@ -37,7 +37,7 @@ public final class CosineIndex implements AutoCloseable {
     }
 
     /**
-     * Pictures in the index.
+     * Images in the index.
      *
      * @return the number of vectors
      */
@@ -64,7 +64,7 @@ public final class CosineIndex implements AutoCloseable {
     }
 
     /**
-     * Finds the nearest pictures.
+     * Finds the nearest images.
      *
      * @param query a vector of {@link #dimension()} finite numbers, not all zero; of any length
      * @param k how many to find
@@ -75,11 +75,11 @@ public final class CosineIndex implements AutoCloseable {
     }
 
     /**
-     * Finds the nearest of the pictures that a filter accepts.
+     * Finds the nearest of the images that a filter accepts.
      *
      * @param query a vector of {@link #dimension()} finite numbers, not all zero; of any length
      * @param k how many to find
-     * @param filter which pictures count; called on this thread
+     * @param filter which images count; called on this thread
      * @return at most k matches, best first
      */
     public List<Match> search(float[] query, int k, Filter filter) {

@@ -1,13 +1,13 @@
 package org.pyimgret.index;
 
-/** Chooses which pictures may be found. */
+/** Chooses which images may be found. */
 @FunctionalInterface
 public interface Filter {
 
     /**
-     * Tells whether a picture counts; asked only for pictures that would be among the best so far.
+     * Tells whether an image counts; asked only for images that would be among the best so far.
      *
-     * @param candidate the picture, with its score
+     * @param candidate the image, with its score
      * @return whether it may be found
      */
     boolean accepts(Match candidate);

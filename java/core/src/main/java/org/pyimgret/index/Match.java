@@ -6,7 +6,7 @@ import org.nd4j.shade.jackson.core.JsonProcessingException;
 import org.nd4j.shade.jackson.core.type.TypeReference;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
 
-/** One picture that was found. Immutable. */
+/** One image that was found. Immutable. */
 public final class Match {
 
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -24,7 +24,7 @@ public final class Match {
     }
 
     /**
-     * The picture's key.
+     * The image's key.
      *
      * @return the key, as Python stored it
      */
@@ -51,7 +51,7 @@ public final class Match {
     }
 
     /**
-     * What was stored with the picture.
+     * What was stored with the image.
      *
      * @return the metadata, values as JSON has them; a copy
      */

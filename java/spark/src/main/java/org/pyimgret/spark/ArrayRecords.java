@@ -120,7 +120,7 @@ final class ArrayRecords implements Records {
         try {
             chunk = load(hadoop, first, rows);
         } catch (IOException e) {
-            // NB: not a broken picture but a broken file or disk: the task fails and is tried
+            // NB: not a broken image but a broken file or disk: the task fails and is tried
             // again.
             throw new java.io.UncheckedIOException(path + " cannot be read", e);
         }

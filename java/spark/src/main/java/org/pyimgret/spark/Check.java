@@ -11,14 +11,14 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
 import org.datavec.spark.util.SerializableHadoopConfig;
 
-/** Decodes every picture once, on the executors, to find the broken ones before training. */
+/** Decodes every image once, on the executors, to find the broken ones before training. */
 final class Check {
 
     private static final int ROWS = 256;
 
     private Check() {}
 
-    /** A picture that cannot be read. */
+    /** An image that cannot be read. */
     static final class Broken implements Serializable {
 
         private static final long serialVersionUID = 1L;

@@ -69,7 +69,7 @@ public final class Embedding implements Serializable {
     /**
      * Gives the reason why there is no embedding.
      *
-     * @return null for a good picture
+     * @return null for a good image
      */
     public String getReason() {
         return reason;
@@ -78,14 +78,14 @@ public final class Embedding implements Serializable {
     /**
      * Sets the reason why there is no embedding.
      *
-     * @param reason null for a good picture
+     * @param reason null for a good image
      */
     public void setReason(String reason) {
         this.reason = reason;
     }
 
     /**
-     * Says whether the picture could not be encoded.
+     * Says whether the image could not be encoded.
      *
      * @return the column that divides the output
      */
@@ -94,7 +94,7 @@ public final class Embedding implements Serializable {
     }
 
     /**
-     * Says whether the picture could not be encoded.
+     * Says whether the image could not be encoded.
      *
      * @param broken the column that divides the output
      */

@@ -12,7 +12,7 @@ import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 
-/** Pictures in a file system that Hadoop reaches: names are text there, and nothing is linked. */
+/** Images in a file system that Hadoop reaches: names are text there, and nothing is linked. */
 final class HadoopFolder implements ImageFolder {
 
     private static final long serialVersionUID = 1L;

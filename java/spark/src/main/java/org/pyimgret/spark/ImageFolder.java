@@ -10,10 +10,10 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.pyimgret.encoder.ImageDecodeException;
 
-/** A folder of pictures: the keys of the files below it (see {@link Keys}), and what they hold. */
+/** A folder of images: the keys of the files below it (see {@link Keys}), and what they hold. */
 interface ImageFolder extends Serializable {
 
-    /** The largest file that can be a picture. */
+    /** The largest file that can be an image. */
     long MAX_FILE = 1L << 30;
 
     /** What systems leave in folders, in lower case; as in Python's {@code pyimgret.files.walking}. */
@@ -57,7 +57,7 @@ interface ImageFolder extends Serializable {
     /**
      * Reads a file.
      *
-     * @throws ImageDecodeException if it cannot be a picture
+     * @throws ImageDecodeException if it cannot be an image
      * @throws java.io.FileNotFoundException if it is not there, or not for us to read
      * @throws IOException if the file system fails
      */

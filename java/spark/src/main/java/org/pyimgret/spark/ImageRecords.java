@@ -12,7 +12,7 @@ import org.pyimgret.encoder.ImageDecodeException;
 import org.pyimgret.encoder.ImagePreprocessor;
 
 /**
- * The files below a folder, in the order of their keys; what is no picture is told with the broken
+ * The files below a folder, in the order of their keys; what is no image is told with the broken
  * ones.
  *
  * <p>The driver holds the keys; the files are read by the executors.
@@ -54,7 +54,7 @@ final class ImageRecords implements Records {
                 Settings.required(input, "preprocessing").toString());
     }
 
-    /** The same pictures without some of them. */
+    /** The same images without some of them. */
     ImageRecords without(Set<Integer> rows) throws IOException {
         String[] rest = IntStream.range(0, keys.length)
                 .filter(i -> !rows.contains(i))
@@ -121,7 +121,7 @@ final class ImageRecords implements Records {
         } catch (ImageDecodeException | FileNotFoundException e) {
             return Outcome.broken(row, String.valueOf(e.getMessage()));
         } catch (IOException e) {
-            // NB: the file system failed, not the picture: the task fails and is tried again.
+            // NB: the file system failed, not the image: the task fails and is tried again.
             throw new UncheckedIOException(keys[row] + " cannot be read", e);
         }
     }

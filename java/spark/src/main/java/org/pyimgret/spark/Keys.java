@@ -7,7 +7,7 @@ import java.nio.charset.CoderResult;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Names of pictures as text, whatever bytes the file system allows; as {@code pyimgret.files.keys}.
+ * Names of images as text, whatever bytes the file system allows; as {@code pyimgret.files.keys}.
  *
  * <p>A key is a path in UTF-8 in which bytes that are no UTF-8, and the percent sign, are
  * percent-encoded. A URI percent-encodes the other bytes as well.

@@ -23,7 +23,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.pyimgret.encoder.ImageDecodeException;
 
 /**
- * Pictures in this machine's own file system, links followed and each folder entered once.
+ * Images in this machine's own file system, links followed and each folder entered once.
  *
  * <p>NB: not by way of Hadoop, whose local file system leaves out, without a word, every name that
  * the locale cannot decode (all but ASCII where LANG is not set), and fails at colons. A URI holds

@@ -7,7 +7,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /**
- * Pictures or vectors that lie in one of Hadoop's file systems, seen as numbered rows.
+ * Images or vectors that lie in one of Hadoop's file systems, seen as numbered rows.
  *
  * <p>The object itself is small and travels to the executors; the data is read there, chunk by
  * chunk.
@@ -17,14 +17,14 @@ public interface Records extends Serializable {
     /**
      * Finds the data that a job names.
      *
-     * @param input {@code kind} (array or pictures), {@code path}, {@code hidden} (whether hidden
+     * @param input {@code kind} (array or images), {@code path}, {@code hidden} (whether hidden
      *     files are taken), and {@code preprocessing} where there is one
      * @param hadoop which file systems there are
      * @return its rows
      * @throws IOException if it cannot be read
      */
     static Records of(JsonNode input, Configuration hadoop) throws IOException {
-        return Settings.text(input, "kind", "").equals("pictures")
+        return Settings.text(input, "kind", "").equals("images")
                 ? ImageRecords.list(input, hadoop)
                 : ArrayRecords.open(input, hadoop);
     }

@@ -32,7 +32,7 @@ final class Rounds {
         List<String> names = new ArrayList<>();
         for (int first = 0; first < count; first += batchSize) {
             int rows = Math.min(batchSize, count - first);
-            // NB: a batch of one picture has no variance to normalise by.
+            // NB: a batch of one image has no variance to normalise by.
             if (rows > 1 || count == 1) {
                 names.add(ExampleLoader.name(epoch, first, rows));
             }

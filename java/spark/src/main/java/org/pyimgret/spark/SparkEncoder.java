@@ -27,7 +27,7 @@ import org.pyimgret.encoder.TensorEncoder;
 import org.pyimgret.nn.Json;
 
 /**
- * Runs a saved model over pictures or vectors and writes the embeddings as Parquet.
+ * Runs a saved model over images or vectors and writes the embeddings as Parquet.
  *
  * <p>The model travels to each executor once. An executor encodes one part of the rows after
  * another, a batch at a time, and writes each part as one file; a part whose executor dies is done

@@ -27,7 +27,7 @@ final class TrainingData {
         this.broken = broken;
     }
 
-    /** Finds the rows; of pictures every one is decoded once, and the broken ones are left out. */
+    /** Finds the rows; of images every one is decoded once, and the broken ones are left out. */
     static TrainingData find(JavaSparkContext spark, JsonNode job) throws IOException {
         Records records = Records.of(Settings.required(job, "input"), spark.hadoopConfiguration());
         Map<String, String> broken = new TreeMap<>();
@@ -53,17 +53,17 @@ final class TrainingData {
     private static ImageRecords intact(JavaSparkContext spark, ImageRecords all, Map<String, String> broken)
             throws IOException {
         List<Check.Broken> found = Check.run(spark, all);
-        for (Check.Broken picture : found) {
-            broken.put(all.key(picture.row()), picture.reason());
+        for (Check.Broken image : found) {
+            broken.put(all.key(image.row()), image.reason());
         }
         if (broken.size() == all.count()) {
             throw new IOException(
-                    "no picture can be read, the first because: " + found.get(0).reason());
+                    "no image can be read, the first because: " + found.get(0).reason());
         }
         return found.isEmpty() ? all : all.without(Check.rows(found));
     }
 
-    /** Each picture's class is the place of its top folder in the list. */
+    /** Each image's class is the place of its top folder in the list. */
     private static int[] byFolder(Records records, JsonNode folders) throws IOException {
         Map<String, Integer> numbers = new HashMap<>();
         folders.forEach(name -> numbers.put(name.asText(), numbers.size()));

@@ -17,7 +17,7 @@ import org.pyimgret.index.CosineIndex;
 import org.pyimgret.index.Match;
 
 /**
- * Answers {@code POST /search?k=5}, a picture file as the body, with the nearest pictures of an index
+ * Answers {@code POST /search?k=5}, an image file as the body, with the nearest images of an index
  * that Python wrote; and {@code POST /reload}.
  */
 public final class SearchService implements AutoCloseable {
@@ -40,8 +40,8 @@ public final class SearchService implements AutoCloseable {
     }
 
     private String search(HttpExchange exchange) throws IOException {
-        byte[] picture = exchange.getRequestBody().readNBytes(MAX_BODY);
-        List<Match> matches = index.search(encoder.encode(picture), k(exchange));
+        byte[] image = exchange.getRequestBody().readNBytes(MAX_BODY);
+        List<Match> matches = index.search(encoder.encode(image), k(exchange));
         return matches.stream()
                 .map(match -> "{\"key\": " + quote(match.key()) + ", \"score\": " + match.score() + "}")
                 .collect(Collectors.joining(", ", "{\"matches\": [", "]}"));
