@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret.models import Model, load
 from pyimgret.preprocessing import Preprocessor, normalize
-from pyimgret.preprocessing.inputs import Images
+from pyimgret.preprocessing.inputs import Images, is_table
+from pyimgret.trained import KINDS, TrainedNetwork, read_metadata
+
+if TYPE_CHECKING:
+    from pyimgret.models import Model
 
 
 class Encoder:
@@ -37,16 +38,41 @@ class Encoder:
     """
 
     def __init__(self, model: Model, *, batch_size: int = 256) -> None:
-        self.model = model
+        self._begin(model, model.trained, batch_size)
+
+    def _begin(
+        self, source: Model | TrainedNetwork, trained: TrainedNetwork, batch_size: int
+    ) -> None:
+        self._source = source
         self.batch_size = batch_size
-        self.embedding_size: int = model.embedding_size
-        self.preprocessor: Preprocessor | None = model.preprocessor
-        self.model_checksum: str = checksum(model)
+        self.embedding_size: int = trained.embedding_size
+        self.preprocessor: Preprocessor | None = trained.preprocessor
+        self.model_checksum: str = trained.checksum()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, batch_size: int = 256) -> Encoder:
         """Return the encoder of a model zip."""
-        return cls(load(path), batch_size=batch_size)
+        file = Path(path)
+        metadata = read_metadata(file)
+        if metadata is None or metadata.get("kind") not in KINDS:
+            from pyimgret.models import load
+
+            return cls(load(file), batch_size=batch_size)
+        # NB: the model is an estimator, and importing scikit-learn takes longer than the JVM's
+        # start; so there is none before it is asked for.
+        trained = TrainedNetwork.restore(file, metadata)
+        encoder = cls.__new__(cls)
+        encoder._begin(trained, trained, batch_size)
+        return encoder
+
+    @property
+    def model(self) -> Model:
+        """The model, with all that its kind can do."""
+        if isinstance(self._source, TrainedNetwork):
+            from pyimgret.models.serialization import model_of
+
+            self._source = model_of(self._source)
+        return self._source
 
     def encode(self, images: Images) -> NDArray[np.float32]:
         """Return embeddings, float32 (n, embedding_size), each of length 1.
@@ -61,7 +87,8 @@ class Encoder:
         ------
         ImageDecodeError, DimensionMismatchError
         """
-        return normalize(self.model.encode(images, batch_size=self.batch_size))
+        source = self.model if is_table(images) else self._source
+        return normalize(source.encode(images, batch_size=self.batch_size))
 
     def encode_tensors(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the embeddings of what the preprocessor gave, float32 (n, h, w[, 3])."""
@@ -69,29 +96,7 @@ class Encoder:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model zip."""
-        self.model.save(Path(path))
+        self.model.save(path)
 
     def __repr__(self) -> str:
         return f"Encoder({self.model!r}, embedding_size={self.embedding_size})"
-
-
-def checksum(model: Model) -> str:
-    """Return SHA-256, in hex, over all that decides a model's embedding."""
-    decisive = model.definition()
-    decisive["configuration"] = _without_progress(json.loads(model.java_network.configuration()))
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
-    digest.update(model.java_network.parameters.astype("<f4").tobytes())
-    return digest.hexdigest()
-
-
-def _without_progress(configuration: Any) -> Any:
-    """Leave out what training counts: it does not change an embedding."""
-    if isinstance(configuration, dict):
-        return {
-            key: _without_progress(value)
-            for key, value in configuration.items()
-            if key not in {"iterationCount", "epochCount"}
-        }
-    if isinstance(configuration, list):
-        return [_without_progress(value) for value in configuration]
-    return configuration

@@ -12,71 +12,29 @@ from typing import Any, ClassVar
 
 from pyimgret.exceptions import InvalidArgumentError
 
-ACTIVATIONS = frozenset(
-    {
-        "cube",
-        "elu",
-        "gelu",
-        "hardsigmoid",
-        "hardtanh",
-        "identity",
-        "leakyrelu",
-        "mish",
-        "rationaltanh",
-        "rectifiedtanh",
-        "relu",
-        "relu6",
-        "rrelu",
-        "selu",
-        "sigmoid",
-        "softmax",
-        "softplus",
-        "softsign",
-        "swish",
-        "tanh",
-        "thresholdedrelu",
-    }
+
+def names(words: str) -> frozenset[str]:
+    """Return the set of the words of a text."""
+    return frozenset(words.split())
+
+
+ACTIVATIONS = names(
+    "cube elu gelu hardsigmoid hardtanh identity leakyrelu mish rationaltanh rectifiedtanh "
+    "relu relu6 rrelu selu sigmoid softmax softplus softsign swish tanh thresholdedrelu"
 )
-LOSSES = frozenset(
-    {
-        "binary_cross_entropy",
-        "categorical_cross_entropy",
-        "cosine_proximity",
-        "hinge",
-        "kullback_leibler",
-        "mean_absolute_error",
-        "mean_squared_error",
-        "poisson",
-        "sparse_categorical_cross_entropy",
-        "squared_error",
-    }
+LOSSES = names(
+    "binary_cross_entropy categorical_cross_entropy cosine_proximity hinge kullback_leibler "
+    "mean_absolute_error mean_squared_error poisson sparse_categorical_cross_entropy "
+    "squared_error"
 )
-WEIGHT_INITS = frozenset(
-    {
-        "identity",
-        "lecun_normal",
-        "lecun_uniform",
-        "normal",
-        "ones",
-        "relu",
-        "relu_uniform",
-        "sigmoid_uniform",
-        "uniform",
-        "var_scaling_normal_fan_avg",
-        "var_scaling_normal_fan_in",
-        "var_scaling_normal_fan_out",
-        "var_scaling_uniform_fan_avg",
-        "var_scaling_uniform_fan_in",
-        "var_scaling_uniform_fan_out",
-        "xavier",
-        "xavier_fan_in",
-        "xavier_legacy",
-        "xavier_uniform",
-        "zero",
-    }
+WEIGHT_INITS = names(
+    "identity lecun_normal lecun_uniform normal ones relu relu_uniform sigmoid_uniform "
+    "uniform var_scaling_normal_fan_avg var_scaling_normal_fan_in var_scaling_normal_fan_out "
+    "var_scaling_uniform_fan_avg var_scaling_uniform_fan_in var_scaling_uniform_fan_out "
+    "xavier xavier_fan_in xavier_legacy xavier_uniform zero"
 )
-POOLINGS = frozenset({"avg", "max", "sum", "pnorm"})
-MODES = frozenset({"same", "truncate"})
+POOLINGS = names("avg max sum pnorm")
+MODES = names("same truncate")
 
 Size = int | tuple[int, int]
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"exceptions", "files", "progress", "version"},
     {"jvm", "layers"},
     {"preprocessing"},
-    {"base", "datasets", "evaluation", "training"},
+    {"base", "datasets", "evaluation", "trained", "training"},
     {"rbm", "visualization"},
     {"models"},
     {"encoder"},
@@ -48,7 +48,7 @@ INDEX_LAYERS = (
 )
 """The same inside ``pyimgret.index``."""
 
-USES_JVM = {"preprocessing", "training", "rbm", "models", "pretrained", "spark"}
+USES_JVM = {"preprocessing", "trained", "training", "rbm", "models", "pretrained", "spark"}
 """What may import modules of ``pyimgret.jvm``; others take the names that it makes public."""
 
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
 from pyimgret.base import Estimator
-from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, NotFittedError
+from pyimgret.exceptions import DimensionMismatchError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.models import model_file
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
-from pyimgret.preprocessing.inputs import Images, as_input
+from pyimgret.preprocessing.inputs import Images
+from pyimgret.trained import FORMAT, TrainedNetwork
 from pyimgret.version import __version__
 
 #: Settings in the files of pyimgret 0.1 that have another name today.
@@ -53,6 +53,7 @@ class Model(Estimator):
     input_: InputShape
     history_: dict[str, list[float]]
     _network: JavaNetwork
+    _trained: TrainedNetwork
 
     def __init_subclass__(cls, *, abstract: bool = False, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -60,27 +61,30 @@ class Model(Estimator):
             Model.kinds[cls.__name__] = cls
 
     @property
+    def trained(self) -> TrainedNetwork:
+        """The network and what it takes."""
+        self._check_fitted()
+        return self._trained
+
+    @property
     def java_network(self) -> JavaNetwork:
         """The network in Java; see "Script Deeplearning4j" in pyimgret/README.md."""
-        self._check_fitted()
-        return self._network
+        return self.trained.java_network
 
     @property
     def preprocessor(self) -> Preprocessor | None:
         """How images become input."""
-        self._check_fitted()
-        return self.preprocessor_
+        return self.trained.preprocessor
 
     @property
     def embedding_size(self) -> int:
         """Length of a code."""
-        self._check_fitted()
-        return self.embedding_size_
+        return self.trained.embedding_size
 
     @property
     def last_layer(self) -> int:
         """Index of the output layer."""
-        return len(self.java_network.describe()["layers"]) - 1
+        return self.trained.layer_index(-1)
 
     def encode(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return the codes of images, (n, embedding_size), as the code layer gives them.
@@ -97,7 +101,7 @@ class Model(Estimator):
         ------
         NotFittedError, DimensionMismatchError, ImageDecodeError
         """
-        return self._activated(self._checked_input(X), self.code_layer_, batch_size)
+        return self.trained.activate(self._checked_input(X), self.code_layer_, batch_size)
 
     def transform(self, X: Images) -> NDArray[np.float32]:
         """Return the codes: `encode`, under the name that a Pipeline calls."""
@@ -107,13 +111,8 @@ class Model(Estimator):
         self, X: Images, layer: int | str, *, batch_size: int = 256
     ) -> NDArray[np.float32]:
         """Return the output of any layer, by index or name, flattened to (n, values)."""
-        self._check_fitted()
-        return self._activated(self._input(X), self._layer_index(layer), batch_size)
-
-    def _activated(self, data: NetworkInput, index: int, batch_size: int) -> NDArray[np.float32]:
-        """Run the layers up to one that is known to exist."""
-        width = self._width(index)
-        return self._network.activate(data, last=index, width=width, batch_size=batch_size)
+        index = self._layer_index(layer)
+        return self.trained.activate(self._checked_input(X), index, batch_size)
 
     def reconstruct(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return what the network makes of its own code, in the shape of its scaled input.
@@ -124,13 +123,13 @@ class Model(Estimator):
             For a network that gives something else, such as classes.
         """
         data, last = self._checked_input(X), self.last_layer
-        if self._width(last) != data.shape.size:
+        if (width := self.trained.width(last)) != data.shape.size:
             raise DimensionMismatchError(
                 f"This {type(self).__name__} does not give its input back: images have "
-                f"{data.shape.size} values, its last layer gives {self._width(last)}. An "
-                "autoencoder, PCA or SVD reconstructs."
+                f"{data.shape.size} values, its last layer gives {width}. An autoencoder, PCA or "
+                "SVD reconstructs."
             )
-        out = _channels_last(self._activated(data, last, batch_size), data.shape)
+        out = _channels_last(self.trained.activate(data, last, batch_size), data.shape)
         return out.reshape(data.values.shape)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -141,18 +140,7 @@ class Model(Estimator):
         path : path
             An existing file is replaced at once when the new one is complete.
         """
-        model_file.write(self.java_network, self.describe(), Path(path))
-
-    def definition(self) -> dict[str, Any]:
-        """Return what, beside the network itself, decides an embedding."""
-        self._check_fitted()
-        preprocessor = self.preprocessor_
-        return {
-            "code_layer": self.java_network.layer_reference(self.code_layer_),
-            "normalisation": "l2",
-            "input": self.input_.to_dict(),
-            "preprocessing": None if preprocessor is None else preprocessor.to_dict(),
-        }
+        self.trained.save(Path(path), self.describe())
 
     def describe(self) -> dict[str, Any]:
         """Return what ``pyimgret.json`` says of the model.
@@ -163,7 +151,7 @@ class Model(Estimator):
             When a constructor parameter is nothing that a file can hold.
         """
         return {
-            "format": model_file.FORMAT,
+            "format": FORMAT,
             "library": f"pyimgret {__version__}",
             "kind": type(self).__name__,
             "network": self.java_network.kind,
@@ -172,7 +160,7 @@ class Model(Estimator):
                 for name, value in self.get_params(deep=False).items()
             },
             "embedding_size": self.embedding_size_,
-            **self.definition(),
+            **self.trained.definition(),
             "training": {"history": getattr(self, "history_", {})},
             "scores": getattr(self, "scores_", {}),
             "state": self._state(),
@@ -189,33 +177,10 @@ class Model(Estimator):
 
     def _checked_input(self, X: Images) -> NetworkInput:
         self._check_fitted()
-        return self._input(X)
-
-    def _input(self, X: Images) -> NetworkInput:
-        X = self._checked(X, reset=False)
-        return as_input(X, self.preprocessor_, self.input_, any_scale=self._any_scale)
-
-    def _width(self, layer: int) -> int:
-        widths: dict[int, int] = self.__dict__.setdefault("_widths", {})
-        if layer not in widths:
-            shape = self.input_
-            probe = NetworkInput(np.zeros((1, shape.size), np.float32), None, shape)
-            widths[layer] = self._network.width(probe, layer)
-        return widths[layer]
+        return self._trained.as_input(self._checked(X, reset=False))
 
     def _layer_index(self, layer: int | str) -> int:
-        layers = self._network.describe()["layers"]
-        if isinstance(layer, str):
-            names = [entry["name"] for entry in layers]
-            if layer not in names:
-                raise InvalidArgumentError(
-                    f"no layer is called {layer!r}; there are {', '.join(names)}."
-                )
-            return names.index(layer)
-        index = layer + len(layers) if layer < 0 else layer
-        if not 0 <= index < len(layers):
-            raise InvalidArgumentError(f"there is no layer {layer}; the network has {len(layers)}.")
-        return index
+        return self.trained.layer_index(layer)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "_network"):
@@ -231,13 +196,13 @@ class Model(Estimator):
         code_layer: int | str,
     ) -> None:
         """Take a network as the learned one."""
-        self._network = network
-        self.__dict__.pop("_widths", None)
-        self.input_ = shape
-        self.preprocessor_ = preprocessor
-        self.code_layer_ = self._layer_index(code_layer)
-        self.embedding_size_ = self._width(self.code_layer_)
-        self.n_features_in_ = shape.size
+        self._take(TrainedNetwork(network, shape, preprocessor, code_layer, self._any_scale))
+
+    def _take(self, trained: TrainedNetwork) -> None:
+        self._trained, self._network = trained, trained.java_network
+        self.input_, self.preprocessor_ = trained.input, trained.preprocessor
+        self.code_layer_, self.embedding_size_ = trained.code_layer, trained.embedding_size
+        self.n_features_in_ = trained.input.size
 
     # What a file keeps beside the network; a kind that has more adds to both.
 

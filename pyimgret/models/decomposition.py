@@ -73,7 +73,7 @@ class _LinearEncoder(Reconstructing, abstract=True):
     def reconstruct(self, X: Images, *, batch_size: int = 256) -> NDArray[np.float32]:
         """Return the nearest images within the span of the components, as the scaled input."""
         data = self._checked_input(X)
-        codes = self._activated(data, self.code_layer_, batch_size)
+        codes = self.trained.activate(data, self.code_layer_, batch_size)
         return self._decoded(codes, batch_size).reshape(data.values.shape)
 
     def _decoded(self, codes: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from pyimgret.base import RandomState, seed_of, with_settings
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.layers import Layer
+from pyimgret.layers import Layer, names
 from pyimgret.models.base import Model
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
@@ -27,19 +27,7 @@ from pyimgret.training.loop import train
 from pyimgret.training.schedules import table
 from pyimgret.training.targets import CLASS_LOSSES, REGRESSION_LOSSES, check_targets, make_targets
 
-OPTIMIZERS = frozenset(
-    {
-        "adadelta",
-        "adagrad",
-        "adam",
-        "adamax",
-        "amsgrad",
-        "nadam",
-        "nesterovs",
-        "rmsprop",
-        "sgd",
-    }
-)
+OPTIMIZERS = names("adadelta adagrad adam adamax amsgrad nadam nesterovs rmsprop sgd")
 INPUTS = ("dense", "convolutional", "recurrent")
 
 

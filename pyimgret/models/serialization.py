@@ -1,11 +1,7 @@
-"""Models in files: a Deeplearning4j zip with one more entry, ``pyimgret.json``.
-
-Plain Deeplearning4j restores the zip (``ModelSerializer``) and never looks at that entry.
-"""
+"""Models from their files."""
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
@@ -18,8 +14,8 @@ from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.models.base import Model
-from pyimgret.models.model_file import METADATA, read_metadata
 from pyimgret.preprocessing import Preprocessor
+from pyimgret.trained import METADATA, TrainedNetwork, read_metadata, refuse_garbled
 
 _ELSEWHERE = {
     "FineTunedNetwork": "pyimgret.pretrained",
@@ -60,8 +56,6 @@ def load(
         When something is given that the file says itself.
     """
     file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(errno.ENOENT, "no such model file", str(file))
     metadata = read_metadata(file)
     if metadata is None:
         return _load_plain(file, code_layer, preprocessing, shape)
@@ -72,46 +66,28 @@ def load(
             f"images become codes; {refused} can be given for a zip of Deeplearning4j's alone. "
             "Call load(path) without; model.activate(X, layer) gives the output of any layer."
         )
-    try:
-        return _load_described(file, metadata)
-    except ModelFormatError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFormatError(f"{file}: {METADATA} lacks or garbles {error}.") from error
+    return model_of(TrainedNetwork.restore(file, metadata))
 
 
-def _restored(file: Path, metadata: dict[str, Any]) -> JavaNetwork:
-    network = {"multilayer": JavaNetwork, "graph": JavaGraph}.get(metadata["network"])
-    if network is None:
-        raise ModelFormatError(f"{file} holds a network of the kind {metadata['network']!r}.")
-    return network.restore(file)
-
-
-def _load_described(file: Path, metadata: dict[str, Any]) -> Model:
-    # NB: a kind is known when its module is loaded.
-    if metadata["kind"] in _ELSEWHERE:
-        importlib.import_module(_ELSEWHERE[metadata["kind"]])
-    kind = Model.kinds.get(metadata["kind"])
-    if kind is None:
-        raise ModelFormatError(
-            f"{file} holds a {metadata['kind']!r}; known kinds: {', '.join(sorted(Model.kinds))}."
-        )
-    model = kind.__new__(kind)
-    stored = metadata["preprocessing"]
-    preprocessor = None if stored is None else Preprocessor.from_dict(stored)
-    model._restore_parameters(metadata["parameters"])
-    model._adopt(
-        _restored(file, metadata), InputShape.from_dict(metadata["input"]),
-        preprocessor, metadata["code_layer"],
-    )  # fmt: skip
-    if model.embedding_size_ != metadata["embedding_size"]:
-        raise ModelFormatError(
-            f"{file}: the code layer gives {model.embedding_size_} values, but {METADATA} says "
-            f"{metadata['embedding_size']}."
-        )
-    model.history_ = metadata.get("training", {}).get("history", {})
-    model.__dict__["scores_"] = metadata.get("scores", {})
-    model._restore_state(metadata.get("state", {}))
+def model_of(trained: TrainedNetwork) -> Model:
+    """Return the model, of the kind that was saved, of a network out of its file."""
+    metadata = trained.metadata
+    with refuse_garbled(trained.path):
+        # NB: a kind is known when its module is loaded.
+        if metadata["kind"] in _ELSEWHERE:
+            importlib.import_module(_ELSEWHERE[metadata["kind"]])
+        kind = Model.kinds.get(metadata["kind"])
+        if kind is None:
+            raise ModelFormatError(
+                f"{trained.path} holds a {metadata['kind']!r}; known kinds: "
+                f"{', '.join(sorted(Model.kinds))}."
+            )
+        model = kind.__new__(kind)
+        model._restore_parameters(metadata["parameters"])
+        model._take(trained)
+        model.history_ = metadata.get("training", {}).get("history", {})
+        model.__dict__["scores_"] = metadata.get("scores", {})
+        model._restore_state(metadata.get("state", {}))
     return model
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -28,7 +29,6 @@ from pyimgret.models import Model, PlainNetwork
 from pyimgret.pretrained import FineTunedNetwork, PretrainedNetwork
 from pyimgret.pretrained import network as pretrained_network
 from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
-from tests.process.running import run
 
 GREY = Preprocessor("L", 16, 16, filter="bicubic", std=(2.0,), max_pixels=10**6)
 COLOUR = Preprocessor("RGB", 32, 32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3))
@@ -68,9 +68,14 @@ KINDS = [
     "FineTunedNetwork", "Network", "PCA", "PlainNetwork", "PretrainedNetwork", "RBM", "RowNet",
     "SVD",
 ]  # fmt: skip
+#: Kinds that take images in colour.
+COLOURED = {"FineTunedNetwork", "PretrainedNetwork"}
 SAVED = [kind for kind in KINDS if kind != "RBM"]
 #: Kinds that ``fit(X)`` or ``fit(X, y)`` trains.
 FITTED = [k for k in KINDS if k not in {"FineTunedNetwork", "PlainNetwork", "PretrainedNetwork"}]
+
+#: Bytes above which joblib maps arrays read-only, which Java must not write into.
+MAPPED = 100
 
 NARROW = replace(
     MOBILENET_V2,
@@ -110,7 +115,7 @@ def base_network(**settings: Any) -> PretrainedNetwork:
 
 def fine_tuned(unfitted: FineTunedNetwork, X: Any, y: Any) -> FineTunedNetwork:
     base = base_network()
-    shape = (len(X), *base.java_network.output_shape(base._input(X[:1]), 3))
+    shape = (len(X), *base.java_network.output_shape(base._checked_input(X[:1]), 3))
     features = base.activate(X, unfitted.frozen_layer).reshape(shape).transpose(0, 2, 3, 1)
     return unfitted.fit(base, np.ascontiguousarray(features), y)
 
@@ -148,16 +153,24 @@ def models(data, tmp_path_factory) -> dict[str, Any]:
         trained(made[name], *data)
     made["PlainNetwork"] = plain_network(folder)
     made["PretrainedNetwork"] = base_network(pooling="gem", flip=True)
-    colours = np.repeat(data[0][..., None], 3, axis=3)
-    fine_tuned(made["FineTunedNetwork"], colours, data[1])
+    fine_tuned(made["FineTunedNetwork"], colours(data[0]), data[1])
     return made
 
 
+def elsewhere(function: Any, calls: list[tuple[Any, ...]]) -> list[Any]:
+    """Call a function in other processes, which all tests share."""
+    results: list[Any] = joblib.Parallel(n_jobs=2, max_nbytes=MAPPED)(
+        joblib.delayed(function)(*arguments) for arguments in calls
+    )
+    return results
+
+
+def colours(X: Any) -> Any:
+    return np.repeat(X[..., None], 3, axis=3)
+
+
 def codes(model: Any, X: Any) -> Any:
-    X = X if model.__class__.__name__ not in {"FineTunedNetwork", "PretrainedNetwork"} else (
-        np.repeat(X[..., None], 3, axis=3)
-    )  # fmt: skip
-    return model.transform(X)
+    return model.transform(colours(X) if type(model).__name__ in COLOURED else X)
 
 
 def assert_same(one: Any, other: Any, X: Any) -> None:
@@ -194,7 +207,11 @@ def test_a_saved_model_keeps_everything(models, name, data, tmp_path) -> None:
     models[name].save(tmp_path / "model.zip")
     loaded = pyimgret.load(tmp_path / "model.zip")
     assert_same(loaded, models[name], data[0])
-    assert Encoder(loaded).model_checksum == Encoder(models[name]).model_checksum
+    encoder, expected = Encoder.load(tmp_path / "model.zip"), Encoder(models[name])
+    assert encoder.model_checksum == Encoder(loaded).model_checksum == expected.model_checksum
+    X = colours(data[0]) if name in COLOURED else data[0]
+    np.testing.assert_allclose(encoder.encode(X), expected.encode(X), atol=1e-6)
+    assert_same(encoder.model, models[name], data[0])
 
 
 @pytest.fixture(scope="module")
@@ -204,24 +221,18 @@ def unpickled(models, data, tmp_path_factory) -> Any:
     np.save(folder / "X.npy", data[0])
     for name, model in models.items():
         (folder / f"{name}.pickle").write_bytes(pickle.dumps(model))
-    script = """
-        import pickle, sys
-        from pathlib import Path
-        import numpy as np
-        from pyimgret.models import Autoencoder
-
-        folder = Path(sys.argv[1])
-        X = np.load(folder / "X.npy")
-        others = [Autoencoder((4,), 3, epochs=1, verbose=False).fit(X) for _ in range(15)]
-        for file in sorted(folder.glob("*.pickle")):
-            model = pickle.loads(file.read_bytes())
-            colour = file.stem in {"FineTunedNetwork", "PretrainedNetwork"}
-            images = np.repeat(X[..., None], 3, axis=3) if colour else X
-            np.save(file.with_suffix(".npy"), model.transform(images))
-            file.with_suffix(".text").write_text(repr(model))
-    """
-    run(script, folder)
+    elsewhere(_unpickle, [(folder,)])
     return folder
+
+
+def _unpickle(folder: Path) -> None:
+    X = np.load(folder / "X.npy")
+    others = [pyimgret.Autoencoder((4,), 3, epochs=1, verbose=False).fit(X[:20]) for _ in range(15)]
+    for file in folder.glob("*.pickle"):
+        model = pickle.loads(file.read_bytes())
+        np.save(file.with_suffix(".npy"), codes(model, X))
+        file.with_suffix(".text").write_text(repr(model))
+    del others
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -400,9 +411,10 @@ def test_cross_validation_returns_live_models_from_other_processes(data) -> None
     layers = [Dense(8, name="code"), Output(4, "categorical_cross_entropy", "softmax")]
     mine = Network(layers, epochs=2, random_state=0, verbose=False).fit(X, y)
     expected = mine.encode(X)
-    result = cross_validate(
-        mine, X, y, cv=3, n_jobs=2, return_estimator=True, error_score="raise"
-    )  # fmt: skip
+    with joblib.parallel_config(max_nbytes=MAPPED):
+        result = cross_validate(
+            mine, X, y, cv=3, n_jobs=2, return_estimator=True, error_score="raise"
+        )
     estimators = result["estimator"]
     found = [one.encode(X) for one in estimators]
     assert not np.allclose(found[0], found[1])
@@ -415,14 +427,9 @@ def test_cross_validation_returns_live_models_from_other_processes(data) -> None
 
 @pytest.mark.parametrize("name", ["RBM", "PCA", "ConvNet"])
 def test_joblib_brings_a_model_to_its_workers(models, name, data, tmp_path) -> None:
-    import joblib
-
     X = data[0]
-    # NB: arrays of more than max_nbytes are mapped read-only, which Java must not write into.
-    found = joblib.Parallel(n_jobs=2, max_nbytes=100)(
-        joblib.delayed(_codes_elsewhere)(models[name], X[part])
-        for part in (slice(60), slice(60, 120))
-    )
+    parts = [(models[name], X[part]) for part in (slice(60), slice(60, 120))]
+    found = elsewhere(_codes_elsewhere, parts)
     np.testing.assert_allclose(np.concatenate(found), codes(models[name], X), atol=1e-6)
     joblib.dump(models[name], tmp_path / "model.joblib")
     assert_same(joblib.load(tmp_path / "model.joblib"), models[name], X)

@@ -46,6 +46,19 @@ def test_models_load_no_heavy_package_before_they_need_it() -> None:
     assert run(script).splitlines() == ["[]", "[]"]
 
 
+def test_encoder_of_file_needs_no_scikit_learn_before_its_model_is_used() -> None:
+    script = """
+    import sys
+    import numpy as np
+    from pyimgret import Encoder
+    encoder = Encoder.load(sys.argv[1])
+    print(encoder.encode(np.zeros((2, 28, 28), np.uint8)).shape, "sklearn" in sys.modules)
+    print(type(encoder.model).__name__, "sklearn" in sys.modules)
+    """
+    path = ROOT / "tests" / "golden" / "models" / "autoencoder.zip"
+    assert run(script, path).splitlines() == ["(2, 6) False", "Autoencoder True"]
+
+
 def test_second_start_does_nothing() -> None:
     script = """
     import threading
