@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 
 from pyimgret import __version__
 from pyimgret_server.problems import KEY_EXISTS, MEDIA_TYPE, ProblemDetails
-from pyimgret_server.reading import FORM, JSON
+from pyimgret_server.schemas import FORM, JSON
 
 INFO = Info(
     title="pyimgret",
@@ -61,6 +61,14 @@ def problems(*statuses: int) -> dict[int | str, Any]:
 def answer(model: BaseModel, status: int = 200) -> Response:
     """Return a model as JSON."""
     return Response(model.model_dump_json(), status, content_type=JSON)
+
+
+def cacheable(response: Response) -> Response:
+    """Return a response that clients may keep, and ask whether it is current."""
+    response.add_etag()
+    response.cache_control.no_cache = True
+    response.make_conditional(request)
+    return response
 
 
 def document(app: OpenAPI) -> dict[str, Any]:

@@ -127,10 +127,9 @@ def authorise(request: Request, keys: dict[str, str]) -> str:
     # NB: compare with all keys, so that the time does not depend on the result.
     found = [name for known, name in keys.items() if hmac.compare_digest(digest, known)]
     if not key or not found:
-        raise ProblemError(
-            401, "unauthorised", "Send 'Authorization: Bearer KEY' with a key of this service.",
-            {"WWW-Authenticate": 'Bearer realm="pyimgret"'},
-        )  # fmt: skip
+        detail = "Send 'Authorization: Bearer KEY' with a key of this service."
+        headers = {"WWW-Authenticate": 'Bearer realm="pyimgret"'}
+        raise ProblemError(401, "unauthorised", detail, headers)
     return found[0]
 
 

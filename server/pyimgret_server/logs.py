@@ -15,14 +15,8 @@ from typing import Any, TextIO
 
 from pyimgret.exceptions import IndexStoreError
 
-_access = logging.getLogger("pyimgret_server.access")
 _QUOTED = re.compile(r"""(?<!\w)(['"])(?:\\.|(?!\1).)*(?:\1|$)""", re.DOTALL)
 _FIELDS = ("request_id", "method", "route", "status", "ms", "client", "key_name")
-
-
-def log_request(**fields: object) -> None:
-    """Write an access log record."""
-    _access.info("request", extra=fields)
 
 
 def redacted_traceback(error: BaseException) -> str:

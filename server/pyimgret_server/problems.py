@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import random
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Response, g, request
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -25,8 +23,8 @@ from pyimgret.index.filters import FilterError
 from pyimgret_server.logs import redacted_traceback
 
 MEDIA_TYPE = "application/problem+json"
+_TOO_LARGE = "request-entity-too-large"
 _log = logging.getLogger("pyimgret_server")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class ProblemDetails(BaseModel):
@@ -86,23 +84,8 @@ def busy(detail: str, *, after: int = 1) -> ProblemError:
 
 def too_large(limit: int) -> ProblemError:
     """Return the error for a request body above the size limit."""
-    return ProblemError(
-        413, "request-entity-too-large",
-        f"The body is larger than the limit of {limit} bytes (--max-upload).",
-    )  # fmt: skip
-
-
-def request_id(given: str | None) -> str:
-    """Return the id of a request: the client's if it is well-formed, else a new one."""
-    if given and _REQUEST_ID.fullmatch(given):
-        return given
-    # NB: not secret; the operating system's random source would release the GIL.
-    return f"{random.getrandbits(64):016x}"
-
-
-def install(app: Flask) -> None:
-    """Install an error handler that returns problem documents."""
-    app.register_error_handler(Exception, lambda error: as_problem(error).response())
+    detail = f"The body is larger than the limit of {limit} bytes (--max-upload)."
+    return ProblemError(413, _TOO_LARGE, detail)
 
 
 def as_problem(error: Exception) -> ProblemError:
@@ -143,21 +126,15 @@ _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
 def _from_http(error: HTTPException) -> ProblemError:
     """Convert an error of Werkzeug, keeping its headers (``Allow``, …)."""
     if isinstance(error, RequestEntityTooLarge):
-        return _form_too_large()
+        limit = request.max_content_length
+        if limit is not None and (request.content_length or 0) > limit:
+            return too_large(limit)
+        detail = f"A form may have {request.max_form_parts} parts at most."
+        return ProblemError(413, _TOO_LARGE, detail)
     code = error.code or 500
     kind = HTTPStatus(code).phrase.lower().replace(" ", "-").replace("'", "")
     headers = {n: v for n, v in error.get_headers() if n.lower() != "content-type"}
     return ProblemError(code, kind, error.description or HTTPStatus(code).phrase, headers)
-
-
-def _form_too_large() -> ProblemError:
-    """Return the error for the limit that a request exceeded."""
-    limit = request.max_content_length
-    if limit is not None and (request.content_length or 0) > limit:
-        return too_large(limit)
-    return ProblemError(
-        413, "request-entity-too-large", f"A form may have {request.max_form_parts} parts at most."
-    )
 
 
 def _explained(error: ValidationError) -> str:

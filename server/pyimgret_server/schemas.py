@@ -1,10 +1,12 @@
-"""Schemas of requests and responses, for validation and documentation."""
+"""Schemas of requests and responses, for validation and documentation, and reading requests."""
 
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_origin
 
+from flask import Request
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -12,11 +14,19 @@ from pydantic import (
     Field,
     Json,
     JsonValue,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
 
 from pyimgret.index import to_json
+from pyimgret_server.problems import ProblemError
+
+JSON: Final = "application/json"
+FORM: Final = "multipart/form-data"
+
+Body = TypeVar("Body", bound=BaseModel)
+Form = TypeVar("Form", bound=BaseModel)
 
 _ABSENT: Any = Field(default=None)
 """An optional field that must not be null."""
@@ -58,6 +68,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, Field(min_length=1, max_length=4096)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Vector = Annotated[list[Number], Field(min_length=1, max_length=65_536)]
+ItemId = Annotated[str, Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")]
 Metadata = Annotated[dict[Text, JsonValue], AfterValidator(_plain_json)]
 
 
@@ -151,7 +162,7 @@ class EmbedAnswer(BaseModel):
 class ItemPath(BaseModel):
     """The opaque id of an item."""
 
-    id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
+    id: ItemId
 
 
 class ItemQuery(BaseModel):
@@ -211,14 +222,14 @@ class ExplainRequest(_Strict):
     """An image and the matching item."""
 
     image: Image
-    id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
+    id: ItemId
 
 
 class ExplainForm(_Strict):
     """An uploaded image and the matching item."""
 
     image: Upload
-    id: str = Field(max_length=64, pattern="^[0-9A-Za-z_-]+$")
+    id: ItemId
 
 
 class ExplainAnswer(BaseModel):
@@ -250,3 +261,52 @@ class Health(BaseModel):
 
     live: bool = True
     ready: bool
+
+
+def read(request: Request, body: type[Body], form: type[Form]) -> Body | Form:
+    """Parse and validate a request body, JSON or form.
+
+    Raises
+    ------
+    ProblemError
+        415 for another media type, 400 for invalid JSON.
+    ValidationError
+        If a field is invalid.
+    """
+    if request.mimetype == JSON:
+        return _from_json(request, body)
+    if request.mimetype == FORM:
+        return form.model_validate(_fields(request, form))
+    sent = request.mimetype[:80] or "a body without a media type"
+    detail = f"Send {FORM} or {JSON}, not {sent}."
+    raise ProblemError(415, "unsupported-media-type", detail, {"Accept": f"{FORM}, {JSON}"})
+
+
+def _from_json(request: Request, body: type[Body]) -> Body:
+    try:
+        # NB: strict, to match the OpenAPI document.
+        return body.model_validate_json(request.get_data(), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] != "json_invalid":
+            raise
+        raise ProblemError(
+            400, "invalid-json", f"The body is not valid JSON: {first['msg']}."
+        ) from error
+
+
+def _fields(request: Request, form: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields and files of a form; only lists may be repeated."""
+    values: dict[str, Any] = {}
+    files = (
+        (name, [upload.stream.read() for upload in uploads])
+        for name, uploads in request.files.lists()
+    )
+    sent: list[tuple[str, Sequence[str | bytes]]] = [*request.form.lists(), *files]
+    for name, parts in sent:
+        field = form.model_fields.get(name)
+        many = field is not None and get_origin(field.annotation) is list
+        if name in values or (len(parts) > 1 and not many):
+            raise ProblemError(422, "invalid-request", f"{name[:80]}: sent more than once.")
+        values[name] = parts if many else parts[0]
+    return values

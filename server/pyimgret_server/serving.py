@@ -22,9 +22,9 @@ from waitress import create_server, wasyncore
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from pyimgret_server.logs import log_request
-from pyimgret_server.problems import MEDIA_TYPE, ProblemError, busy, request_id, too_large
-from pyimgret_server.service import Service
+from pyimgret_server.app import log_request, request_id
+from pyimgret_server.engine import Service
+from pyimgret_server.problems import MEDIA_TYPE, ProblemError, busy, too_large
 
 _log = logging.getLogger("pyimgret_server")
 _HEADERS_LIMIT = 30_000
@@ -207,13 +207,12 @@ class Server:
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
         """Stop on SIGTERM and SIGINT, reload the index on SIGHUP, during the block."""
-        actions: dict[int, Callable[[], None]] = {
-            signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload
-        }  # fmt: skip
+        actions = dict.fromkeys((signal.SIGTERM, signal.SIGINT), self.stop)
+        actions[signal.SIGHUP] = self._reload
         before = {number: signal.getsignal(number) for number in actions}
 
         def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            actions[number]()
+            actions[signal.Signals(number)]()
 
         for number in actions:
             signal.signal(number, handle)

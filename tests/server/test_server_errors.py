@@ -144,7 +144,7 @@ def test_method_that_is_allowed_is_named(client):
 def test_unexpected_error_gives_nothing_away(make_app, monkeypatch, caplog):
     app = make_app()
     engine = app.extensions["pyimgret"]._engine
-    monkeypatch.setattr(engine, "search", lambda _search: 1 / 0)
+    monkeypatch.setattr(engine, "search", lambda *_: 1 / 0)
     answer = app.test_client().post("/v1/search", json={"key": "a/1.png"})
     assert answer.status_code == 500
     assert "division" not in json.dumps(answer.get_json())

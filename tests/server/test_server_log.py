@@ -130,7 +130,7 @@ def test_request_that_is_shed_has_id_and_stands_in_log(make_app, log):
 
 def test_reload_that_fails_writes_no_key(make_app, monkeypatch, log):
     service = make_app().extensions["pyimgret"]
-    monkeypatch.setattr("pyimgret_server.service.open_index", raiser(ValueError(KEY)))
+    monkeypatch.setattr("pyimgret_server.engine.Index.open", raiser(ValueError(KEY)))
     assert service.reload() is False
     assert "cannot be loaded" in log.getvalue()
     assert SECRETS[0] not in log.getvalue()

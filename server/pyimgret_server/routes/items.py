@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from flask import Response, g, request
@@ -10,13 +9,11 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from pyimgret.index import Item as StoredItem
-from pyimgret_server.documents import WRITE, accepts, answer, problems
-from pyimgret_server.engine import Engine, unit
+from pyimgret_server.documents import WRITE, accepts, answer, cacheable, problems
+from pyimgret_server.engine import Engine, current_service, unit
 from pyimgret_server.keys import authorise
 from pyimgret_server.problems import ProblemError
-from pyimgret_server.reading import read
-from pyimgret_server.schemas import Added, Item, ItemPath, ItemQuery, NewItem, NewItemForm
-from pyimgret_server.service import current_service
+from pyimgret_server.schemas import Added, Item, ItemPath, ItemQuery, NewItem, NewItemForm, read
 
 blueprint = APIBlueprint("items", __name__, url_prefix="/v1/items", abp_tags=[Tag(name="items")])
 
@@ -54,11 +51,8 @@ def thumbnail(path: ItemPath) -> Response:
         found = engine.index.thumbnail(engine.index.get_by_id(path.id).key)
     if found is None or found.media_type not in ("image/png", "image/jpeg"):
         raise ProblemError(404, "no-thumbnail", "No thumbnail of this image is stored.")
-    response = Response(found.image, content_type=found.media_type)
-    response.set_etag(hashlib.sha256(found.image).hexdigest()[:32])
+    response = cacheable(Response(found.image, content_type=found.media_type))
     response.cache_control.private = True
-    response.cache_control.no_cache = True
-    response.make_conditional(request)
     return response
 
 
