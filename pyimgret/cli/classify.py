@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pyimgret.cli.common import json_option, print_json, table
+from pyimgret.cli.common import Result, json_option, table
 from pyimgret.cli.options import PATH
 from pyimgret.cli.pretrained import NAMES
 
@@ -22,9 +22,7 @@ from pyimgret.cli.pretrained import NAMES
     help="Checkpoint of the network; by default searched for, then downloaded.",
 )
 @json_option
-def classify(
-    files: tuple[str, ...], k: int, pretrained: str, weights: Path | None, as_json: bool
-) -> None:
+def classify(files: tuple[str, ...], k: int, pretrained: str, weights: Path | None) -> Result:
     """Classify photos by the 1,000 classes of ImageNet.
 
     The probabilities are over those classes; the network knows no others.
@@ -33,13 +31,12 @@ def classify(
 
     network = getattr(networks, pretrained)(weights)
     found = {file: network.classify([file], k=k)[0] for file in files}
-    if as_json:
-        print_json(
-            [
-                {"file": file, "classes": [{"class": c, "probability": p} for c, p in best]}
-                for file, best in found.items()
-            ]
-        )
-        return
-    for file, best in found.items():
-        click.echo(table([file, "probability"], [[c, f"{p:.3f}"] for c, p in best]))
+    document = [
+        {"file": file, "classes": [{"class": name, "probability": p} for name, p in best]}
+        for file, best in found.items()
+    ]
+    tables = [
+        table([file, "probability"], [[name, f"{p:.3f}"] for name, p in best])
+        for file, best in found.items()
+    ]
+    return Result(document, "\n".join(tables))

@@ -1,22 +1,69 @@
-"""Shared by the commands: the ``--json`` option, its output, and tables."""
+"""Shared by the commands: their results, printed as text or with ``--json``, and tables."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import click
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
+class Result(NamedTuple):
+    """What a command returns; `json_option` prints it.
+
+    Attributes
+    ----------
+    document : object
+        Printed with ``--json``.
+    text : str
+        Printed without it.
+    notes : sequence of str
+        Lines for standard error, before the text.
+    failed : bool
+        Whether to exit with status 1.
+    """
+
+    document: object
+    text: str
+    notes: Sequence[str] = ()
+    failed: bool = False
+
+
 def json_option(command: Command) -> Command:
-    """Add ``--json``, passed as the parameter ``as_json``."""
-    return click.option(
+    """Add ``--json`` to a command that returns a `Result`, which is printed."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, as_json: bool, **options: Any) -> None:
+        result = cast(Result, command(*arguments, **options))
+        if as_json:
+            print_json(result.document)
+        else:
+            for note in result.notes:
+                click.echo(note, err=True)
+            click.echo(result.text)
+        if result.failed:
+            click.get_current_context().exit(1)
+
+    option = click.option(
         "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
-    )(command)
+    )
+    return cast(Command, option(run))
+
+
+def wants_json() -> bool:
+    """Return whether ``--json`` was given."""
+    return bool(click.get_current_context().params.get("as_json"))
+
+
+def first_of(lines: Sequence[str], most: int = 20) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = [f"… and {len(lines) - most:,} more (see --json)."] if len(lines) > most else []
+    return [*lines[:most], *more]
 
 
 def print_json(document: object) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pyimgret.cli.common import json_option, print_json, table
-from pyimgret.cli.options import OutputFolder
+from pyimgret.cli.common import Result, json_option, table
+from pyimgret.cli.options import Output
 from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ class Split:
 @click.command()
 @click.option(
     "--out",
-    type=OutputFolder(),
+    type=Output(folder=True),
     default=Path("demo"),
     metavar="DIR",
     help="Folder for the results.",
 )
 @json_option
-def demo(out: Path, as_json: bool) -> None:
+def demo(out: Path) -> Result:
     """Train on handwritten digits, search them, and compare with pixels, PCA and SVD.
 
     An autoencoder is trained on 4,000 digits without labels, which form the index; 1,000
@@ -78,10 +78,13 @@ def demo(out: Path, as_json: bool) -> None:
     _log_step("Indexing and drawing")
     write_results(out, split, models)
     seconds = time.perf_counter() - start
-    if as_json:
-        print_json(_document(reports, out, seconds))
-    else:
-        click.echo(_text(reports, out, seconds))
+    names = ["ae.zip", "index", "matches.png", "weights.png", "reconstructions.png", "queries"]
+    document = {
+        "methods": {n: {"dimension": _dimension(n)} | r.to_dict() for n, r in reports.items()},
+        "seconds": round(seconds, 1),
+        "files": [str(out / name) for name in names],
+    }
+    return Result(document, _text(reports, out, seconds))
 
 
 def load_split() -> Split:
@@ -115,11 +118,12 @@ def train_models(split: Split) -> dict[str, Any]:
 
 def write_results(out: Path, split: Split, models: dict[str, Any]) -> None:
     """Write the model, the index, the figures, and some queries to try."""
+    import numpy as np
     from PIL import Image
 
     model = models["autoencoder"]
     model.save(out / "ae.zip")
-    shown = _one_of_each_class(split.query_labels)
+    shown = np.unique(split.query_labels, return_index=True)[1].tolist()  # one of each class
     (out / "queries").mkdir(exist_ok=True)
     for row in shown:
         name = f"{split.query_labels[row]}.png"
@@ -174,13 +178,6 @@ def _draw_models(out: Path, images: npt.NDArray[np.uint8], models: dict[str, Any
     figure.savefig(out / "reconstructions.png")
 
 
-def _one_of_each_class(labels: npt.NDArray[np.int64]) -> list[int]:
-    """Return the position of the first image of each class."""
-    import numpy as np
-
-    return [int(row) for row in np.unique(labels, return_index=True)[1]]
-
-
 def _make_folder(out: Path) -> None:
     """Create the folder; refuse to replace an index that the demo did not create."""
     out.mkdir(parents=True, exist_ok=True)
@@ -209,16 +206,6 @@ def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 def _log_step(text: str) -> None:
     click.echo(f"{text} …", err=True)
-
-
-def _document(reports: dict[str, RetrievalReport], out: Path, seconds: float) -> dict[str, Any]:
-    methods = {name: {"dimension": _dimension(name)} | r.to_dict() for name, r in reports.items()}
-    names = ["ae.zip", "index", "matches.png", "weights.png", "reconstructions.png", "queries"]
-    return {
-        "methods": methods,
-        "seconds": round(seconds, 1),
-        "files": [str(out / n) for n in names],
-    }
 
 
 def _text(reports: dict[str, RetrievalReport], out: Path, seconds: float) -> str:

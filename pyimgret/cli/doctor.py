@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from pyimgret.cli.common import json_option, print_json
+from pyimgret.cli.common import Result, json_option
 
 
 @click.command()
 @json_option
-def doctor(as_json: bool) -> None:
+def doctor() -> Result:
     """Show JDK, jars, backend, BLAS, oneDNN, threads, memory and the self-check.
 
     Exits with status 1 if something is wrong, and tells you how to fix it.
@@ -19,12 +19,11 @@ def doctor(as_json: bool) -> None:
     from pyimgret.jvm import report
 
     facts = report()
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo(_text(facts))
-    if facts["self_check"] != "passed":
-        raise SystemExit(1)
+    return Result(facts, _text(facts), failed=facts["self_check"] != "passed")
+
+
+_SHOWN = ("pyimgret-", "deeplearning4j-nn", "nd4j-native-1", "nd4j-api", "openblas")
+"""What the names of the jars that are listed begin with."""
 
 
 def _text(facts: dict[str, Any]) -> str:
@@ -35,7 +34,7 @@ def _text(facts: dict[str, Any]) -> str:
         ("Java home", jvm.get("java_home", "unknown")),
         ("Maven", facts["maven"] or "not found (needed once, to download the jars)"),
         ("jars", f"{len(jars['files'])} in {jars['folder']}"),
-        *((" ", name) for name in jars["files"] if _worth_showing(name)),
+        *((" ", name) for name in jars["files"] if name.startswith(_SHOWN)),
         ("platform", facts.get("platform", "unknown")),
         ("Deeplearning4j", jvm.get("deeplearning4j", "not started")),
         ("backend", jvm.get("backend", "not started")),
@@ -43,8 +42,8 @@ def _text(facts: dict[str, Any]) -> str:
         ("engine", jvm.get("engine", "not started")),
         ("oneDNN", {True: "on", False: "off", None: "not started"}[jvm.get("onednn")]),
         ("threads", f"{jvm.get('threads', '?')} on {facts['cores']} cores"),
-        ("Java heap", _memory(jvm, "heap")),
-        ("off-heap memory", _limit(jvm)),
+        ("Java heap", _memory(jvm, "{heap_used} of at most {heap_max} MiB in use")),
+        ("off-heap memory", _memory(jvm, _OFF_HEAP)),
         ("options", " ".join(facts["settings"]["jvm_options"])),
         ("self-check", facts["self_check"]),
     ]
@@ -53,21 +52,10 @@ def _text(facts: dict[str, Any]) -> str:
     return "\n".join([*lines, "", "Problems:", *(f"- {problem}" for problem in problems)])
 
 
-def _worth_showing(jar: str) -> bool:
-    return jar.startswith(
-        ("pyimgret-", "deeplearning4j-nn", "nd4j-native-1", "nd4j-api", "openblas")
-    )
+_OFF_HEAP = "at most {off_heap_max} MiB for arrays; this process uses {resident} MiB in total"
 
 
-def _limit(jvm: dict[str, Any]) -> str:
-    if "off_heap_max_bytes" not in jvm:
-        return "not started"
-    most, resident = jvm["off_heap_max_bytes"] >> 20, jvm["resident_bytes"] >> 20
-    return f"at most {most} MiB for arrays; this process uses {resident} MiB in total"
-
-
-def _memory(jvm: dict[str, Any], which: str) -> str:
-    if f"{which}_max_bytes" not in jvm:
-        return "not started"
-    used, most = jvm[f"{which}_used_bytes"] >> 20, jvm[f"{which}_max_bytes"] >> 20
-    return f"{used} of at most {most} MiB in use"
+def _memory(jvm: dict[str, Any], text: str) -> str:
+    """Fill in the JVM's memory in MiB."""
+    sizes = {n.removesuffix("_bytes"): jvm[n] >> 20 for n in jvm if n.endswith("_bytes")}
+    return text.format(**sizes) if sizes else "not started"

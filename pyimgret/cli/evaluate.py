@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.common import json_option, print_json, table
+from pyimgret.cli.common import Result, json_option, table
 from pyimgret.cli.embed import encode_all
 from pyimgret.cli.noise import evaluate_noise
-from pyimgret.cli.options import NATURAL, PATH, POSITIVE, FigureFile, dependent_option, examples
+from pyimgret.cli.options import NATURAL, PATH, POSITIVE, dependent_option, examples, figure_option
 from pyimgret.cli.pretrained import Choice, pretrained_options
 from pyimgret.cli.sources import (
     ImageSource,
@@ -71,12 +71,8 @@ if TYPE_CHECKING:
     help="Seed of the random choice of queries.",
 )
 @click.option("--noise", is_flag=True, help="Compare models and raw pixels as noise grows.")
-@dependent_option(
-    "--out",
-    needs="noise",
-    type=FigureFile(),
-    metavar="FILE",
-    help="With --noise: file for the curves (.png, .svg, .pdf, …).",
+@figure_option(
+    "--out", needs="noise", help="With --noise: file for the curves (.png, .svg, .pdf, …)."
 )
 @dependent_option(
     "--per-class", without="noise", is_flag=True, help="Also show the metrics of each class."
@@ -92,9 +88,8 @@ def evaluate(
     out: Path | None,
     per_class: bool,
     strict: bool,
-    as_json: bool,
     **options: Any,
-) -> None:
+) -> Result:
     """Evaluate a model on images of known classes.
 
     A match is correct if it has the query's class. With --images the class is the name of
@@ -113,8 +108,7 @@ def evaluate(
         raise click.UsageError("several --model can only be given with --noise.")
     source = open_images(**options, strict=strict)
     if noise:
-        evaluate_noise(models, source, queries or 1000, seed, out, as_json)
-        return
+        return evaluate_noise(models, source, queries or 1000, seed, out)
     keys, names, vectors = encode_all(choice.encoder(models[0] if models else None), source)
     if choice.whiten:
         from pyimgret.evaluation import whitening
@@ -123,12 +117,10 @@ def evaluate(
         vectors = vectors @ W + b
     report = _evaluate(source, keys, names, vectors, queries, seed, augment)
     source.report_failures()
-    if as_json:
-        document: dict[str, Any] = report.to_dict()
-        document["failed"] = [failure.to_dict() for failure in source.failed]
-        print_json(document | ({"per_class": report.per_class} if per_class else {}))
-    else:
-        click.echo(_text(report, per_class))
+    document = report.to_dict() | {"failed": [failure.to_dict() for failure in source.failed]}
+    if per_class:
+        document["per_class"] = report.per_class
+    return Result(document, _text(report, per_class))
 
 
 def _evaluate(

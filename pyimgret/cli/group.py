@@ -25,25 +25,22 @@ class Entry(NamedTuple):
     help: str
 
 
-COMMANDS: dict[str, Entry] = {
-    "demo": Entry(
-        "pyimgret.cli.demo:demo", "Run an end-to-end example on 5,000 handwritten digits."
-    ),
-    "train": Entry("pyimgret.cli.train:train", "Train a model on images."),
-    "embed": Entry("pyimgret.cli.embed:embed", "Turn images into vectors."),
-    "index": Entry("pyimgret.cli.index:index", "Create, update and maintain an index."),
-    "search": Entry("pyimgret.cli.search:search", "Find the images nearest to one."),
-    "duplicates": Entry("pyimgret.cli.search:duplicates", "List near and exact duplicates."),
-    "evaluate": Entry(
-        "pyimgret.cli.evaluate:evaluate", "Evaluate a model on images of known classes."
-    ),
-    "serve": Entry("pyimgret.cli.serve:serve", "Serve an index over HTTP, with a web page."),
-    "classify": Entry(
-        "pyimgret.cli.classify:classify", "Classify photos with an ImageNet network."
-    ),
-    "plot": Entry("pyimgret.cli.plot:plot", "Plot models, embeddings and matches."),
-    "spark": Entry("pyimgret.cli.spark:spark", "Train and encode on Apache Spark."),
-    "doctor": Entry("pyimgret.cli.doctor:doctor", "Show check the installation."),
+COMMANDS = {
+    name: Entry(f"pyimgret.cli.{module or name}:{name}", text)
+    for name, module, text in (
+        ("demo", "", "Run an end-to-end example on 5,000 handwritten digits."),
+        ("train", "", "Train a model on images."),
+        ("embed", "", "Turn images into vectors."),
+        ("index", "", "Create, update and maintain an index."),
+        ("search", "", "Find the images nearest to one."),
+        ("duplicates", "search", "List near and exact duplicates."),
+        ("evaluate", "", "Evaluate a model on images of known classes."),
+        ("serve", "", "Serve an index over HTTP, with a web page."),
+        ("classify", "", "Classify photos with an ImageNet network."),
+        ("plot", "", "Plot models, embeddings and matches."),
+        ("spark", "", "Train and encode on Apache Spark."),
+        ("doctor", "", "Check the installation."),
+    )
 }
 """Command name -> its location (``"module:attribute"``) and its help line."""
 
@@ -63,7 +60,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the table in order, then those of ordinary commands."""
-        return [*self.table, *(name for name in super().list_commands(ctx))]
+        return [*self.table, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command; None if there is none of that name."""

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyimgret.cli import index_maintenance
-from pyimgret.cli.common import json_option, print_json
+from pyimgret.cli.common import Result, first_of, json_option, wants_json
 from pyimgret.cli.index_common import INDEX, MODEL, one_line, opened, progress_bar
-from pyimgret.cli.options import Command, dependent_option
+from pyimgret.cli.options import dependent_option, stacked
 from pyimgret.cli.pretrained import Choice, pretrained_options
 from pyimgret.cli.sources import (
     ExistingPath,
+    hidden_note,
     hidden_option,
     include_hidden,
-    report_hidden,
     strict_option,
 )
 
 if TYPE_CHECKING:
     from pyimgret.index import Index, SyncReport
 
-_FAILURES_SHOWN = 20
 _WOULD = {
     "added": "would add",
     "updated": "would update",
@@ -43,14 +42,17 @@ def index() -> None:
     """Create, update and maintain an index."""
 
 
-def _ingest_options(command: Command) -> Command:
-    """Add the options of `add` and `sync`."""
-    prefix = click.option("--prefix", default="", show_default=False, help="Prefix for the keys.")
-    return MODEL(pretrained_options(prefix(strict_option(hidden_option(command)))))
+_ingest_options = stacked(
+    INDEX,
+    MODEL,
+    pretrained_options,
+    click.option("--prefix", default="", show_default=False, help="Prefix for the keys."),
+    strict_option,
+    hidden_option,
+)
 
 
 @index.command()
-@INDEX
 @_ingest_options
 @click.argument("paths", nargs=-1, required=True, type=ExistingPath())
 @json_option
@@ -60,9 +62,8 @@ def add(
     prefix: str,
     strict: bool,
     paths: tuple[str, ...],
-    as_json: bool,
     **options: Any,
-) -> None:
+) -> Result:
     """Add images: files, or folders with their subfolders.
 
     The key of an image is its path relative to the given folder. An image that is in the
@@ -75,11 +76,10 @@ def add(
         with _counting(target):
             for path in paths:
                 _merge(total, _add_path(target, path, prefix, strict))
-        _print_report(total, len(target), as_json)
+        return _result(total, len(target))
 
 
 @index.command()
-@INDEX
 @_ingest_options
 @click.option("--dry-run", is_flag=True, help="Only show the changes.")
 @dependent_option(
@@ -90,19 +90,17 @@ def add(
 def sync(
     directory: Path,
     model: str | None,
-    prefix: str,
-    strict: bool,
     dry_run: bool,
     verbose: bool,
     folder: str,
-    as_json: bool,
+    prefix: str,
+    strict: bool,
     **options: Any,
-) -> None:
+) -> Result:
     """Synchronize the index with a folder: add, update, rename, delete.
 
     It can be interrupted at any time; the next run resumes there.
     """
-    names = (verbose or dry_run) and not as_json
     choice = Choice.from_options(options)
     with (
         opened(directory, model, choice, (folder,), keep=not dry_run) as target,
@@ -116,25 +114,21 @@ def sync(
             hidden=include_hidden(),
             dry_run=dry_run,
             progress=progress,
-            on_change=_print_change if names else None,
+            on_change=_print_change if (verbose or dry_run) and not wants_json() else None,
         )
-        count = len(target)
-    _print_report(report, count, as_json, dry_run=dry_run)
+        return _result(report, len(target), dry_run=dry_run)
 
 
 @index.command()
 @INDEX
 @click.argument("keys", nargs=-1, required=True)
 @json_option
-def delete(directory: Path, keys: tuple[str, ...], as_json: bool) -> None:
+def delete(directory: Path, keys: tuple[str, ...]) -> Result:
     """Delete images from the index by their keys; the files are not deleted."""
     with opened(directory) as target:
-        deleted = target.delete(keys)
-        left = len(target)
-    if as_json:
-        print_json({"deleted": deleted, "count": left})
-    else:
-        click.echo(f"deleted {deleted}; the index now has {left} images.")
+        deleted, left = target.delete(keys), len(target)
+    text = f"deleted {deleted}; the index now has {left} images."
+    return Result({"deleted": deleted, "count": left}, text)
 
 
 def _add_path(target: Index, path: str, prefix: str, strict: bool) -> SyncReport:
@@ -175,27 +169,20 @@ def _counting(target: Index) -> Iterator[None]:
         ) from None
 
 
-def _print_report(report: SyncReport, count: int, as_json: bool, *, dry_run: bool = False) -> None:
-    if as_json:
-        print_json({**report.to_dict(), "count": count, **({"dry_run": True} if dry_run else {})})
-        return
+def _result(report: SyncReport, count: int, *, dry_run: bool = False) -> Result:
+    document = {**report.to_dict(), "count": count, **({"dry_run": True} if dry_run else {})}
     apart = ("failed", "hidden_skipped", "hidden_kept")
     facts = {n: c for n, c in report.to_dict().items() if n not in apart and (c or n == "added")}
-    if dry_run:
-        facts = {_WOULD.get(name, name): number for name, number in facts.items()}
-    click.echo(", ".join(f"{name} {number:,}" for name, number in facts.items()) + ".")
-    for failure in report.failed[:_FAILURES_SHOWN]:
-        click.echo(f"not added: {one_line(failure.key)}: {failure.reason}", err=True)
-    if len(report.failed) > _FAILURES_SHOWN:
-        click.echo(f"… and {len(report.failed) - _FAILURES_SHOWN:,} more (see --json).", err=True)
-    report_hidden(report.hidden_skipped)
+    words = _WOULD if dry_run else {}
+    text = ", ".join(f"{words.get(name, name)} {number:,}" for name, number in facts.items())
+    notes = first_of([f"not added: {one_line(f.key)}: {f.reason}" for f in report.failed])
+    notes += hidden_note(report.hidden_skipped)
     if report.hidden_kept:
-        click.echo(
+        notes.append(
             f"{report.hidden_kept:,} images of hidden files in the index were left unchanged; "
-            "--hidden synchronizes them, 'pyimgret index delete' removes them.",
-            err=True,
+            "--hidden synchronizes them, 'pyimgret index delete' removes them."
         )
-    click.echo(f"The index has {count:,} images.")
+    return Result(document, f"{text}.\nThe index has {count:,} images.", notes)
 
 
 def _print_change(kind: str, key: str) -> None:

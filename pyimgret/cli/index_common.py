@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,24 +13,22 @@ import click
 
 from pyimgret.cli.options import PATH, dependent_option
 from pyimgret.cli.pretrained import Choice
+from pyimgret.files.atomic import check_folder
 
 if TYPE_CHECKING:
     from pyimgret.index import Index
 
 
-def _index_option(*, required: bool) -> Callable[[Any], Any]:
-    return click.option(
-        "--index",
-        "directory",
-        required=required,
-        metavar="DIR",
-        type=PATH,
-        help="The directory of the index.",
-    )
-
-
+_index_option = functools.partial(
+    click.option,
+    "--index",
+    "directory",
+    metavar="DIR",
+    type=PATH,
+    help="The directory of the index.",
+)
 INDEX = _index_option(required=True)
-INDEX_OR_NONE = _index_option(required=False)
+INDEX_OR_NONE = _index_option()
 MODEL = click.option("--model", metavar="ZIP", help="The model; needed to create a new index.")
 COLLECTION = dependent_option(
     "--collection", needs="milvus", default="pyimgret", help="Name of the collection."
@@ -51,28 +50,26 @@ def opened(
     A new index is removed again if the block fails before it has stored
     anything, or without ``keep``.
     """
+    from pyimgret.encoder import Encoder
     from pyimgret.index import Index
 
+    choice = choice or Choice()
     exists = (directory / "index.sqlite").exists()
-    if not exists and (model is not None or (choice is not None and choice.pretrained is not None)):
-        from pyimgret.files.atomic import check_folder
-
+    if not exists and (model is not None or choice.pretrained is not None):
         check_folder(directory)
-    encoder = None
-    if model is not None or choice is not None:
-        encoder = (choice or Choice.none()).encoder(model)
-    if exists and choice is not None and choice.whiten:
+    encoder = choice.encoder(model)
+    if exists and choice.whiten:
         raise click.UsageError(
             "--whiten can only be used for a new index; an existing one has its own model."
         )
-    if not exists and encoder is not None:
-        if choice is not None and choice.whiten:
-            encoder = choice.whitened(encoder, _sample(encoder, paths))
-        with _created(directory, encoder, keep) as made:
-            yield made
-    else:
+    if exists or encoder is None:
         with Index.open(directory, encoder) as found:
             yield found
+        return
+    if choice.whiten:
+        encoder = Encoder(encoder.model.whitened(_sample(encoder, paths), choice.whiten))
+    with _created(directory, encoder, keep) as made:
+        yield made
 
 
 @contextmanager

@@ -7,26 +7,23 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from pyimgret.cli.common import json_option, print_json
+from pyimgret.cli.common import Result, json_option
 from pyimgret.cli.index_common import COLLECTION, INDEX, INDEX_OR_NONE, opened, progress_bar
-from pyimgret.cli.options import OutputFile, OutputFolder, dependent_option
+from pyimgret.cli.options import Output, dependent_option
 
 if TYPE_CHECKING:
-    from pyimgret.index import Index
+    from pyimgret.index.search.methods import Kind
 
 
 @click.command()
 @INDEX
 @json_option
-def info(directory: Path, as_json: bool) -> None:
+def info(directory: Path) -> Result:
     """Show facts about the index."""
     with opened(directory) as target:
         facts = target.info()
-    if as_json:
-        print_json(facts)
-        return
-    for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' '):<16} {_readable(value)}")
+    lines = [f"{name.replace('_', ' '):<16} {_readable(value)}" for name, value in facts.items()]
+    return Result(facts, "\n".join(lines))
 
 
 @click.command()
@@ -34,23 +31,15 @@ def info(directory: Path, as_json: bool) -> None:
 @click.option("--no-model", is_flag=True, help="Do not load and verify the model.")
 @click.option("--repair", is_flag=True, help="Delete caches that are damaged or orphaned.")
 @json_option
-@click.pass_context
-def check(
-    context: click.Context, directory: Path, no_model: bool, repair: bool, as_json: bool
-) -> None:
+def check(directory: Path, no_model: bool, repair: bool) -> Result:
     """Check database, vectors, model and caches; exits with status 1 if data is damaged."""
     with opened(directory) as target:
         report = target.check(load_model=not no_model, repair=repair)
-    if as_json:
-        print_json({"ok": report.ok, "problems": report.problems, "leftovers": report.leftovers})
-    else:
-        for problem in report.problems:
-            click.echo(f"damaged: {problem}")
-        for name in report.leftovers:
-            click.echo(f"{'deleted' if repair else 'unused'}: {name}")
-        click.echo("The index is intact." if not report.problems else "The index is damaged.")
-    if report.problems:
-        context.exit(1)
+    lines = [f"damaged: {problem}" for problem in report.problems]
+    lines += [f"{'deleted' if repair else 'unused'}: {name}" for name in report.leftovers]
+    lines.append("The index is intact." if report.ok else "The index is damaged.")
+    document = {"ok": report.ok, "problems": report.problems, "leftovers": report.leftovers}
+    return Result(document, "\n".join(lines), failed=not report.ok)
 
 
 @click.command()
@@ -66,70 +55,46 @@ def check(
 @dependent_option("--expansion", needs="kind=hnsw", default=128, type=click.IntRange(8, 4096))
 @click.option("--recall", is_flag=True, help="Measure recall@10 afterwards.")
 @json_option
-def build(
-    directory: Path,
-    kind: str,
-    connectivity: int,
-    construction: int,
-    expansion: int,
-    recall: bool,
-    as_json: bool,
-) -> None:
+def build(directory: Path, kind: Kind, recall: bool, **settings: int) -> Result:
     """Build search structures for a large index; searches use the graph automatically.
 
     hnsw is a graph for approximate search, with CONNECTIVITY edges per image, a width of
     CONSTRUCTION while building and EXPANSION while searching. int8 needs a quarter of the
     memory and is exact. binary compares Hamming distances and re-ranks the best.
     """
-    from pyimgret.index.search.methods import Kind
-
     with opened(directory) as target, progress_bar() as progress:
-        done = target.build(
-            cast(Kind, kind),
-            connectivity=connectivity,
-            construction=construction,
-            expansion=expansion,
-            progress=progress,
-        )
+        done = target.build(kind, **settings, progress=progress)
+        text = f"built {kind} over {done['count']:,} images."
         if recall:
-            done |= {"recall_at_10": target.recall_check(method=cast(Kind, kind))["recall"]}
-    if as_json:
-        print_json(done)
-    else:
-        click.echo(f"built {kind} over {done['count']:,} images.")
-        if recall:
-            click.echo(f"recall@10 against exact search: {done['recall_at_10']:.4f}")
+            done |= {"recall_at_10": target.recall_check(method=kind)["recall"]}
+            text += f"\nrecall@10 against exact search: {done['recall_at_10']:.4f}"
+    return Result(done, text)
 
 
 @click.command()
 @INDEX
-@click.argument("target", type=OutputFolder())
+@click.argument("target", type=Output(folder=True))
 @json_option
-def publish(directory: Path, target: Path, as_json: bool) -> None:
+def publish(directory: Path, target: Path) -> Result:
     """Publish a read-only copy in TARGET, for serving or for the Java library.
 
     Never copy a live index by hand: its latest changes are in a log beside the database.
     """
     with opened(directory) as source:
-        made = source.publish(target)
-        count = len(source)
-    if as_json:
-        print_json({"directory": str(made), "count": count})
-    else:
-        click.echo(f"published {count:,} images to {made}.")
+        made, count = source.publish(target), len(source)
+    text = f"published {count:,} images to {made}."
+    return Result({"directory": str(made), "count": count}, text)
 
 
 @click.command()
 @INDEX
 @json_option
-def compact(directory: Path, as_json: bool) -> None:
+def compact(directory: Path) -> Result:
     """Reclaim the space of deleted images; a graph has to be built again."""
     with opened(directory) as target:
         before, after = target.compact()
-    if as_json:
-        print_json({"bytes_before": before, "bytes_after": after})
-    else:
-        click.echo(f"{before:,} bytes before, {after:,} after.")
+    text = f"{before:,} bytes before, {after:,} after."
+    return Result({"bytes_before": before, "bytes_after": after}, text)
 
 
 @click.command()
@@ -139,41 +104,30 @@ def compact(directory: Path, as_json: bool) -> None:
 @dependent_option(
     "--salvage", without="milvus", is_flag=True, help="Export the readable part of a damaged index."
 )
-@click.argument("target", type=OutputFile(".parquet", ".npy"), required=False)
+@click.argument("target", type=Output(".parquet", ".npy"), required=False)
 @json_option
 def export(
-    directory: Path,
-    milvus: str | None,
-    collection: str,
-    salvage: bool,
-    target: Path | None,
-    as_json: bool,
-) -> None:
+    directory: Path, milvus: str | None, collection: str, salvage: bool, target: Path | None
+) -> Result:
     """Export all images to TARGET, .parquet or .npy with .jsonl beside it, or to Milvus."""
+    from pyimgret.index.milvus import MilvusIndex
+
     if (target is None) == (milvus is None):
         raise click.UsageError("give either a file to write, or --milvus.")
     lost = 0
     with opened(directory) as source:
-        if target is not None and salvage:
+        if target is None:
+            with MilvusIndex.load(source, cast(str, milvus), collection) as copy:
+                count = len(copy)
+        elif salvage:
             count, lost = source.salvage(target)
-        elif target is not None:
-            count = source.export(target)
         else:
-            count = _to_milvus(source, str(milvus), collection)
-    if as_json:
-        found = {"lost": lost} if salvage else {}
-        print_json({"exported": count, "target": str(target or milvus), **found})
-    else:
-        if salvage:
-            click.echo(f"{lost:,} images could not be read.")
-        click.echo(f"exported {count:,} images to {target or milvus}.")
-
-
-def _to_milvus(source: Index, uri: str, collection: str) -> int:
-    from pyimgret.index.milvus import MilvusIndex
-
-    with MilvusIndex.load(source, uri, collection) as copy:
-        return len(copy)
+            count = source.export(target)
+    document = {"exported": count, "target": str(target or milvus)}
+    text = f"exported {count:,} images to {target or milvus}."
+    if salvage:
+        document, text = {**document, "lost": lost}, f"{lost:,} images could not be read.\n{text}"
+    return Result(document, text)
 
 
 @click.command("import")
@@ -191,22 +145,19 @@ def import_(
     model: str | None,
     replace: bool,
     source: Path,
-    as_json: bool,
-) -> None:
+) -> Result:
     """Import a .parquet or .npy file, or an output folder of 'pyimgret spark embed'."""
-    if (directory is None) == (milvus is None):
-        raise click.UsageError("give either --index or --milvus.")
-    if milvus is not None:
+    if milvus is not None and directory is None:
         if not source.is_dir():
             raise click.UsageError("--milvus needs an output folder of 'pyimgret spark embed'.")
         count, total = _from_spark_to_milvus(source, milvus, collection, replace)
-    else:
-        with opened(cast("Path", directory), model) as target:
+    elif directory is not None and milvus is None:
+        with opened(directory, model) as target:
             count, total = target.import_from(source, replace=replace), len(target)
-    if as_json:
-        print_json({"imported": count, "count": total})
     else:
-        click.echo(f"imported {count:,}; the index has {total:,} images.")
+        raise click.UsageError("give either --index or --milvus.")
+    text = f"imported {count:,}; the index has {total:,} images."
+    return Result({"imported": count, "count": total}, text)
 
 
 def _from_spark_to_milvus(

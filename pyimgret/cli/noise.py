@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from pyimgret.cli.common import print_json, table
+from pyimgret.cli.common import Result, table
 from pyimgret.cli.sources import ImageSource
-from pyimgret.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from pyimgret.evaluation import NoiseReport
 
 
 def evaluate_noise(
-    models: tuple[Path, ...],
-    source: ImageSource,
-    queries: int,
-    seed: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Evaluate models on damaged queries, print the table, and plot it to ``out``, if given."""
+    models: tuple[Path, ...], source: ImageSource, queries: int, seed: int, out: Path | None
+) -> Result:
+    """Evaluate models on damaged queries; plot the report to ``out``, if given."""
     import numpy as np
 
     from pyimgret import load
     from pyimgret.evaluation import noise_report
 
     loaded = {path.stem: load(path) for path in models}
-    X, labels = _with_labels(source, next(iter(loaded.values())).preprocessor)
+    _, labels, X = source.read(next(iter(loaded.values())).preprocessor)
     report = noise_report(loaded, X, np.asarray(labels), queries=queries, random_state=seed)
     source.report_failures()
     if out is not None:
@@ -38,22 +30,7 @@ def evaluate_noise(
         from pyimgret.visualization.style import save
 
         save(plot_noise(report), out)
-    if as_json:
-        print_json(report.to_dict() | ({"out": str(out)} if out else {}))
-    else:
-        click.echo(text(report))
-
-
-def _with_labels(source: ImageSource, preprocessor: Any) -> tuple[Any, list[Any]]:
-    import numpy as np
-
-    pixels, labels = [], []
-    for batch in source.batches(preprocessor):
-        pixels.append(batch.pixels)
-        labels += batch.labels
-    if not labels:
-        raise InvalidArgumentError("no image could be read; see the reasons above.")
-    return np.concatenate(pixels), labels
+    return Result(report.to_dict() | ({"out": str(out)} if out else {}), text(report))
 
 
 def text(report: NoiseReport) -> str:

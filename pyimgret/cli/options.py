@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from pyimgret.files.atomic import check_file, check_folder
+
 Command = TypeVar("Command", bound=Callable[..., object])
 PATH = click.Path(path_type=Path)
 POSITIVE = click.IntRange(1)
@@ -49,6 +51,17 @@ class Dependent(click.Option):
         return super().handle_parse_result(ctx, opts, args)
 
 
+def stacked(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return one decorator that adds several options, in the order of ``--help``."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def dependent_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     """Add a `Dependent` option; see `click.option`."""
     return click.option(*names, cls=Dependent, **settings)
@@ -83,17 +96,19 @@ def refuse_others(name: str, *allowed: str) -> None:
         raise click.UsageError(f"{', '.join(others)} does nothing with {_spelled(ctx, name)}.")
 
 
-class OutputFile(click.Path):
-    """An output file, checked for writability before any work is done.
+class Output(click.Path):
+    """An output file or folder, checked for writability before any work is done.
 
     Parameters
     ----------
     suffixes : str
         Allowed suffixes; any name if empty.
+    folder : bool
+        Whether it is a folder, which may have to be created.
     """
 
-    def __init__(self, *suffixes: str) -> None:
-        super().__init__(path_type=Path, dir_okay=False)
+    def __init__(self, *suffixes: str, folder: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=folder, file_okay=not folder)
         self.suffixes = suffixes
 
     def known_suffixes(self) -> tuple[str, ...]:
@@ -102,30 +117,20 @@ class OutputFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path, or fail with the reason why it cannot be written."""
-        from pyimgret.files.atomic import check_file
-
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         suffixes = self.known_suffixes()
         if suffixes and path.suffix.lower() not in suffixes:
-            self.fail(f"{path.name}: the name must end in {_either(suffixes)}.", param, ctx)
+            first, last = ", ".join(suffixes[:-1]), suffixes[-1]
+            either = f"{first} or {last}" if first else last
+            self.fail(f"{path.name}: the name must end in {either}.", param, ctx)
         try:
-            check_file(path)
+            (check_file if self.file_okay else check_folder)(path)
         except OSError as error:
             self.fail(f"cannot write {path}: {error.filename}: {error.strerror}.", param, ctx)
         return path
 
 
-#: Where a command that trains writes the model.
-MODEL_OUT = click.option(
-    "--out",
-    type=OutputFile(),
-    required=True,
-    metavar="FILE",
-    help="Output file for the model, a Deeplearning4j zip.",
-)
-
-
-class FigureFile(OutputFile):
+class Figure(Output):
     """An output file in a format that matplotlib supports."""
 
     def known_suffixes(self) -> tuple[str, ...]:
@@ -135,26 +140,9 @@ class FigureFile(OutputFile):
         return tuple(f".{kind}" for kind in new_figure(1, 1).canvas.get_supported_filetypes())
 
 
-class OutputFolder(click.Path):
-    """An output folder."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path, file_okay=False)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path, or fail with the reason why it cannot be written."""
-        from pyimgret.files.atomic import check_folder
-
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        try:
-            check_folder(path)
-        except OSError as error:
-            self.fail(f"cannot write to {path}: {error.filename}: {error.strerror}.", param, ctx)
-        return path
-
-
-def _either(words: tuple[str, ...]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+def figure_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """Add an option for the file of a figure; see `dependent_option`."""
+    return dependent_option(*names, type=Figure(), metavar="FILE", **settings)
 
 
 def examples(*lines: str) -> str:

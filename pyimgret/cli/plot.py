@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.common import json_option, print_json
-from pyimgret.cli.options import NATURAL, PATH, POSITIVE, Command, FigureFile, given
+from pyimgret.cli.common import Result, json_option
+from pyimgret.cli.options import NATURAL, PATH, POSITIVE, figure_option, given, stacked
 from pyimgret.cli.sources import labels_option, open_images, source_options
 from pyimgret.exceptions import InvalidArgumentError
 
@@ -18,17 +18,9 @@ if TYPE_CHECKING:
 
 _model = click.option("--model", "models", type=PATH, required=True, multiple=True, metavar="FILE")
 _seed = click.option("--seed", type=NATURAL, default=0, help="Seed of the random choice of images.")
-
-
-def _out(command: Command) -> Command:
-    option = click.option(
-        "--out",
-        type=FigureFile(),
-        required=True,
-        metavar="FILE",
-        help="The figure: .png, .svg, .pdf, ….",
-    )
-    return option(json_option(command))
+_out = stacked(
+    figure_option("--out", required=True, help="The figure: .png, .svg, .pdf, …."), json_option
+)
 
 
 @click.group()
@@ -57,8 +49,7 @@ def weights(
     layer: int,
     checkpoint: Path | None,
     out: Path,
-    as_json: bool,
-) -> None:
+) -> Result:
     """Plot the weights of a layer as images."""
     from pyimgret import load
     from pyimgret.models.weights import first_layer, layer_weights, pretrained_weights
@@ -73,7 +64,7 @@ def weights(
             W = layer_weights(model, layer)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _save(plot_weights(W, shape=shape, n=count, scale=scale), out, as_json)
+    return _save(plot_weights(W, shape=shape, n=count, scale=scale), out)
 
 
 @plot.command()
@@ -85,12 +76,12 @@ def weights(
     help="The last two are for a deep-autoencoder.",
 )
 @_out
-def history(models: tuple[Path, ...], what: str, out: Path, as_json: bool) -> None:
+def history(models: tuple[Path, ...], what: str, out: Path) -> Result:
     """Plot the loss of every epoch of training."""
     from pyimgret import load
     from pyimgret.visualization import plot_history
 
-    _save(plot_history(load(_only(models)).history_, what=what), out, as_json)
+    return _save(plot_history(load(_only(models)).history_, what=what), out)
 
 
 @plot.command()
@@ -100,8 +91,8 @@ def history(models: tuple[Path, ...], what: str, out: Path, as_json: bool) -> No
 @_seed
 @_out
 def reconstructions(
-    models: tuple[Path, ...], count: int, seed: int, out: Path, as_json: bool, **source: Any
-) -> None:
+    models: tuple[Path, ...], count: int, seed: int, out: Path, **source: Any
+) -> Result:
     """Plot reconstructions of images by one or more models (repeat --model)."""
     import numpy as np
 
@@ -110,10 +101,13 @@ def reconstructions(
 
     loaded = {path.stem: load(path) for path in models}
     first = next(iter(loaded.values()))
-    X = open_images(**source).array(first.preprocessor)
+    X = open_images(**source).read(first.preprocessor)[2]
     drawn = np.random.default_rng(seed).permutation(len(X))[:count]
-    rows = {name: _unscaled(model, X[drawn]) for name, model in loaded.items()}
-    _save(plot_reconstructions(X[drawn], rows), out, as_json)
+    rows = {name: model.reconstruct(X[drawn]) for name, model in loaded.items()}
+    for name, model in loaded.items():
+        if model.preprocessor is not None:
+            rows[name] = model.preprocessor.unscale(rows[name])
+    return _save(plot_reconstructions(X[drawn], rows), out)
 
 
 @plot.command()
@@ -130,9 +124,8 @@ def embedding(
     method: Any,
     seed: int,
     out: Path,
-    as_json: bool,
     **source: Any,
-) -> None:
+) -> Result:
     """Plot embeddings in two dimensions, coloured by class."""
     from pyimgret.visualization import plot_embedding
 
@@ -142,7 +135,7 @@ def embedding(
             "--method has no effect on codes of size 2: they are plotted directly."
         )
     known = None if names[0] is None else names
-    _save(plot_embedding(vectors, known, method=method, random_state=seed), out, as_json)
+    return _save(plot_embedding(vectors, known, method=method, random_state=seed), out)
 
 
 @plot.command()
@@ -154,9 +147,7 @@ def embedding(
 )
 @_seed
 @_out
-def confusion(
-    models: tuple[Path, ...], count: int, seed: int, out: Path, as_json: bool, **source: Any
-) -> None:
+def confusion(models: tuple[Path, ...], count: int, seed: int, out: Path, **source: Any) -> Result:
     """Plot the confusion matrix of the nearest other images."""
     from pyimgret.evaluation import nearest_neighbours
     from pyimgret.visualization import plot_confusion_matrix
@@ -165,7 +156,7 @@ def confusion(
     if names[0] is None:
         raise click.UsageError("--idx needs --labels FILE for the classes of the images.")
     nearest, _ = nearest_neighbours(vectors, k=1)
-    _save(plot_confusion_matrix(names, [names[i] for i in nearest[:, 0]]), out, as_json)
+    return _save(plot_confusion_matrix(names, [names[i] for i in nearest[:, 0]]), out)
 
 
 @plot.command()
@@ -173,7 +164,7 @@ def confusion(
 @click.argument("queries", nargs=-1, required=True, type=PATH)
 @click.option("-k", type=POSITIVE, default=5)
 @_out
-def matches(directory: Path, queries: tuple[Path, ...], k: int, out: Path, as_json: bool) -> None:
+def matches(directory: Path, queries: tuple[Path, ...], k: int, out: Path) -> Result:
     """Plot query images with their nearest matches in an index."""
     from pyimgret.index import Index
     from pyimgret.visualization import plot_matches
@@ -181,13 +172,7 @@ def matches(directory: Path, queries: tuple[Path, ...], k: int, out: Path, as_js
     with Index.open(directory) as index:
         found = [index.search(query, k=k) for query in queries]
         thumbnails = [[thumbnail(index, match.key) for match in row] for row in found]
-    _save(plot_matches(queries, thumbnails, scores=[row.scores for row in found]), out, as_json)
-
-
-def _unscaled(model: Any, images: Any) -> Any:
-    """Return reconstructions of images, scaled to 0..1."""
-    made = model.reconstruct(images)
-    return made if model.preprocessor is None else model.preprocessor.unscale(made)
+    return _save(plot_matches(queries, thumbnails, scores=[row.scores for row in found]), out)
 
 
 def thumbnail(index: Any, key: str) -> Any:
@@ -224,11 +209,8 @@ def _only(models: tuple[Path, ...]) -> Path:
     return models[0]
 
 
-def _save(figure: Figure, out: Path, as_json: bool) -> None:
+def _save(figure: Figure, out: Path) -> Result:
     from pyimgret.visualization.style import save
 
     save(figure, out)
-    if as_json:
-        print_json({"out": str(out)})
-    else:
-        click.echo(f"Wrote {out}.")
+    return Result({"out": str(out)}, f"Wrote {out}.")

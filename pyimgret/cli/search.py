@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from pyimgret.cli.common import json_option, print_json, table
+from pyimgret.cli.common import Result, json_option, table
+from pyimgret.cli.embed import encode_all
 from pyimgret.cli.index_common import (
     COLLECTION,
     INDEX,
@@ -18,13 +19,12 @@ from pyimgret.cli.index_common import (
     opened,
     unknown_fields,
 )
-from pyimgret.cli.options import POSITIVE, FigureFile, dependent_option
+from pyimgret.cli.options import POSITIVE, dependent_option, figure_option
 from pyimgret.cli.pretrained import Choice
-from pyimgret.cli.search_many import search_many
-from pyimgret.cli.sources import ExistingPath, hidden_option
+from pyimgret.cli.sources import ExistingPath, ImageSource, hidden_option, open_folder
 
 if TYPE_CHECKING:
-    from pyimgret.index import Matches
+    from pyimgret.index import Index, Matches
     from pyimgret.index.search.methods import Method
 
 
@@ -54,12 +54,10 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "exact", "int8", "binary", "hnsw"]),
     help="auto uses the graph if it was built, else exact search.",
 )
-@dependent_option(
+@figure_option(
     "--explain",
-    "drawing",
+    "figure",
     without="milvus|key",
-    type=FigureFile(),
-    metavar="FILE",
     help="Plot which regions of QUERY and the best match are similar.",
 )
 @hidden_option
@@ -75,12 +73,11 @@ def search(
     where: str | None,
     min_score: float | None,
     exclude: tuple[str, ...],
-    method: str,
-    drawing: Path | None,
+    method: Method,
+    figure: Path | None,
     queries: tuple[str, ...],
     key: str | None,
-    as_json: bool,
-) -> None:
+) -> Result:
     """Find the images that look like QUERY.
 
     The score is a cosine between -1 and 1; higher is nearer. Several images, or folders
@@ -90,7 +87,7 @@ def search(
         raise click.UsageError("give images to search for, or --key.")
     several = len(queries) > 1 or any(Path(query).is_dir() for query in queries)
     query = queries[0] if queries else None
-    if drawing is not None and several:
+    if figure is not None and several:
         raise click.UsageError("--explain needs exactly one QUERY file.")
     if (directory is None) == (milvus is None):
         raise click.UsageError("give either --index or --milvus.")
@@ -99,45 +96,29 @@ def search(
         "min_score": min_score,
         "exclude": exclude,
     }
-    if several:
-        if directory is None:
+    if directory is None:
+        if several:
             raise click.UsageError("several images can only be searched for with --index.")
-        conditions["method"] = method
-        search_many(directory, queries, k, conditions, as_json=as_json)
-        return
-    notes: dict[str, Any] = {}
-    if milvus is not None:
-        matches = _in_milvus(milvus, collection, model, query, key, k, conditions)
-    else:
-        matches, notes = _in_index(
-            cast("Path", directory), method, query, key, k, conditions, drawing
-        )
-    if as_json:
-        print_json(matches.to_dict() | notes)
-        return
-    rows = [[one_line(match.key), f"{match.score:.4f}"] for match in matches]
-    click.echo(table(["key", "score"], rows) if rows else "no match")
-    if drawing is not None:
-        click.echo(f"Wrote {drawing}.")
-
-
-def _in_index(
-    directory: Path,
-    method: str,
-    query: str | None,
-    key: str | None,
-    k: int,
-    conditions: dict[str, Any],
-    drawing: Path | None,
-) -> tuple[Matches, dict[str, Any]]:
+        matches = _in_milvus(cast(str, milvus), collection, model, query, key, k, conditions)
+        return _result(matches, {})
     with opened(directory) as index:
+        if several:
+            return _search_many(index, queries, k, method=method, **conditions)
         wanted = index.get(key).vector if key is not None else query
-        matches = index.search(wanted, k, method=cast("Method", method), **conditions)
+        matches = index.search(wanted, k, method=method, **conditions)
         notes = unknown_fields(index, conditions["where"])
-        if drawing is not None:
-            _draw(index, query, matches, drawing)
-            notes["explanation"] = str(drawing)
-    return matches, notes
+        if figure is not None:
+            _explain(index, query, matches, figure)
+            notes["explanation"] = str(figure)
+    return _result(matches, notes)
+
+
+def _result(matches: Matches, notes: dict[str, Any]) -> Result:
+    rows = [[one_line(match.key), f"{match.score:.4f}"] for match in matches]
+    text = table(["key", "score"], rows) if rows else "no match"
+    if "explanation" in notes:
+        text += f"\nWrote {notes['explanation']}."
+    return Result(matches.to_dict() | notes, text)
 
 
 def _in_milvus(
@@ -153,14 +134,39 @@ def _in_milvus(
 
     if key is None and model is None:
         raise click.UsageError("--milvus has no model: give --model, or search by --key.")
-    encoder = None if model is None else Choice.none().encoder(model)
-    with MilvusIndex(uri, collection, encoder=encoder) as index:
+    with MilvusIndex(uri, collection, encoder=Choice().encoder(model)) as index:
         wanted = index.get(key).vector if key is not None else query
         return index.search(wanted, k, **conditions)
 
 
-def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:
-    """Plot the best match, from its file or else from its thumbnail."""
+def _search_many(index: Index, queries: tuple[str, ...], k: int, **conditions: Any) -> Result:
+    """Search for every image, encoded in batches; unreadable ones are reported and skipped."""
+    from pyimgret.datasets import ImageFiles
+
+    files: list[Path] = []
+    for query in map(Path, queries):
+        files += [file.path for file in open_folder(query).files] if query.is_dir() else [query]
+    source = ImageSource(ImageFiles(files))
+    names, _, vectors = encode_all(index.encoder, source)
+    found = index.search_batch(vectors, k, **conditions) if names else []
+    notes = unknown_fields(index, conditions["where"])
+    source.report_failures()
+    rows: list[list[str]] = []
+    for name, matches in zip(names, found, strict=True):
+        lines = [[one_line(match.key), f"{match.score:.4f}"] for match in matches]
+        for number, line in enumerate(lines or [["no match", ""]]):
+            rows.append(["" if number else one_line(name), *line])
+    document = {
+        "queries": [
+            {"query": name, **matches.to_dict()} for name, matches in zip(names, found, strict=True)
+        ],
+        "failed": [failure.to_dict() for failure in source.failed],
+    }
+    return Result(document | notes, table(["query", "key", "score"], rows))
+
+
+def _explain(index: Any, query: str | None, matches: Matches, out: Path) -> None:
+    """Plot the regions in which the best match is similar, in its file or else its thumbnail."""
     from pyimgret.explain import explain, plot_explanation
     from pyimgret.visualization.style import save
 
@@ -168,14 +174,12 @@ def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:
     if best is None or index.encoder is None:
         raise click.UsageError("--explain found no match to show, or the index has no model.")
     source, small = index.get(best.key).source, index.thumbnail(best.key)
-    file = None if source is None else Path(os.fsdecode(source.path))
-    if file is None or not file.is_file():
-        file = None
+    image: Any = None if source is None else Path(os.fsdecode(source.path))
+    if image is None or not image.is_file():
         if small is None:
             raise click.UsageError(f"the image of {one_line(best.key)} no longer exists.")
-    image: Any = small.image if file is None and small is not None else file
-    found = explain(index.encoder, query, image)
-    save(plot_explanation(found, query, image), drawing)
+        image = small.image
+    save(plot_explanation(explain(index.encoder, query, image), query, image), out)
 
 
 @click.command()
@@ -187,15 +191,13 @@ def _draw(index: Any, query: str | None, matches: Any, drawing: Path) -> None:
     help="Minimum cosine similarity of duplicates.",
 )
 @json_option
-def duplicates(directory: Path, threshold: float, as_json: bool) -> None:
+def duplicates(directory: Path, threshold: float) -> Result:
     """List groups of near and exact duplicates."""
     with opened(directory) as index:
         groups = index.duplicates(threshold)
-    if as_json:
-        print_json({"groups": [{"keys": g.keys, "exact": g.exact} for g in groups]})
-        return
+    lines: list[str] = []
     for group in groups:
-        click.echo("exact copies:" if group.exact else "near duplicates:")
-        for key in group.keys:
-            click.echo(f"  {one_line(key)}")
-    click.echo(f"{len(groups):,} groups.")
+        lines.append("exact copies:" if group.exact else "near duplicates:")
+        lines += [f"  {one_line(key)}" for key in group.keys]
+    document = {"groups": [{"keys": group.keys, "exact": group.exact} for group in groups]}
+    return Result(document, "\n".join([*lines, f"{len(groups):,} groups."]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.options import PATH, POSITIVE, dependent_option, refuse_others
+from pyimgret.cli.options import PATH, POSITIVE, dependent_option, given, refuse_others
 from pyimgret.exceptions import MissingExtraError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def serve(
     api_keys: Path | None,
     new_api_key: str | None,
     revoke_api_key: str | None,
-    list_api_keys: bool,
+    list_api_keys: bool,  # noqa: ARG001  (see `given`)
     batch_wait: float | None,
     **options: Any,
 ) -> None:
@@ -80,12 +80,12 @@ def serve(
     # cores that decode images, which halves the throughput.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     _check_installed()
-    if list_api_keys:
-        refuse_others("list_api_keys", "api_keys")
-    elif new_api_key is not None or revoke_api_key is not None:
-        first = "revoke_api_key" if new_api_key is None else "new_api_key"
-        refuse_others(first, "revoke_api_key", "api_keys")
-    if list_api_keys or new_api_key is not None or revoke_api_key is not None:
+    actions = {"new_api_key", "revoke_api_key", "list_api_keys"} & given()
+    if actions:
+        if "list_api_keys" in actions:
+            refuse_others("list_api_keys", "api_keys")
+        else:
+            refuse_others(min(actions), "revoke_api_key", "api_keys")
         _manage_keys(api_keys, new_api_key, revoke_api_key)
         return
     if directory is None:
@@ -93,8 +93,8 @@ def serve(
     from pyimgret_server import Settings
 
     wait = None if batch_wait is None else batch_wait / 1000
-    given = {"api_keys": api_keys, "batch_wait": wait, **options}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    chosen = {"api_keys": api_keys, "batch_wait": wait, **options}
+    settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
     _run(directory, settings, host, port)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.options import PATH, Command, dependent_option
+from pyimgret.cli.options import PATH, dependent_option, stacked
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.progress import progress_bar
 
@@ -23,17 +22,6 @@ if TYPE_CHECKING:
 
     Pixels = npt.NDArray[np.uint8]
 
-BATCH = 256
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images at the input size of a model, with their keys and classes."""
-
-    keys: list[str]
-    labels: list[Any]
-    pixels: Pixels
-
 
 @dataclass
 class ImageSource:
@@ -44,7 +32,7 @@ class ImageSource:
     images : ndarray of uint8 (n, h, w[, 3]), or ImageFiles
     labels : ndarray or None
         Classes of an array; in a folder, the subfolders are the classes.
-    skipped : list of ImageFailure
+    failed : list of ImageFailure
         The files that could not be read.
     """
 
@@ -52,55 +40,28 @@ class ImageSource:
     labels: npt.NDArray[Any] | None = None
     failed: list[ImageFailure] = field(default_factory=list)
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def read(self, preprocessor: Preprocessor | None) -> tuple[list[str], list[Any], Pixels]:
+        """Return keys, classes and pixels (n, h, w[, 3]); unreadable files are added to `failed`.
 
-    def batches(self, preprocessor: Preprocessor | None) -> Iterator[Batch]:
-        """Yield the images in order; unreadable files are added to `failed`."""
+        An array is returned as it is, files at the input size of the model.
+        """
         import numpy as np
 
         if isinstance(self.images, np.ndarray):
-            yield from self._slices(self.images)
-            return
+            labels = [None] * len(self.images) if self.labels is None else self.labels.tolist()
+            return [str(number) for number in range(len(self.images))], labels, self.images
         if preprocessor is None:
             raise click.UsageError(
                 "this model takes vectors, not images; it cannot be used with --images."
             )
-        yield from self._decoded(self.images, preprocessor)
-
-    def _slices(self, images: Pixels) -> Iterator[Batch]:
-        for start in range(0, len(images), BATCH):
-            part = slice(start, start + BATCH)
-            keys = [str(number) for number in range(start, min(start + BATCH, len(images)))]
-            labels = [None] * len(keys) if self.labels is None else self.labels[part].tolist()
-            yield Batch(keys, labels, images[part])
-
-    def _decoded(self, files: ImageFiles, preprocessor: Preprocessor) -> Iterator[Batch]:
-        import numpy as np
-
-        keys, labels, pixels = [], [], []
-        reading = files.read(preprocessor.pixels)
-        for file, image in progress_bar(reading, description="reading", total=len(files)):
-            keys.append(file.key)
-            labels.append(file.label)
-            pixels.append(image)
-            if len(keys) == BATCH:
-                yield Batch(keys, labels, np.stack(pixels))
-                keys, labels, pixels = [], [], []
-        if keys:
-            yield Batch(keys, labels, np.stack(pixels))
-        self.failed = list(files.failed)
-
-    def array(self, preprocessor: Preprocessor | None) -> Pixels:
-        """Return all images as one array (n, h, w[, 3])."""
-        import numpy as np
-
-        if isinstance(self.images, np.ndarray):
-            return self.images
-        parts = [batch.pixels for batch in self.batches(preprocessor)]
-        if not parts:
-            raise InvalidArgumentError(f"none of the {len(self)} files is a readable image.")
-        return np.concatenate(parts)
+        total = len(self.images)
+        reading = self.images.read(preprocessor.pixels)
+        found = list(progress_bar(reading, description="reading", total=total))
+        self.failed = list(self.images.failed)
+        if not found:
+            raise InvalidArgumentError(f"none of the {total} files is a readable image.")
+        pixels = np.stack([image for _, image in found])
+        return [file.key for file, _ in found], [file.label for file, _ in found], pixels
 
     def report_failures(self) -> None:
         """Print on standard error what was skipped, and why."""
@@ -135,16 +96,14 @@ def _store_hidden(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.meta[_HIDDEN] = value
 
 
-def hidden_option(command: Command) -> Command:
-    """Add ``--hidden``, which `open_folder` and `include_hidden` read."""
-    return click.option(
-        "--hidden",
-        is_flag=True,
-        expose_value=False,
-        callback=_store_hidden,
-        help="Include hidden and system files of a folder (names with a leading dot, "
-        "Thumbs.db, …).",
-    )(command)
+hidden_option = click.option(
+    "--hidden",
+    is_flag=True,
+    expose_value=False,
+    callback=_store_hidden,
+    help="Include hidden and system files of a folder (names with a leading dot, Thumbs.db, …).",
+)
+"""``--hidden``, which `open_folder` and `include_hidden` read."""
 
 
 def include_hidden() -> bool:
@@ -157,45 +116,32 @@ def open_folder(path: Path, *, strict: bool = False) -> ImageFolder:
     from pyimgret.datasets import ImageFolder
 
     folder = ImageFolder(path, strict=strict, hidden=include_hidden())
-    report_hidden(folder.hidden_skipped)
+    for note in hidden_note(folder.hidden_skipped):
+        click.echo(note, err=True)
     return folder
 
 
-def report_hidden(count: int) -> None:
-    """Print on standard error how many hidden files were skipped."""
-    if count:
-        click.echo(f"skipped {count:,} hidden files and folders; --hidden includes them.", err=True)
+def hidden_note(count: int) -> list[str]:
+    """Return the line about hidden files that were skipped, if there were any."""
+    return [f"skipped {count:,} hidden files and folders; --hidden includes them."] if count else []
 
 
-def source_options(command: Command) -> Command:
-    """Add ``--digits``, ``--images``, ``--idx`` and ``--hidden``."""
-    command = hidden_option(command)
-    for option in (
-        click.option(
-            "--idx", type=PATH, metavar="FILE", help="Images in IDX format (MNIST), gzipped or not."
-        ),
-        click.option(
-            "--images",
-            type=PATH,
-            metavar="DIR",
-            help="A folder of images; its subfolders are the classes.",
-        ),
-        click.option("--digits", is_flag=True, help="5,000 handwritten digits (extra 'demo')."),
-    ):
-        command = option(command)
-    return command
-
+source_options = stacked(
+    click.option("--digits", is_flag=True, help="5,000 handwritten digits (extra 'demo')."),
+    click.option(
+        "--images", type=PATH, metavar="DIR", help="Folder of images; its subfolders are classes."
+    ),
+    click.option("--idx", type=PATH, metavar="FILE", help="IDX file (MNIST), gzipped or not."),
+    hidden_option,
+)
+"""``--digits``, ``--images``, ``--idx`` and ``--hidden``."""
 
 strict_option = click.option(
     "--strict", is_flag=True, help="Stop at the first image that cannot be read."
 )
 
 labels_option = dependent_option(
-    "--labels",
-    needs="idx",
-    type=PATH,
-    metavar="FILE",
-    help="With --idx: the classes, in IDX format.",
+    "--labels", needs="idx", type=PATH, metavar="FILE", help="With --idx: the classes, as IDX."
 )
 """``--labels``: folders and digits have their own classes."""
 

@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.common import json_option, print_json
-from pyimgret.cli.models import SETTINGS, build
+from pyimgret.cli.common import Result, first_of, json_option
+from pyimgret.cli.models import MODEL_OUT, SETTINGS, build, model_option, training_options
 from pyimgret.cli.options import (
-    MODEL_OUT,
     NATURAL,
     POSITIVE,
-    Command,
-    OutputFile,
-    dependent_option,
+    Output,
     examples,
+    stacked,
 )
-from pyimgret.cli.sources import hidden_option, include_hidden, report_hidden, strict_option
-from pyimgret.cli.train import sizes
+from pyimgret.cli.sources import hidden_note, hidden_option, include_hidden, strict_option
 
 if TYPE_CHECKING:
     from pyimgret.spark import Arrays, Images, SparkOptions
 
 KINDS = ("autoencoder", "denoising")
-_FAILURES_SHOWN = 20
+MODEL_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _settings(
@@ -43,58 +40,48 @@ def _settings(
     return found
 
 
-def cluster_options(command: Command) -> Command:
-    """Add the options for the cluster and its resources."""
-    for option in (
-        click.option(
-            "--conf",
-            callback=_settings,
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="A Spark setting; may be repeated.",
-        ),
-        click.option(
-            "--jars",
-            type=click.Choice(["ship", "local"]),
-            default="ship",
-            help="Send the jars, or use local paths on every machine.",
-        ),
-        click.option(
-            "--off-heap",
-            type=click.IntRange(256),
-            default=2048,
-            metavar="MIB",
-            help="Memory for arrays of an executor, outside its heap.",
-        ),
-        click.option("--driver-memory", default="2g", help="Java heap."),
-        click.option("--executor-memory", default="2g", help="Java heap."),
-        click.option("--executor-cores", type=POSITIVE, default=1),
-        click.option(
-            "--master",
-            required=True,
-            metavar="URL",
-            help="The master for spark-submit: spark://host:7077, local[2], …",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def data_options(command: Command) -> Command:
-    """Add ``--images``, ``--array`` and ``--hidden``."""
-    command = hidden_option(command)
-    for option in (
-        click.option(
-            "--array",
-            metavar="FILE",
-            help="An IDX (not gzipped) or .npy file; the same path on every machine.",
-        ),
-        click.option(
-            "--images", metavar="DIR|URL", help="A folder of images, visible to every machine."
-        ),
-    ):
-        command = option(command)
-    return command
+cluster_options = stacked(
+    click.option(
+        "--master",
+        required=True,
+        metavar="URL",
+        help="The master for spark-submit: spark://host:7077, local[2], …",
+    ),
+    click.option("--executor-cores", type=POSITIVE, default=1),
+    click.option("--executor-memory", default="2g", help="Java heap."),
+    click.option("--driver-memory", default="2g", help="Java heap."),
+    click.option(
+        "--off-heap",
+        type=click.IntRange(256),
+        default=2048,
+        metavar="MIB",
+        help="Memory for arrays of an executor, outside its heap.",
+    ),
+    click.option(
+        "--jars",
+        type=click.Choice(["ship", "local"]),
+        default="ship",
+        help="Send the jars, or use local paths on every machine.",
+    ),
+    click.option(
+        "--conf",
+        callback=_settings,
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A Spark setting; may be repeated.",
+    ),
+)
+data_options = stacked(
+    click.option(
+        "--images", metavar="DIR|URL", help="A folder of images, visible to every machine."
+    ),
+    click.option(
+        "--array",
+        metavar="FILE",
+        help="An IDX (not gzipped) or .npy file; the same path on every machine.",
+    ),
+    hidden_option,
+)
 
 
 def _data(images: str | None, array: str | None) -> Arrays | Images:
@@ -151,53 +138,14 @@ def spark() -> None:
 )
 @cluster_options
 @data_options
-@dependent_option(
-    "--model",
-    "kind",
-    without="start",
-    type=click.Choice(KINDS),
-    default="autoencoder",
-    help="Kind of model.",
-)
+@model_option(KINDS, without="start")
 @click.option(
     "--start",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=MODEL_FILE,
     metavar="FILE",
     help="Continue training this model instead of a new one.",
 )
-@dependent_option(
-    "--size",
-    needs="images",
-    without="start",
-    type=POSITIVE,
-    metavar="N",
-    help="With --images: N x N pixels.  [default: 64]",
-)
-@dependent_option(
-    "--mode",
-    needs="images",
-    without="start",
-    type=click.Choice(["L", "RGB"]),
-    help="With --images: grey or colour.  [default: RGB]",
-)
-@dependent_option(
-    "--code-size", without="start", type=POSITIVE, default=30, help="Dimension of the embedding."
-)
-@dependent_option(
-    "--hidden-sizes",
-    without="start",
-    callback=sizes,
-    metavar="N,N,…",
-    help="Sizes of the layers before the code, such as 1000,500,250.",
-)
-@click.option("--epochs", type=POSITIVE, help="Passes over the images.")
-@click.option("--batch-size", type=POSITIVE, help="Images per training step of a worker.")
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
-    help="Learning rate of the optimizer.",
-)
-@click.option("--seed", type=NATURAL, help="Random seed for weights and order.")
+@training_options(without="start")
 @click.option("--workers", type=POSITIVE, default=2, help="Number of workers, one core each.")
 @click.option(
     "--averaging-frequency", type=POSITIVE, default=5, help="Training steps between two averagings."
@@ -207,75 +155,47 @@ def spark() -> None:
 )
 @click.option(
     "--checkpoint",
-    type=OutputFile(),
+    type=Output(),
     metavar="FILE",
     help="Saved every epoch; a run resumes from an existing file.",
 )
 @MODEL_OUT
 @json_option
 def train(
-    images: str | None,
-    array: str | None,
-    kind: str,
-    start: Path | None,
-    size: int | None,
-    mode: str | None,
-    out: Path,
-    as_json: bool,
-    **given: Any,
-) -> None:
+    images: str | None, array: str | None, kind: str, start: Path | None, out: Path, **given: Any
+) -> Result:
     """Train a model by parameter averaging."""
+    from pyimgret.models import load
     from pyimgret.spark import train as train_on_spark
 
     names = ("workers", "averaging_frequency", "cache", "checkpoint")
     job = {name: given.pop(name) for name in names}
     options, data = _options(given), _data(images, array)
-    model = _model(kind, start, images is not None, size or 64, mode or "RGB", given)
+    if start is None:
+        model = build(kind, has_images=images is not None, **given)
+    else:
+        model = load(start)
+        for option in ("epochs", "batch_size", "learning_rate", "seed"):
+            if given[option] is not None:
+                model.set_params(**{SETTINGS[option][0]: given[option]})
+        model.set_params(preprocessing=model.preprocessor)
     train_on_spark(model, data, options=options, progress=_Bar(), **job)
     model.save(out)
-    _report(model, out, as_json)
-
-
-def _model(
-    kind: str, start: Path | None, has_images: bool, size: int, mode: str, given: dict[str, Any]
-) -> Any:
-    from pyimgret.models import load
-    from pyimgret.preprocessing import Preprocessor
-
-    if start is None:
-        return build(
-            kind, preprocessing=Preprocessor(mode, size, size) if has_images else None, **given
-        )
-    model = load(start)
-    for option in ("epochs", "batch_size", "learning_rate", "seed"):
-        if given[option] is not None:
-            model.set_params(**{SETTINGS[option][0]: given[option]})
-    return model.set_params(preprocessing=model.preprocessor)
-
-
-def _report(model: Any, out: Path, as_json: bool) -> None:
     summary, history = model.spark_, model.history_
-    broken = summary["broken"]
-    report_hidden(summary["hidden_skipped"])
-    if as_json:
-        print_json(
-            {
-                "model": type(model).__name__,
-                "images": summary["images"],
-                "broken": broken,
-                "embedding_size": model.embedding_size,
-                "epochs": len(history["loss"]),
-                "loss": history["loss"][-1] if history["loss"] else None,
-                "seconds": sum(history["seconds"]),
-                "out": str(out),
-            }
-        )
-        return
-    for key in list(broken)[:_FAILURES_SHOWN]:
-        click.echo(f"skipped {key}: {broken[key]}", err=True)
-    if len(broken) > _FAILURES_SHOWN:
-        click.echo(f"skipped {len(broken) - _FAILURES_SHOWN} more", err=True)
-    click.echo(f"Trained {type(model).__name__} on {summary['images']:,} images. Saved {out}.")
+    document = {
+        "model": type(model).__name__,
+        "images": summary["images"],
+        "broken": summary["broken"],
+        "embedding_size": model.embedding_size,
+        "epochs": len(history["loss"]),
+        "loss": history["loss"][-1] if history["loss"] else None,
+        "seconds": sum(history["seconds"]),
+        "out": str(out),
+    }
+    text = f"Trained {document['model']} on {document['images']:,} images. Saved {out}."
+    notes = hidden_note(summary["hidden_skipped"])
+    notes += first_of([f"skipped {key}: {reason}" for key, reason in summary["broken"].items()])
+    return Result(document, text, notes)
 
 
 @spark.command(
@@ -289,7 +209,7 @@ def _report(model: Any, out: Path, as_json: bool) -> None:
 @data_options
 @click.option(
     "--model",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=MODEL_FILE,
     required=True,
     metavar="FILE",
     help="A saved model.",
@@ -311,30 +231,25 @@ def embed(
     part_rows: int | None,
     max_cores: int | None,
     strict: bool,
-    as_json: bool,
     **given: Any,
-) -> None:
+) -> Result:
     """Encode any number of images and write the embeddings as Parquet."""
     from dataclasses import asdict, replace
 
     from pyimgret.spark import encode
 
-    options = replace(_options(given), max_cores=max_cores)
     report = encode(
         model,
         _data(images, array),
         out,
-        options=options,
+        options=replace(_options(given), max_cores=max_cores),
         batch_size=batch_size,
         part_rows=part_rows,
         strict=strict,
         progress=_Bar(),
     )
-    report_hidden(report.hidden_skipped)
-    if as_json:
-        print_json(asdict(report) | {"out": out})
-        return
-    click.echo(
+    text = (
         f"Wrote {report.embeddings:,} embeddings to {out} in {report.seconds:.1f} s; "
         f"{report.broken:,} could not be encoded."
     )
+    return Result(asdict(report) | {"out": out}, text, hidden_note(report.hidden_skipped))

@@ -8,39 +8,25 @@ from typing import Any
 
 import click
 
-from pyimgret.cli.common import json_option, print_json
-from pyimgret.cli.finetune import fine_tune
-from pyimgret.cli.models import MODELS, build, refuse_unused
-from pyimgret.cli.options import (
+from pyimgret.cli.common import Result, json_option
+from pyimgret.cli.models import (
     MODEL_OUT,
-    NATURAL,
-    PATH,
-    POSITIVE,
-    OutputFolder,
-    dependent_option,
-    examples,
-    given,
+    MODELS,
+    build,
+    model_option,
+    refuse_unused,
+    training_options,
 )
+from pyimgret.cli.options import PATH, POSITIVE, Output, dependent_option, examples, given
 from pyimgret.cli.pretrained import NAMES
 from pyimgret.cli.sources import (
     ImageSource,
+    open_folder,
     open_images,
-    report_failures,
     source_options,
     strict_option,
 )
 from pyimgret.exceptions import InvalidArgumentError
-
-
-def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """Parse comma-separated numbers; an empty text is an empty tuple."""
-    if value is None:
-        return None
-    try:
-        return tuple(int(part) for part in value.split(",") if part.strip())
-    except ValueError as error:
-        message = f"{value!r} is not a list of numbers such as 1000,500,250."
-        raise click.BadParameter(message, ctx, param) from error
 
 
 @click.command(
@@ -51,14 +37,7 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
         "pyimgret train --pretrained mobilenet_v2 --images DIR --freeze block16 --out my.zip",
     )
 )
-@dependent_option(
-    "--model",
-    "kind",
-    without="pretrained",
-    type=click.Choice(sorted(MODELS)),
-    default="autoencoder",
-    help="Kind of model.",
-)
+@model_option(sorted(MODELS), without="pretrained")
 @click.option(
     "--pretrained",
     type=click.Choice(NAMES),
@@ -79,41 +58,15 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     "after it are trained.  [default: features, which is all but the head]",
 )
 @source_options
-@dependent_option(
-    "--size",
-    needs="images",
-    type=POSITIVE,
-    metavar="N",
-    help="With --images: resize images to N x N pixels.  [default: 64]",
-)
-@dependent_option(
-    "--mode",
-    needs="images",
-    type=click.Choice(["L", "RGB"]),
-    help="With --images: grey or colour.  [default: RGB]",
-)
-@click.option("--code-size", type=POSITIVE, default=30, help="Dimension of the embedding.")
-@click.option(
-    "--hidden-sizes",
-    callback=sizes,
-    metavar="N,N,…",
-    help="Sizes of the layers before the code, such as 1000,500,250.",
-)
-@click.option("--epochs", type=POSITIVE, help="Passes over the images.")
+@training_options()
 @click.option("--rbm-epochs", type=POSITIVE, help="Epochs of pretraining a deep-autoencoder.")
 @dependent_option(
     "--checkpoint",
     needs="seed",
-    type=OutputFolder(),
+    type=Output(folder=True),
     metavar="DIR",
     help="With --seed: save the state after every epoch; the same command, run again after "
     "an interruption, resumes there.",
-)
-@click.option("--batch-size", type=POSITIVE, help="Images per training step.")
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
-    help="Learning rate of the optimizer.",
 )
 @click.option(
     "--validation",
@@ -127,56 +80,48 @@ def sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     type=POSITIVE,
     help="With --validation: stop after this number of epochs without a better validation loss.",
 )
-@click.option("--seed", type=NATURAL, help="Random seed, for reproducible results.")
 @strict_option
 @MODEL_OUT
 @json_option
 def train(
     kind: str,
     pretrained: str | None,
+    weights: Path | None,
     digits: bool,
     images: Path | None,
     idx: Path | None,
     validation: float,
     strict: bool,
     out: Path,
-    as_json: bool,
     **settings: Any,
-) -> None:
+) -> Result:
     """Train a model on images and save it.
 
     Ctrl-C stops the training and saves the model as trained so far.
     """
-    from pyimgret.preprocessing import Preprocessor
-
     kind = pretrained or kind
     refuse_unused(kind, given())
     if pretrained is not None and (images is None or digits or idx is not None):
         raise click.UsageError(
             "--pretrained can only be trained on the class folders of --images DIR."
         )
-    weights, size, mode = (settings.pop(name) for name in ("weights", "size", "mode"))
-    if images is not None and pretrained is None:
-        settings["preprocessing"] = Preprocessor(mode or "RGB", size or 64, size or 64)
-    model = build(kind, **settings)
+    model = build(kind, has_images=images is not None, **settings)
     start, replaces = time.perf_counter(), out.exists()
     try:
         if pretrained is not None and images is not None:
-            summary, failed = fine_tune(model, weights, images, strict=strict)
+            source = ImageSource(open_folder(images, strict=strict))
+            summary = _fine_tune(model, weights, source, images)
         else:
             source = open_images(digits, images, idx, strict=strict)
             summary = _fit(model, source, validation, settings["seed"])
-            failed = source.failed
     except KeyboardInterrupt:
         target = out.with_name(f"{out.stem}.interrupted{out.suffix}") if replaces else out
         raise KeyboardInterrupt(_save_interrupted(model, target, settings["checkpoint"])) from None
     model.save(out)
     summary |= {"seconds": round(time.perf_counter() - start, 2), "out": str(out)}
-    report_failures(failed)
-    if as_json:
-        print_json(summary | {"failed": [failure.to_dict() for failure in failed]})
-    else:
-        click.echo(_text(summary))
+    source.report_failures()
+    document = summary | {"failed": [failure.to_dict() for failure in source.failed]}
+    return Result(document, _text(summary))
 
 
 def _save_interrupted(model: Any, target: Path, checkpoint: Path | None) -> str:
@@ -196,7 +141,7 @@ def _fit(model: Any, source: ImageSource, share: float, seed: int | None) -> dic
     """Train the model and return a summary."""
     import numpy as np
 
-    X = source.array(model.preprocessing)
+    X = source.read(model.preprocessing)[2]
     X_val = None
     if share:
         order = np.random.default_rng(seed).permutation(len(X))
@@ -209,13 +154,46 @@ def _fit(model: Any, source: ImageSource, share: float, seed: int | None) -> dic
         X, X_val = X[order[held:]], X[order[:held]]
     model.fit(X) if X_val is None else model.fit(X, X_val=X_val)
     history = model.history_
-    summary = {"model": type(model).__name__, "images": len(X)}
-    summary |= {"embedding_size": model.embedding_size}
+    summary = _summary(model, len(X))
     if history.get("loss"):
         summary |= {"epochs": len(history["loss"]), "loss": history["loss"][-1]}
     if history.get("val_loss"):
         summary |= {"val_loss": min(history["val_loss"])}
     return summary
+
+
+def _fine_tune(
+    model: Any, weights: Path | None, source: ImageSource, images: Path
+) -> dict[str, Any]:
+    """Train an ImageNet network on a folder, whose subfolders are the classes."""
+    import numpy as np
+
+    from pyimgret import pretrained
+    from pyimgret.files.cache import cache_folder
+    from pyimgret.pretrained import cached_features
+
+    layer = model.frozen_layer
+    network = getattr(pretrained, model.architecture)(weights)
+    folder: Any = source.images
+    readable = [file for file, _ in folder.read(network.preprocessor.pixels) if file.label]
+    source.failed = list(folder.failed)
+    y = np.array([file.label for file in readable])
+    if len(np.unique(y)) < 2:
+        raise InvalidArgumentError(f"{images}: at least two class folders with images are needed.")
+    paths, cache = [file.path for file in readable], cache_folder() / "features"
+    model.fit(network, cached_features(network, paths, cache, layer=layer), y)
+    history = model.history_["loss"]
+    return _summary(model, len(y)) | {
+        "classes": len(model.classes_),
+        "freeze": model.freeze,
+        "epochs": len(history),
+        "loss": model.history_.get("tuning_loss", history)[-1],
+    }
+
+
+def _summary(model: Any, images: int) -> dict[str, Any]:
+    size = model.embedding_size
+    return {"model": type(model).__name__, "images": images, "embedding_size": size}
 
 
 def _text(summary: dict[str, Any]) -> str:

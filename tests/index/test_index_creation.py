@@ -112,7 +112,7 @@ def test_command_that_fails_later_keeps_what_it_added(run, tmp_path, monkeypatch
 
     (tmp_path / "images").mkdir()
     Image.new("L", (8, 8), 9).save(tmp_path / "images" / "a.png")
-    monkeypatch.setattr("pyimgret.cli.index._print_report", lambda *_: 1 / 0)
+    monkeypatch.setattr("pyimgret.cli.index._result", lambda *_: 1 / 0)
     result = CliRunner().invoke(main, ["index", "add", "--index", "idx", "--model", "m", "images"])
     assert result.exit_code == 1
     assert "ZeroDivisionError" in result.output
