@@ -12,7 +12,7 @@ from pyimgret.cli.index_common import COLLECTION, INDEX, INDEX_OR_NONE, opened, 
 from pyimgret.cli.options import Output, dependent_option
 
 if TYPE_CHECKING:
-    from pyimgret.index.search.methods import Kind
+    from pyimgret.index.search.conditions import Kind
 
 
 @click.command()

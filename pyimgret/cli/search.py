@@ -25,7 +25,7 @@ from pyimgret.cli.sources import ExistingPath, ImageSource, hidden_option, open_
 
 if TYPE_CHECKING:
     from pyimgret.index import Index, Matches
-    from pyimgret.index.search.methods import Method
+    from pyimgret.index.search.conditions import Method
 
 
 @click.command()

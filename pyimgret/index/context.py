@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Self
 
@@ -17,46 +18,43 @@ class IndexContext:
     Passed to the functions that add, search and maintain; none of them takes an
     `Index`.
 
+    Parameters
+    ----------
+    directory : Path
+    encoder : EncoderLike, optional
+        Used instead of the stored model.
+    timeout : float
+        Seconds that a writer waits for another writer.
+
     Attributes
     ----------
     directory : Path
     database : Database
-    dimension : int
-        Length of the vectors.
-    model_checksum : str
-        Checksum of the model that made the vectors; empty for an index of vectors only.
+    dimension, model_checksum
+        As in `Index`.
     uuid : str
         Identity of the index; its caches store it too.
     searcher : Searcher
     """
 
     def __init__(
-        self, directory: Path, database: Database, encoder: EncoderLike | None = None
+        self, directory: Path, encoder: EncoderLike | None = None, *, timeout: float = 30.0
     ) -> None:
-        meta = lifecycle.read_meta(database)
-        if encoder is not None:
-            lifecycle.check_model(encoder, meta["model_checksum"])
         self.directory = directory
-        self.database = database
+        self.database = Database(directory, timeout=timeout)
+        meta = lifecycle.read_meta(self.database)
         self.dimension = int(meta["dimension"])
         self.model_checksum = meta["model_checksum"]
         self.uuid = meta["uuid"]
-        self.searcher = Searcher(directory, database, self.dimension)
-        self._encoder = encoder
+        self.searcher = Searcher(directory, self.database, self.dimension)
+        if encoder is not None:
+            lifecycle.check_model(encoder, self.model_checksum)
+            self.encoder = encoder
 
-    @classmethod
-    def open(
-        cls, directory: Path, encoder: EncoderLike | None = None, *, timeout: float = 30.0
-    ) -> Self:
-        """Open the index of a directory; see `Index.open`."""
-        return cls(directory, Database(directory, timeout=timeout), encoder)
-
-    @property
+    @functools.cached_property
     def encoder(self) -> EncoderLike:
         """The model, loaded from ``model.zip`` on first use."""
-        if self._encoder is None:
-            self._encoder = lifecycle.load_encoder(self.directory, self.model_checksum)
-        return self._encoder
+        return lifecycle.load_encoder(self.directory, self.model_checksum)
 
     def __enter__(self) -> Self:
         return self

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
-import numpy as np
-
-from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
+from pyimgret.exceptions import DimensionMismatchError
 from pyimgret.index.context import IndexContext
 from pyimgret.index.filters.parsing import Where
-from pyimgret.index.ingest.adding import Adder
-from pyimgret.index.ingest.encoding import Report, prepare
-from pyimgret.index.maintenance.operations import Maintenance
-from pyimgret.index.search.conditions import Conditions
+from pyimgret.index.ingest import adding
+from pyimgret.index.ingest.adding import Metadata
+from pyimgret.index.ingest.encoding import Report, query_vector, query_vectors
+from pyimgret.index.ingest.sync import sync_folder
+from pyimgret.index.maintenance.build import build_cache, measure_recall
+from pyimgret.index.maintenance.check import check_index
+from pyimgret.index.maintenance.compact import compact_index
+from pyimgret.index.maintenance.duplicates import find_duplicates
+from pyimgret.index.maintenance.exchange import export_index, import_file, salvage_index
+from pyimgret.index.maintenance.publish import publish_copy
+from pyimgret.index.search.conditions import Conditions, Method
 from pyimgret.index.search.matches import Matches
-from pyimgret.index.search.methods import Method, check_method
 from pyimgret.index.storage import items, lifecycle
-from pyimgret.index.storage.arrays import EncoderLike, Floats
+from pyimgret.index.storage.arrays import EncoderLike
 from pyimgret.index.storage.database import FILE
-from pyimgret.index.storage.items import Item, Thumbnail, as_list
-from pyimgret.preprocessing import as_vectors, check_image, unit_vectors
+from pyimgret.index.storage.items import PAGE, Item, Thumbnail, as_list
 
-_PAGE = 10_000
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class Index(Maintenance):
+def _operation(
+    function: Callable[Concatenate[IndexContext, P], R],
+) -> Callable[Concatenate[Index, P], R]:
+    """Return a method of `Index` that calls a function with the index's context."""
+
+    @functools.wraps(function)
+    def method(index: Index, /, *arguments: P.args, **options: P.kwargs) -> R:
+        return function(index.context, *arguments, **options)
+
+    return method
+
+
+class Index:
     """A directory of images that can be searched by example.
 
     Make one with `Index.create`, open one with `Index.open`. Any number of processes and
@@ -55,27 +72,15 @@ class Index(Maintenance):
 
     def __init__(self, context: IndexContext) -> None:
         self.context = context
+        self.directory = context.directory
+        self.dimension = context.dimension
+        self.model_checksum = context.model_checksum
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             "An open Index cannot be pickled or copied; hand its directory on, and call "
             f"Index.open({str(self.directory)!r}) where it is needed."
         )
-
-    @property
-    def directory(self) -> Path:
-        """The directory of the index."""
-        return self.context.directory
-
-    @property
-    def dimension(self) -> int:
-        """Length of the vectors."""
-        return self.context.dimension
-
-    @property
-    def model_checksum(self) -> str:
-        """Checksum of the model that made the vectors; empty for an index of vectors only."""
-        return self.context.model_checksum
 
     @classmethod
     def create(
@@ -112,14 +117,14 @@ class Index(Maintenance):
         path = Path(directory)
         wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
         if exist_ok and (path / FILE).exists():
-            opened = cls(IndexContext.open(path, wrapped, timeout=timeout))
+            opened = cls(IndexContext(path, wrapped, timeout=timeout))
             if dimension not in (None, opened.dimension):
                 raise DimensionMismatchError(
                     f"{path} has vectors of dimension {opened.dimension}, not {dimension}."
                 )
             return opened
         lifecycle.create(path, wrapped, dimension)
-        return cls(IndexContext.open(path, wrapped, timeout=timeout))
+        return cls(IndexContext(path, wrapped, timeout=timeout))
 
     @classmethod
     def open(
@@ -148,7 +153,7 @@ class Index(Maintenance):
             If the index was built with another encoder.
         """
         wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
-        return cls(IndexContext.open(Path(directory), wrapped, timeout=timeout))
+        return cls(IndexContext(Path(directory), wrapped, timeout=timeout))
 
     @property
     def encoder(self) -> EncoderLike:
@@ -160,7 +165,7 @@ class Index(Maintenance):
         images_or_vectors: Any,
         *,
         keys: Sequence[str] | None = None,
-        metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None = None,
+        metadata: Metadata = None,
         replace: bool = False,
         strict: bool = False,
         thumbnails: bool = True,
@@ -192,8 +197,15 @@ class Index(Maintenance):
         ImageDecodeError
             With ``strict``.
         """
-        adder = Adder(self.context, replace=replace, strict=strict, thumbnails=thumbnails)
-        return adder.add(images_or_vectors, keys, metadata)
+        return adding.add(
+            self.context,
+            images_or_vectors,
+            keys=keys,
+            metadata=metadata,
+            replace=replace,
+            strict=strict,
+            thumbnails=thumbnails,
+        )
 
     def update(
         self, key: str, image_or_vector: Any = None, *, metadata: dict[str, Any] | None = None
@@ -207,7 +219,7 @@ class Index(Maintenance):
         ImageDecodeError
             If the image cannot be read; nothing is changed then.
         """
-        Adder(self.context, replace=True, strict=True).update(key, image_or_vector, metadata)
+        adding.update(self.context, key, image_or_vector, metadata)
 
     def delete(self, keys: str | Iterable[str]) -> int:
         """Delete all of the given images, or none on an error; return their number.
@@ -217,13 +229,13 @@ class Index(Maintenance):
         KeyNotFoundError
             If a key does not exist; nothing is deleted then.
         """
-        wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
+        listed = list(dict.fromkeys(map(items.check_key, as_list(keys))))
         with self.context.database.write() as connection:
-            there = items.ids(connection, wanted)
-            if len(there) < len(wanted):
-                missing = next(key for key in wanted if key not in there)
-                raise items.no_such_key(missing)
-            return items.delete(connection, wanted)
+            present = items.ids(connection, listed)
+            for key in listed:
+                if key not in present:
+                    raise items.no_such_key(key)
+            return items.delete(connection, listed)
 
     def delete_by_id(self, identifier: str) -> None:
         """Delete the image of an opaque id.
@@ -269,7 +281,7 @@ class Index(Maintenance):
             with self.context.database.read() as connection:
                 rows = connection.execute(
                     "SELECT number, key FROM items WHERE number > ? ORDER BY number LIMIT ?",
-                    (after, _PAGE),
+                    (after, PAGE),
                 ).fetchall()
             if not rows:
                 return
@@ -306,8 +318,11 @@ class Index(Maintenance):
             "binary" are approximate and must have been built. "auto" is "hnsw" if that
             was built, else "exact". With ``where``, all methods are exact.
         """
-        conditions = self._conditions(k, where, min_score, exclude, method)
-        return self.context.searcher.search(self._query(query)[None], conditions, method)[0]
+        # NB: check all that can be checked before an image is encoded.
+        self.context.database.check_open()
+        conditions = Conditions.checked(k, where, min_score, exclude, method)
+        vector = query_vector(query, self.dimension, lambda: self.context.encoder)
+        return self.context.searcher.search(vector[None], conditions)[0]
 
     def search_batch(
         self,
@@ -320,51 +335,29 @@ class Index(Maintenance):
         method: Method = "auto",
     ) -> list[Matches]:
         """Search for many queries (float array (n, d), or images) in one snapshot."""
-        conditions = self._conditions(k, where, min_score, exclude, method)
-        return self.context.searcher.search(self._queries(queries), conditions, method)
-
-    def _conditions(
-        self,
-        k: int,
-        where: Where,
-        min_score: float | None,
-        exclude: str | Iterable[str],
-        method: Method,
-    ) -> Conditions:
-        """Check everything that can be checked before an image is encoded."""
         self.context.database.check_open()
-        check_method(method)
-        return Conditions.checked(k, where, min_score, exclude)
+        conditions = Conditions.checked(k, where, min_score, exclude, method)
+        vectors = query_vectors(queries, self.dimension, lambda: self.context.encoder)
+        return self.context.searcher.search(vectors, conditions)
+
+    sync = _operation(sync_folder)
+    build = _operation(build_cache)
+    recall_check = _operation(measure_recall)
+    duplicates = _operation(find_duplicates)
+    publish = _operation(publish_copy)
+    check = _operation(check_index)
+    compact = _operation(compact_index)
+    export = _operation(export_index)
+    salvage = _operation(salvage_index)
+    import_from = _operation(import_file)
+
+    def info(self) -> dict[str, Any]:
+        """Return facts about the index: counts, model, revision, folders, files."""
+        return lifecycle.info(self.directory, self.context.database)
 
     def close(self) -> None:
         """Close the files; later calls raise `IndexStoreError`."""
         self.context.database.close()
-
-    def _query(self, query: Any) -> Floats:
-        """Return the vector of one query."""
-        vector = as_vectors(query, self.dimension)
-        if vector is not None:
-            if vector.ndim == 1:
-                return vector
-            raise InvalidArgumentError("search takes one query; use search_batch for several.")
-        check_image(query, self.dimension)
-        prepared = prepare(query, self.encoder, thumbnails=False)
-        vectors = unit_vectors(
-            self.encoder.encode(np.asarray(prepared.pixels)[None]), self.dimension
-        )
-        return vectors.reshape(self.dimension)
-
-    def _queries(self, queries: Any) -> Floats:
-        vectors = as_vectors(queries, self.dimension)
-        if vectors is not None:
-            return np.atleast_2d(vectors)
-        if isinstance(queries, np.ndarray) and queries.ndim > 2:
-            return unit_vectors(self.encoder.encode(queries), self.dimension)
-        images = as_list(queries, "images")
-        for image in images:
-            check_image(image, self.dimension)
-        found = self.encoder.encode(images) if images else np.empty((0, self.dimension))
-        return unit_vectors(found, self.dimension)
 
     def __len__(self) -> int:
         with self.context.database.read() as connection:
@@ -372,7 +365,8 @@ class Index(Maintenance):
 
     def __contains__(self, key: object) -> bool:
         with self.context.database.read() as connection:
-            return isinstance(key, str) and bool(items.ids(connection, [key]))
+            found = connection.execute("SELECT 1 FROM items WHERE key = ?", (key,))
+            return isinstance(key, str) and found.fetchone() is not None
 
     def __iter__(self) -> Iterator[str]:
         return self.keys()

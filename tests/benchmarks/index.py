@@ -126,7 +126,7 @@ def hnsw(directory: Path) -> dict[str, Any]:
     nobody = np.empty(0, dtype=np.int64)
     with index.context.database.read() as connection:
         actions["our graph"] = lambda q: index.context.searcher.graph.find(
-            connection, q[None], 10, unwanted=nobody
+            connection, q[None], 10, excluded=nobody
         )
         times = compared(actions, queries)
     for name in report:

@@ -129,7 +129,7 @@ class Failing(FakeEncoder):
 @pytest.mark.parametrize("what", ["model", "database", "last step"])
 def test_creating_index_half_leaves_nothing(tmp_path, monkeypatch, what):
     if what == "database":
-        monkeypatch.setattr(lifecycle, "initialise", lambda _: 1 / 0)
+        monkeypatch.setattr(lifecycle, "migrate", lambda _: 1 / 0)
     if what == "last step":
         monkeypatch.setattr("pathlib.Path.replace", lambda *_: 1 / 0)
     encoder = Failing() if what == "model" else FakeEncoder()

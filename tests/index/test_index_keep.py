@@ -18,7 +18,7 @@ from index_fakes import FakeEncoder, unit
 from pyimgret.cli import main
 from pyimgret.exceptions import DimensionMismatchError, IndexStoreError, ModelMismatchError
 from pyimgret.index import Index
-from pyimgret.index.search import scan
+from pyimgret.index.search import rows as cached_rows
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_duplicates_equal_naive_search_in_blocks_of_any_size(tmp_path, monkeypat
     for size in (7, 64, 8192):
         monkeypatch.setattr("pyimgret.index.maintenance.duplicates._ROWS", size)
         monkeypatch.setattr("pyimgret.index.maintenance.duplicates._COLUMNS", 2 * size)
-        monkeypatch.setattr(scan, "_FLUSH_ROWS", 100)
+        monkeypatch.setattr(cached_rows, "_FLUSH_ROWS", 100)
         found = Index.open(index.directory).duplicates(0.97)
         assert [[int(key) for key in group.keys] for group in found] == expected
     with pytest.raises(ValueError, match=r"threshold must .* got 2"):

@@ -8,7 +8,7 @@ from index_fakes import unit
 
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index import Index
-from pyimgret.index.search import binary, scan
+from pyimgret.index.search import binary, rows
 from pyimgret.index.search.int8 import quantise
 
 N, D = 4000, 24
@@ -169,11 +169,11 @@ def test_reader_notices_new_graph(index):
     index.build("hnsw", connectivity=8, construction=64, expansion=200)
     reader.search(QUERIES[0], method="hnsw")
     assert reader.context.searcher.graph.header() == index.context.searcher.graph.header()
-    assert reader.context.searcher.graph.header().count == N + 100
+    assert reader.context.searcher.graph.header()["count"] == N + 100
 
 
 def test_codes_and_rows_are_stored_in_files(index, monkeypatch):
-    monkeypatch.setattr(scan, "_FLUSH_ROWS", 64)
+    monkeypatch.setattr(rows, "_FLUSH_ROWS", 64)
     for kind in ("exact", "int8", "binary"):
         assert index.build(kind)["written"] is True
     names = {path.name.split("-")[0] for path in (index.directory / "cache").glob("*.bin")}

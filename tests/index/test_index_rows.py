@@ -11,20 +11,15 @@ import pytest
 from index_fakes import unit
 
 from pyimgret.index import Index
-from pyimgret.index.search import scan
-from pyimgret.index.search.exact import (
-    multiply,
-    padded,
-    padded_width,
-    search_batch,
-    top_k,
-    top_k_together,
-)
+from pyimgret.index.search import rows as cached_rows
+from pyimgret.index.search.exact import multiply, padded, padded_width, search_parts
+from pyimgret.index.search.rows import Part
+from pyimgret.index.search.top_k import best_of_each, top_k
 
 
 @pytest.fixture
 def small_flush(monkeypatch):
-    monkeypatch.setattr(scan, "_FLUSH_ROWS", 64)
+    monkeypatch.setattr(cached_rows, "_FLUSH_ROWS", 64)
 
 
 @pytest.fixture
@@ -61,20 +56,24 @@ def test_top_k_of_several_queries_are_those_of_each(n, k):
     scores = np.random.default_rng(n + k).integers(-9, 9, (n, 3)).astype(np.float32)
     scores[:, 1] = -np.inf
     scores[: n // 2, 2] = -np.inf
-    for column, (positions, found) in zip(scores.T, top_k_together(scores, k), strict=True):
+    for column, (positions, found) in zip(scores.T, best_of_each(scores, k), strict=True):
         expected = top_k(column, k)
         expected = expected[column[expected] > -np.inf]
         assert np.array_equal(positions, expected)
         assert np.array_equal(found, column[expected])
 
 
+def part(rows, deleted):
+    return Part(np.arange(len(rows)), {"vectors": rows}, deleted)
+
+
 @pytest.mark.parametrize("count", [2, 5, 32, 33])
 @pytest.mark.parametrize("n", [3, 9000, 70001])
 def test_few_queries_together_equal_full_sort(n, count):
-    rows, queries, dead = unit(n, 32), unit(count, 32, seed=1), np.array([0, 2])
+    rows, queries, deleted = unit(n, 32), unit(count, 32, seed=1), np.array([0, 2])
     expected = queries @ rows.T
-    expected[:, dead] = -np.inf
-    found = search_batch(rows, dead, queries, 10)
+    expected[:, deleted] = -np.inf
+    found = search_parts([part(rows, deleted)], queries, 10)
     for row, (positions, scores) in zip(expected, found, strict=True):
         assert not {0, 2} & set(positions.tolist())
         best = np.sort(row[row > -np.inf])[::-1][:10]
@@ -85,13 +84,12 @@ def test_few_queries_together_equal_full_sort(n, count):
 def test_batches_in_blocks_equal_single_queries(monkeypatch):
     monkeypatch.setattr("pyimgret.index.search.exact._BLOCK_SCORES", 1000)
     rows, queries = unit(400, 8), unit(7, 8, seed=1)
-    dead = np.array([3, 100])
-    for query, (positions, scores) in zip(
-        queries, search_batch(rows, dead, queries, 400), strict=True
-    ):
+    deleted = np.array([3, 100])
+    found = search_parts([part(rows, deleted)], queries, 400)
+    for query, (positions, scores) in zip(queries, found, strict=True):
         assert len(positions) == 398
         assert not {3, 100} & set(positions.tolist())
-        assert scores == pytest.approx(np.sort(np.delete(rows @ query, dead))[::-1], abs=1e-6)
+        assert scores == pytest.approx(np.sort(np.delete(rows @ query, deleted))[::-1], abs=1e-6)
 
 
 def test_file_is_used_by_next_process_and_grows(cached, monkeypatch):
@@ -100,9 +98,9 @@ def test_file_is_used_by_next_process_and_grows(cached, monkeypatch):
     assert count >= 448
     expected = answers(index)
     read = []
-    pages = scan.items.pages
+    pages = cached_rows.items.pages
     monkeypatch.setattr(
-        scan.items, "pages", lambda c, *, after: read.append(after) or pages(c, after=after)
+        cached_rows.items, "pages", lambda c, *, after: read.append(after) or pages(c, after=after)
     )
     again = Index.open(index.directory)
     assert answers(again) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from pyimgret.index.filters.ast import (
@@ -88,121 +89,122 @@ class _Parser:
     def disjunction(self, depth: int) -> Filter:
         """Read ``a or b or …``."""
         check_depth(depth)
-        parts = [self._conjunction(depth)]
-        while self._take("name", "or"):
-            parts.append(self._conjunction(depth))
-        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+        return self._joined("or", Or, self._conjunction, depth)
 
     def field(self) -> tuple[str, ...]:
         """Read ``name.name…``."""
         path = [self._field_name()]
-        while self._take("operator", "."):
+        while self._take("."):
             path.append(self._field_name())
         return tuple(path)
 
     def expect_end(self) -> None:
         """Raise an error if tokens are left."""
-        if self._peek() is not None:
+        if self._next.kind != "end":
             raise self._error("the end")
 
+    def _joined(
+        self,
+        word: str,
+        node: type[And] | type[Or],
+        read: Callable[[int], Filter],
+        depth: int,
+    ) -> Filter:
+        parts = [read(depth)]
+        while self._take(word):
+            parts.append(read(depth))
+        return parts[0] if len(parts) == 1 else node(tuple(parts))
+
     def _conjunction(self, depth: int) -> Filter:
-        parts = [self._negation(depth)]
-        while self._take("name", "and"):
-            parts.append(self._negation(depth))
-        return parts[0] if len(parts) == 1 else And(tuple(parts))
+        return self._joined("and", And, self._negation, depth)
 
     def _negation(self, depth: int) -> Filter:
         check_depth(depth)
-        if self._take("name", "not"):
+        if self._take("not"):
             return Not(self._negation(depth + 1))
-        if self._take("operator", "("):
+        if self._take("("):
             found = self.disjunction(depth + 1)
-            self._expect("operator", ")")
+            self._expect(")")
             return found
         return self._condition()
 
     def _condition(self) -> Filter:
         following = self.tokens[self.place + 1 : self.place + 2]
-        if following and following[0].text == "(" and self._take("name", "exists"):
-            self._expect("operator", "(")
+        if following and following[0].text == "(" and self._take("exists"):
+            self._expect("(")
             path = self.field()
-            self._expect("operator", ")")
+            self._expect(")")
             return Exists(path)
         path = self.field()
-        if self._take("name", "contains"):
+        if self._take("contains"):
             return Contains(path, checked_value(self._value()))
-        if self._take("name", "in"):
+        if self._take("in"):
             return is_in(path, self._values())
-        if self._take("name", "not"):
-            self._expect("name", "in")
+        if self._take("not"):
+            self._expect("in")
             return Not(is_in(path, self._values()))
-        return compare(path, self._comparison(), self._value())
-
-    def _comparison(self) -> str:
-        token = self._peek()
-        if token is None or token.kind != "operator" or token.text not in _COMPARISONS:
+        op = self._next.text
+        if op not in _COMPARISONS:
             raise self._error("a comparison (== != < <= > >= in contains)")
         self.place += 1
-        return "==" if token.text == "=" else token.text
+        return compare(path, "==" if op == "=" else op, self._value())
 
     def _field_name(self) -> str:
-        token = self._peek()
-        if token is None or token.kind != "name" or token.text in _KEYWORDS:
+        token = self._next
+        if token.kind != "name" or token.text in _KEYWORDS:
             raise self._error("the name of a field")
         self.place += 1
         return checked_name(token.text.strip("`"))
 
     def _values(self) -> list[Any]:
-        self._expect("operator", "[")
+        self._expect("[")
         values: list[Any] = []
-        while not self._take("operator", "]"):
+        while not self._take("]"):
             if values:
-                self._expect("operator", ",")
+                self._expect(",")
             values.append(self._value())
         return values
 
     def _value(self) -> Any:
-        token = self._peek()
-        if token is None or token.kind == "operator":
+        token = self._next
+        if token.kind in ("operator", "end"):
             raise self._error("a value")
+        if token.kind == "name" and token.text not in _WORDS:
+            raise self._error("a value (put strings in quotes)")
         self.place += 1
         if token.kind == "number":
             return float(token.text) if set(token.text) & set(".eE") else int(token.text)
-        if token.kind == "string":
-            return self._unquoted(token)
-        if token.text not in _WORDS:
-            self.place -= 1
-            raise self._error("a value (put strings in quotes)")
-        return _WORDS[token.text]
+        return _unquoted(token) if token.kind == "string" else _WORDS[token.text]
 
-    def _unquoted(self, token: Token) -> str:
-        inner = token.text[1:-1]
-        if token.text[0] == "'":
-            inner = re.sub(r'\\(.)|"', _to_double_quoted, inner, flags=re.DOTALL)
-        try:
-            return str(json.loads(f'"{inner}"', strict=False))
-        except ValueError as error:
-            raise FilterError(f"{token.text} is not a valid string: {error}.") from None
+    @property
+    def _next(self) -> Token:
+        return self.tokens[self.place]
 
-    def _peek(self) -> Token | None:
-        return self.tokens[self.place] if self.place < len(self.tokens) else None
+    def _take(self, text: str) -> bool:
+        """Skip a token if it is this word or operator (strings and odd names have quotes)."""
+        found = self._next.text == text
+        self.place += found
+        return found
 
-    def _take(self, kind: str, text: str) -> bool:
-        token = self._peek()
-        if token is None or (token.kind, token.text) != (kind, text):
-            return False
-        self.place += 1
-        return True
-
-    def _expect(self, kind: str, text: str) -> None:
-        if not self._take(kind, text):
+    def _expect(self, text: str) -> None:
+        if not self._take(text):
             raise self._error(repr(text))
 
-    def _error(self, wanted: str) -> FilterError:
-        token = self._peek()
-        if token is None:
-            return FilterError(f"Expected {wanted} at the end of {self.text!r}.")
-        return FilterError(f"Expected {wanted} before {self.text[token.start :]!r:.60}.")
+    def _error(self, expected: str) -> FilterError:
+        token = self._next
+        if token.kind == "end":
+            return FilterError(f"Expected {expected} at the end of {self.text!r}.")
+        return FilterError(f"Expected {expected} before {self.text[token.start :]!r:.60}.")
+
+
+def _unquoted(token: Token) -> str:
+    inner = token.text[1:-1]
+    if token.text[0] == "'":
+        inner = re.sub(r'\\(.)|"', _to_double_quoted, inner, flags=re.DOTALL)
+    try:
+        return str(json.loads(f'"{inner}"', strict=False))
+    except ValueError as error:
+        raise FilterError(f"{token.text} is not a valid string: {error}.") from None
 
 
 def _to_double_quoted(match: re.Match[str]) -> str:
@@ -213,11 +215,12 @@ def _to_double_quoted(match: re.Match[str]) -> str:
 
 
 def _tokens(text: str) -> list[Token]:
-    tokens, place, end = [], 0, len(text.rstrip())
+    tokens: list[Token] = []
+    place, end = 0, len(text.rstrip())
     while place < end:
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
             raise FilterError(f"Cannot parse the filter from {text[place:].strip()!r:.60} on.")
         tokens.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         place = match.end()
-    return tokens
+    return [*tokens, Token("end", "", end)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,11 +14,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError
+from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
 from pyimgret.files.failures import ImageFailure
 from pyimgret.index.storage.arrays import Array, EncoderLike, Floats
-from pyimgret.index.storage.items import Source, Thumbnail
-from pyimgret.preprocessing import unit_vectors
+from pyimgret.index.storage.items import Source, Thumbnail, as_list
+from pyimgret.preprocessing import as_vectors, check_image, decode, unit_vectors
 
 T = TypeVar("T")
 
@@ -80,8 +82,6 @@ def prepare(image: Any, encoder: EncoderLike, *, thumbnails: bool = True) -> Pre
     ImageDecodeError
         If it cannot be read.
     """
-    from pyimgret.preprocessing import decode
-
     if isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.floating):
         return Prepared(image)
     preprocessor = encoder.preprocessor
@@ -89,30 +89,81 @@ def prepare(image: Any, encoder: EncoderLike, *, thumbnails: bool = True) -> Pre
     return Prepared(preprocessor.pixels(decoded), _thumbnail(decoded) if thumbnails else None)
 
 
+def query_vector(query: Any, dimension: int, encoder: Callable[[], EncoderLike]) -> Floats:
+    """Return the vector (d,) of one query: a vector, or an image, which needs the encoder."""
+    vector = as_vectors(query, dimension)
+    if vector is None:
+        check_image(query, dimension)
+        model = encoder()
+        pixels = np.asarray(prepare(query, model, thumbnails=False).pixels)
+        return unit_vectors(model.encode(pixels[None]), dimension).reshape(dimension)
+    if vector.ndim == 1:
+        return vector
+    raise InvalidArgumentError(
+        f"search takes one query, got {len(vector)} vectors; pass them one by one, or use "
+        "Index.search_batch."
+    )
+
+
+def query_vectors(queries: Any, dimension: int, encoder: Callable[[], EncoderLike]) -> Floats:
+    """Return the vectors (n, d) of queries; see `query_vector`."""
+    vectors = as_vectors(queries, dimension)
+    if vectors is not None:
+        return np.atleast_2d(vectors)
+    if not isinstance(queries, np.ndarray) or queries.ndim <= 2:
+        queries = as_list(queries, "images")
+        for image in queries:
+            check_image(image, dimension)
+        if not queries:
+            return np.empty((0, dimension), dtype=np.float32)
+    return unit_vectors(encoder().encode(queries), dimension)
+
+
+def source_of(path: bytes | str | os.PathLike[str]) -> Source:
+    """Return path, size, time and checksum of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ImageDecodeError
+        If it is not a regular file (opening a pipe would block forever).
+    """
+    raw = os.path.abspath(os.fsencode(path))  # noqa: PTH100  (pathlib knows no bytes)
+    status = os.stat(raw)  # noqa: PTH116
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageDecodeError("not a regular file")
+    return Source(raw, status.st_size, status.st_mtime_ns, checksum(raw))
+
+
+def checksum(path: bytes) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def encode_stream(
     tasks: Iterable[T],
     load: Callable[[T], Prepared],
     encoder: EncoderLike,
-    *,
-    batch: int = BATCH,
-    workers: int | None = None,
 ) -> Iterator[list[Outcome[T]]]:
     """Yield the outcomes of tasks in order, one batch at a time.
 
     Threads decode (Pillow releases the GIL) while the caller's thread encodes.
     At most three batches of images are in memory at a time.
     """
-    count = workers or min(4, os.cpu_count() or 1)
     iterator = iter(tasks)
     waiting: deque[tuple[T, Future[Prepared]]] = deque()
-    with ThreadPoolExecutor(count, thread_name_prefix="pyimgret-decode") as pool:
+    with ThreadPoolExecutor(
+        min(4, os.cpu_count() or 1), thread_name_prefix="pyimgret-decode"
+    ) as pool:
         try:
             while True:
-                while len(waiting) < 2 * batch and (task := next(iterator, None)) is not None:
+                while len(waiting) < 2 * BATCH and (task := next(iterator, None)) is not None:
                     waiting.append((task, pool.submit(load, task)))
                 if not waiting:
                     return
-                group = [waiting.popleft() for _ in range(min(batch, len(waiting)))]
+                group = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
                 yield _encoded([_result(*one) for one in group], encoder)
         finally:
             for _, future in waiting:
@@ -132,39 +183,36 @@ def _result(task: T, future: Future[Prepared]) -> Outcome[T]:
 
 
 def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
-    """Encode the decoded images as one batch."""
-    images = [outcome.prepared.pixels for outcome in group if outcome.prepared is not None]
-    vectors = iter(_vectors([image for image in images if image is not None], encoder))
-    return [
-        outcome
-        if outcome.prepared is None or outcome.prepared.pixels is None
-        else _with(outcome, next(vectors))
-        for outcome in group
-    ]
-
-
-def _with(outcome: Outcome[T], vector: Floats) -> Outcome[T]:
-    """Return the outcome with its vector, or as a failure if the vector has no direction."""
-    if np.isfinite(vector).all() and vector.any():
-        return replace(outcome, vector=vector)
+    """Encode the decoded images as one batch; those without a direction become failures."""
+    pixels = {
+        place: outcome.prepared.pixels
+        for place, outcome in enumerate(group)
+        if outcome.prepared is not None and outcome.prepared.pixels is not None
+    }
+    if not pixels:
+        return group
+    vectors = np.asarray(encoder.encode(_stacked(list(pixels.values()), encoder)), np.float32)
+    sound = np.asarray(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1))
+    vectors[sound] = unit_vectors(vectors[sound], encoder.embedding_size)
     reason = "the network's output is all zeros or not finite: it cannot be compared"
-    return replace(outcome, prepared=None, reason=reason, permanent=True)
+    for place, vector, is_sound in zip(pixels, vectors, sound.tolist(), strict=True):
+        if is_sound:
+            group[place] = replace(group[place], vector=vector)
+        else:
+            group[place] = Outcome(group[place].task, reason=reason, permanent=True)
+    return group
 
 
-def _vectors(images: list[Array], encoder: EncoderLike) -> Floats:
-    if not images:
-        return np.empty((0, encoder.embedding_size), dtype=np.float32)
+def _stacked(images: list[Array], encoder: EncoderLike) -> Array:
+    """Return images as one array, all scaled if some are."""
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
         raise DimensionMismatchError(
             f"The images have different shapes after preprocessing: {shapes}."
         )
-    if len({image.dtype.kind for image in images}) > 1:  # some are already scaled
+    if len({image.dtype.kind for image in images}) > 1:
         images = [encoder.preprocessor(i) if i.dtype == np.uint8 else i for i in images]
-    vectors = np.asarray(encoder.encode(np.stack(images)), dtype=np.float32)
-    sound = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
-    vectors[sound] = unit_vectors(vectors[sound], encoder.embedding_size)
-    return vectors
+    return np.stack(images)
 
 
 def _thumbnail(image: Any) -> Thumbnail:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyimgret.exceptions import IndexStoreError, MissingExtraError, ModelMismatchError
+from pyimgret.exceptions import IndexStoreError, ModelMismatchError
+from pyimgret.index.storage.errors import import_extra
 
 #: File beside the embeddings with their number and their model.
 SUMMARY = "_pyimgret.json"
@@ -54,16 +55,15 @@ def _batches(folder: Path, columns: list[str], batch_size: int) -> Iterator[Any]
 
 
 def _files(folder: Path) -> Iterator[Any]:
-    try:
-        from pyarrow.parquet import ParquetFile
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "Parquet is read by pyarrow, which is not installed; install the extra: "
-            "pip install 'pyimgret[spark]'."
-        ) from None
+    parquet = import_parquet()
     for path in sorted(folder.glob("*.parquet")):
-        with ParquetFile(path) as file:
+        with parquet.ParquetFile(path) as file:
             yield file
+
+
+def import_parquet() -> Any:
+    """Import ``pyarrow.parquet``."""
+    return import_extra("pyarrow.parquet", package="pyarrow", extra="index", what="Parquet")
 
 
 def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -94,23 +94,8 @@ def pages(
 ) -> Iterator[tuple[list[str], NDArray[np.float32], list[dict[str, Any]]]]:
     """Yield keys, vectors and metadata that Spark wrote, for an index to add.
 
-    Parameters
-    ----------
-    folder : path
-        The output of `pyimgret.spark.encode`.
-    model_checksum : str
-        Model checksum of the index; empty if it has no model.
-    prefix : str
-        Prepended to the keys.
-    batch_size : int
-        Number of vectors in memory at a time.
-
-    Raises
-    ------
-    ModelMismatchError
-        If the embeddings were made by another model than the index's.
-    IndexStoreError
-        If embeddings are missing from the folder; nothing was yielded.
+    ``model_checksum`` is the index's; the rest is as in `pyimgret.spark.import_embeddings`.
+    If embeddings are missing from the folder, nothing is yielded.
     """
     facts = summary(folder)
     if model_checksum and facts.get("model_checksum") not in (None, model_checksum):

@@ -6,36 +6,35 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
 from pyimgret.exceptions import ImageDecodeError, IndexStoreError
 from pyimgret.files.failures import ImageFailure
-from pyimgret.files.walking import Entry, walk
+from pyimgret.files.walking import walk
 from pyimgret.index.context import IndexContext
-from pyimgret.index.ingest.adding import Adder
-from pyimgret.index.ingest.encoding import Outcome, Prepared, encode_stream, prepare
-from pyimgret.index.ingest.sources import checksum
+from pyimgret.index.ingest import roots
+from pyimgret.index.ingest.encoding import Outcome, Prepared, checksum, encode_stream, prepare
 from pyimgret.index.ingest.sync_plan import Plan, Work
 from pyimgret.index.storage import items
 from pyimgret.index.storage.items import Record, Source
 
 _KEY_TAKEN = "another image of the index has this key; sync this folder with a different prefix"
 
+_TOUCH = "UPDATE items SET size = ?, mtime_ns = ? WHERE path = ? AND root = ?"
 
-class SyncOptions(TypedDict, total=False):
-    """The keyword arguments of `Index.sync`, where they are documented."""
+_MOVE = """
+UPDATE items SET key = ?, path = ?, size = ?, mtime_ns = ?, metadata = ? WHERE key = ?
+"""
 
-    prefix: str
-    delete: bool
-    dry_run: bool
-    strict: bool
-    hidden: bool
-    thumbnails: bool
-    metadata: Callable[[str], dict[str, Any]] | None
-    progress: Callable[[int, int], None] | None
-    on_change: Callable[[str, str], None] | None
+_COUNTERS = {
+    "add": "added",
+    "update": "updated",
+    "move": "moved",
+    "touch": "touched",
+    "delete": "deleted",
+}
 
 
 @dataclass(slots=True)
@@ -69,51 +68,115 @@ class SyncReport:
         return asdict(self)
 
 
-class Sync:
-    """One run over one folder; see `Index.sync` for the parameters."""
+def sync_folder(
+    context: IndexContext,
+    folder: str | bytes | os.PathLike[str],
+    *,
+    prefix: str = "",
+    delete: bool = True,
+    dry_run: bool = False,
+    strict: bool = False,
+    hidden: bool = False,
+    thumbnails: bool = True,
+    metadata: Callable[[str], dict[str, Any]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    on_change: Callable[[str, str], None] | None = None,
+) -> SyncReport:
+    """Synchronize the index with a folder and its subfolders.
 
-    def __init__(
-        self,
-        context: IndexContext,
-        folder: str | bytes | os.PathLike[str],
-        *,
-        prefix: str = "",
-        delete: bool = True,
-        dry_run: bool = False,
-        strict: bool = False,
-        hidden: bool = False,
-        thumbnails: bool = True,
-        metadata: Callable[[str], dict[str, Any]] | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        on_change: Callable[[str, str], None] | None = None,
-    ) -> None:
-        self.context = context
-        self.folder = os.path.realpath(os.fsencode(folder))
-        self.prefix = prefix
-        self.delete = delete
-        self.dry_run = dry_run
-        self.hidden = hidden
-        self.thumbnails = thumbnails
-        self.metadata = metadata or _folder_of
-        self.progress = progress or (lambda done, total: None)  # noqa: ARG005
-        self.on_change = on_change or (lambda kind, key: None)  # noqa: ARG005
+    New images are added, changed ones encoded again, moved ones (same content, new
+    name) renamed, missing ones deleted. Every batch is committed, so after an
+    interruption the next sync resumes there. An image that cannot be read is
+    reported and tried again when the file has changed.
+
+    Parameters
+    ----------
+    folder : path
+    prefix : str
+        Prepended to the keys, which are the paths relative to the folder.
+    delete : bool
+        Delete images whose files are missing (the default).
+    dry_run : bool
+        Only report the changes.
+    strict : bool
+        Raise an error at the first image that cannot be read.
+    hidden : bool
+        Include hidden and system files (see `pyimgret.files.walking`). Otherwise they are
+        counted in the report; images of such files that are in the index already are
+        neither updated nor deleted as long as the files exist.
+    thumbnails : bool
+        Store a thumbnail of each image (the default).
+    metadata : callable, optional
+        Maps the key of an image to its metadata; by default ``{"folder": …}``, the
+        path of its subfolder.
+    progress : callable, optional
+        Called with the number of images done and the total.
+    on_change : callable, optional
+        Called with the kind of change ("add", "update", "move", "touch", "delete", "fail")
+        and the key.
+
+    Raises
+    ------
+    IndexStoreError
+        If there is no such folder, or it was synchronized under another prefix.
+    ImageDecodeError
+        With ``strict``.
+    """
+    return Sync(
+        context=context,
+        folder=os.path.realpath(os.fsencode(folder)),
+        prefix=prefix,
+        delete=delete,
+        dry_run=dry_run,
+        strict=strict,
+        hidden=hidden,
+        thumbnails=thumbnails,
+        metadata=metadata or _folder_of,
+        progress=progress or (lambda done, total: None),  # noqa: ARG005
+        on_change=on_change or (lambda kind, key: None),  # noqa: ARG005
+    ).run()
+
+
+@dataclass(kw_only=True)
+class Sync:
+    """One run over one folder; see `sync_folder` for the parameters."""
+
+    context: IndexContext
+    folder: bytes
+    prefix: str
+    delete: bool
+    dry_run: bool
+    strict: bool
+    hidden: bool
+    thumbnails: bool
+    metadata: Callable[[str], dict[str, Any]]
+    progress: Callable[[int, int], None]
+    on_change: Callable[[str, str], None]
+
+    def __post_init__(self) -> None:
         self.report = SyncReport()
-        self._adder = Adder(context, replace=True, strict=strict)
         self._moving: set[str] = set()
         # The folder's path in the index: the old one in a dry run of a folder that has moved.
         self._known_folder = self.folder
 
     def run(self) -> SyncReport:
         """Run the synchronization and return its report."""
+        database = self.context.database
         if not os.path.isdir(self.folder):  # noqa: PTH112  (pathlib knows no bytes)
             raise IndexStoreError(f"{os.fsdecode(self.folder)} is not a folder.")
         if not self.dry_run:
-            self.context.database.check_writable()
-        root, self._known_folder = self._register()
-        with self.context.database.exclusive() as connection:
+            database.check_writable()
+        root, self._known_folder = roots.register(
+            database, self.folder, self.prefix, dry_run=self.dry_run
+        )
+        entries = (
+            entry._replace(path=self._known_folder + entry.path[len(self.folder) :])
+            for entry in walk(self.folder, hidden=self.hidden)
+        )
+        with database.exclusive() as connection:
             plan = Plan(connection, root, self.prefix)
             try:
-                plan.scan(map(self._as_known, walk(self.folder, hidden=self.hidden)))
+                plan.scan(entries)
                 self._execute_plan(plan)
             finally:
                 plan.close()
@@ -128,18 +191,24 @@ class Sync:
         self._moving = plan.gone_checksums() if self.delete else set()
         done = 0
         for outcomes in self._outcomes(plan):
-            self._commit(plan, outcomes)
+            if self.dry_run:
+                for outcome in outcomes:
+                    self._apply(plan, None, outcome)
+            else:
+                with self.context.database.write() as connection:
+                    applied = [self._apply(plan, connection, outcome) for outcome in outcomes]
+                    items.store(connection, [r for r in applied if r], replace=True)
             done += len(outcomes)
             self.progress(done, todo)
         if self.delete:
-            self._delete_vanished(plan)
+            self._delete_gone(plan)
 
     def _outcomes(self, plan: Plan) -> Iterator[list[Outcome[Work]]]:
+        """Yield the files that are new or changed, encoded; with a checksum only in a dry run."""
         if self.dry_run:
             yield from ([self._read_checksum(work, plan.root)] for work in plan.work())
-            return
         # NB: load the encoder (and with it a JVM) only when there is something to do.
-        if next(plan.work(), None) is not None:
+        elif next(plan.work(), None) is not None:
             yield from encode_stream(
                 plan.work(), lambda work: self._load(work, plan.root), self.context.encoder
             )
@@ -152,7 +221,6 @@ class Sync:
         return self._decoded(source)
 
     def _read_checksum(self, work: Work, root: int) -> Outcome[Work]:
-        """Compute only the checksum of one file, for a dry run."""
         try:
             return Outcome(work, prepared=Prepared(None, None, self._source(work, root)))
         except OSError as error:
@@ -162,49 +230,46 @@ class Sync:
         made = prepare(os.fsdecode(source.path), self.context.encoder, thumbnails=self.thumbnails)
         return Prepared(made.pixels, made.thumbnail, source)
 
-    def _as_known(self, found: Entry) -> Entry:
-        return found._replace(path=self._known_folder + found.path[len(self.folder) :])
-
     def _source(self, work: Work, root: int) -> Source:
         content = checksum(self.folder + work.path[len(self._known_folder) :])
         # NB: size and time from before the read, so that a later change is detected.
         return Source(work.path, work.size, work.mtime_ns, content, root)
 
-    def _commit(self, plan: Plan, outcomes: list[Outcome[Work]]) -> None:
-        """Store the results of a batch in one transaction."""
-        if self.dry_run:
-            for outcome in outcomes:
-                self._apply(plan, None, outcome)
-            return
-        with self.context.database.write() as connection:
-            records = [self._apply(plan, connection, outcome) for outcome in outcomes]
-            self._adder.insert(connection, [record for record in records if record is not None])
-
     def _apply(
         self, plan: Plan, connection: sqlite3.Connection | None, outcome: Outcome[Work]
     ) -> Record | None:
-        """Apply the outcome of one image; return the record to insert, if any."""
+        """Apply the outcome of one image; return the record to insert, if any.
+
+        Without a connection (in a dry run) only the report changes.
+        """
         work, prepared = outcome.task, outcome.prepared
         if prepared is None or prepared.source is None:
-            self._fail_to_read(connection, plan.root, outcome)
+            self._fail(ImageFailure(work.key, outcome.reason))
+            if connection is not None and outcome.permanent:
+                plan.record_failure(connection, work, outcome.reason)
         elif prepared.source.checksum == work.known_checksum:
             self._count("touch", work.key)
-            _execute(connection, _TOUCH, (work.size, work.mtime_ns, work.path, plan.root))
+            if connection is not None:
+                connection.execute(_TOUCH, (work.size, work.mtime_ns, work.path, plan.root))
         elif plan.is_taken(connection or plan.connection, work):
             self._fail(ImageFailure(work.key, _KEY_TAKEN))
         elif work.known_checksum is None and self._move(plan, connection, work, prepared.source):
             self._count("move", work.key)
         else:
             self._count("add" if work.known_checksum is None else "update", work.key)
-            return None if connection is None else self._record(connection, outcome, prepared)
+            if connection is not None:
+                return self._record(connection, outcome, prepared, prepared.source)
         return None
 
     def _record(
-        self, connection: sqlite3.Connection, outcome: Outcome[Work], prepared: Prepared
+        self,
+        connection: sqlite3.Connection,
+        outcome: Outcome[Work],
+        prepared: Prepared,
+        source: Source,
     ) -> Record:
         """Return the record to store for an image that was read."""
-        work, vector, source = outcome.task, outcome.vector, prepared.source
-        assert source is not None
+        work, vector = outcome.task, outcome.vector
         if vector is None:  # several new files, fewer vanished ones of the same content
             prepared = self._decoded(source)
             vector = self.context.encoder.encode(np.asarray(prepared.pixels)[None])[0]
@@ -220,29 +285,17 @@ class Sync:
         self, plan: Plan, connection: sqlite3.Connection | None, work: Work, source: Source
     ) -> bool:
         """Rename a missing image of the same content; return False if there is none left."""
-        old_key = plan.claim(source.checksum) if source.checksum in self._moving else None
-        if old_key is None:
-            return False
-        if connection is not None:
+        while source.checksum in self._moving and (old_key := plan.claim(source.checksum)):
+            if connection is None:
+                return True
             text = self._metadata(connection, old_key, work.key)
             values = (work.key, work.path, work.size, work.mtime_ns, text, old_key)
-            if not connection.execute(_MOVE, values).rowcount:  # another deleted it meanwhile
-                return self._move(plan, connection, work, source)
-        return True
+            if connection.execute(_MOVE, values).rowcount:
+                return True
+            # Another process deleted it meanwhile.
+        return False
 
-    def _fail_to_read(
-        self, connection: sqlite3.Connection | None, root: int, outcome: Outcome[Work]
-    ) -> None:
-        """Report a failure, store it until the file changes, and delete the image's old row."""
-        work = outcome.task
-        self._fail(ImageFailure(work.key, outcome.reason))
-        if not outcome.permanent:
-            return
-        _execute(connection, "DELETE FROM items WHERE path = ? AND root = ?", (work.path, root))
-        values = (work.path, root, work.size, work.mtime_ns, outcome.reason)
-        _execute(connection, "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", values)
-
-    def _delete_vanished(self, plan: Plan) -> None:
+    def _delete_gone(self, plan: Plan) -> None:
         for rows in plan.gone():
             for _, key in rows:
                 self._count("delete", key)
@@ -253,57 +306,8 @@ class Sync:
         if not self.dry_run:
             plan.delete_stale_failures()
 
-    def _register(self) -> tuple[int, bytes]:
-        """Return the id of the folder, and its path in the index.
-
-        A folder that has moved replaces the old entry.
-        """
-        with self.context.database.read() as connection:
-            roots = connection.execute("SELECT number, path, prefix FROM roots").fetchall()
-        for number, path, prefix in roots:
-            if path == self.folder:
-                if prefix != self.prefix:
-                    raise IndexStoreError(
-                        f"{os.fsdecode(path)} is synchronized with the prefix {prefix!r}, not "
-                        f"{self.prefix!r}; use that prefix, or delete its images first."
-                    )
-                return int(number), self.folder
-        moved = next((root for root in roots if self._is_moved_folder(*root)), None)
-        if self.dry_run:
-            return (moved[0], moved[1]) if moved else (-1, self.folder)
-        return (self._relocate(*moved[:2]) if moved else self._new_root()), self.folder
-
-    def _is_moved_folder(self, number: int, path: bytes, prefix: str) -> bool:
-        """Return whether the folder is a known one that has moved.
-
-        NB: while a disk is not mounted, an unrelated folder must not replace its folder and
-        delete its images: some of the known files must exist in the new place.
-        """
-        if prefix != self.prefix or os.path.exists(path):  # noqa: PTH110
-            return False
-        with self.context.database.read() as connection:
-            known = connection.execute(
-                "SELECT path, size FROM items WHERE root = ? ORDER BY number LIMIT ?",
-                (number, _RELOCATION_SAMPLE),
-            ).fetchall()
-        found = sum(_size_of(self.folder + one[len(path) :]) == size for one, size in known)
-        return bool(found >= _MOVED_SHARE * len(known))
-
-    def _relocate(self, number: int, path: bytes) -> int:
-        with self.context.database.write() as connection:
-            connection.execute(_RELOCATE, (self.folder, len(path) + 1, number))
-            connection.execute("UPDATE roots SET path = ? WHERE number = ?", (self.folder, number))
-        return number
-
-    def _new_root(self) -> int:
-        with self.context.database.write() as connection:
-            made = connection.execute(
-                "INSERT INTO roots (path, prefix) VALUES (?, ?)", (self.folder, self.prefix)
-            )
-            return int(made.lastrowid or 0)
-
     def _fail(self, failure: ImageFailure) -> None:
-        if self._adder.strict:
+        if self.strict:
             raise ImageDecodeError(f"{failure.key}: {failure.reason}")
         self.report.failed.append(failure)
         self.on_change("fail", failure.key)
@@ -312,43 +316,6 @@ class Sync:
         name = _COUNTERS[kind]
         setattr(self.report, name, getattr(self.report, name) + 1)
         self.on_change(kind, key)
-
-
-def _size_of(path: bytes) -> int:
-    """Return the size of a file; -1 if it does not exist."""
-    try:
-        return os.stat(path).st_size  # noqa: PTH116  (pathlib knows no bytes)
-    except OSError:
-        return -1
-
-
-_RELOCATION_SAMPLE = 1000
-_MOVED_SHARE = 0.1
-"""Share of the known files that must exist in the new place of a moved folder."""
-
-_COUNTERS = {
-    "add": "added",
-    "update": "updated",
-    "move": "moved",
-    "touch": "touched",
-    "delete": "deleted",
-}
-
-_TOUCH = "UPDATE items SET size = ?, mtime_ns = ? WHERE path = ? AND root = ?"
-
-_MOVE = """
-UPDATE items SET key = ?, path = ?, size = ?, mtime_ns = ?, metadata = ? WHERE key = ?
-"""
-
-_RELOCATE = "UPDATE items SET path = CAST(? || substr(path, ?) AS BLOB) WHERE root = ?"
-
-
-def _execute(
-    connection: sqlite3.Connection | None, statement: str, values: tuple[object, ...]
-) -> None:
-    """Run a statement, unless in a dry run."""
-    if connection is not None:
-        connection.execute(statement, values)
 
 
 def _folder_of(key: str) -> dict[str, Any]:

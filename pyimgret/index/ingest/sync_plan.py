@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pyimgret.files.failures import ImageFailure
 from pyimgret.files.keys import key_from_path
 from pyimgret.files.walking import Entry, FoundFile, Hidden, Unreadable
+from pyimgret.index.storage.items import paged
 
 _TABLES = """
 DROP TABLE IF EXISTS temp.seen;
@@ -79,34 +80,46 @@ class Plan:
         while batch := list(islice(iterator, _PAGE)):
             failures = [one for one in batch if isinstance(one, Unreadable)]
             hidden = [one for one in batch if isinstance(one, Hidden)]
+            files = [one for one in batch if isinstance(one, FoundFile)]
             self.failures += [ImageFailure(self._key(one.relative), one.reason) for one in failures]
             self.hidden_skipped += len(hidden)
             # NB: images that are hidden or in an unreadable folder do not count as deleted.
-            unreadable = [(one.path, 0) for one in failures if one.reason != _DANGLING]
-            unreadable += [(one.path, 1) for one in hidden]
-            self._record_entries([one for one in batch if isinstance(one, FoundFile)], unreadable)
-        self._find_gone()
+            unseen = [(one.path, 0) for one in failures if one.reason != _DANGLING]
+            unseen += [(one.path, 1) for one in hidden]
+            self.connection.execute("BEGIN")
+            self.connection.executemany(
+                "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
+                ((f.path, self._key(f.relative), f.size, f.mtime_ns) for f in files),
+            )
+            self.connection.executemany(
+                "INSERT OR IGNORE INTO unseen VALUES (?, ?, ?, ?)",
+                # All paths in a folder sort between its own followed by "/" and by "0".
+                (
+                    (p, p.rstrip(b"/") + b"/", p.rstrip(b"/") + b"0", is_hidden)
+                    for p, is_hidden in unseen
+                ),
+            )
+            self.connection.execute("COMMIT")
+        self.connection.execute(_GONE, (self.root,))
+        self.connection.execute(_KEEP_UNSEEN, (0, 0))
+        self.hidden_kept = self.connection.execute(_KEEP_UNSEEN, (1, 1)).rowcount
 
     def counts(self) -> tuple[int, int, int]:
         """Return the numbers of images to read, unchanged, and missing."""
         total = self._count("SELECT count(*) FROM seen")
         unchanged = self._count(_UNCHANGED, self.root)
-        broken = self._count(_BROKEN)
+        broken = self._count(f"SELECT count(*) {_BROKEN}")
         return total - unchanged - broken, unchanged, self._count("SELECT count(*) FROM gone")
 
     def work(self) -> Iterator[Work]:
         """Yield new and changed images, ordered by path."""
-        after = b""
-        while True:
-            rows = self.connection.execute(_WORK, (self.root, after, _PAGE)).fetchall()
-            if not rows:
-                return
+        for rows in paged(self.connection, _WORK, self.root, after=b"", size=_PAGE):
             yield from map(Work._make, rows)
-            after = rows[-1][0]
 
     def known_failures(self) -> Iterator[ImageFailure]:
         """Yield the images that failed before and have not changed since."""
-        for key, reason in self.connection.execute(_STILL_BROKEN).fetchall():
+        statement = f"SELECT seen.key, failures.reason {_BROKEN} ORDER BY seen.path"
+        for key, reason in self.connection.execute(statement).fetchall():
             yield ImageFailure(key, reason)
 
     def gone_checksums(self) -> set[str]:
@@ -115,13 +128,18 @@ class Plan:
 
     def claim(self, checksum: str) -> str | None:
         """Return the key of a missing image of this content, and count it as moved."""
-        row = self.connection.execute(
-            "SELECT number, key FROM gone WHERE checksum = ? LIMIT 1", (checksum,)
-        ).fetchone()
-        if row is None:
-            return None
-        self.connection.execute("DELETE FROM gone WHERE number = ?", row[:1])
-        return str(row[1])
+        statement = "SELECT number, key FROM gone WHERE checksum = ? LIMIT 1"
+        for number, key in self.connection.execute(statement, (checksum,)).fetchall():
+            self.connection.execute("DELETE FROM gone WHERE number = ?", (number,))
+            return str(key)
+        return None
+
+    def record_failure(self, connection: sqlite3.Connection, work: Work, reason: str) -> None:
+        """Store a failure until the file changes, and delete the image's old row."""
+        place = (work.path, self.root)
+        connection.execute("DELETE FROM items WHERE path = ? AND root = ?", place)
+        values = (*place, work.size, work.mtime_ns, reason)
+        connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", values)
 
     def delete_stale_failures(self) -> None:
         """Delete the stored failures of files that no longer exist."""
@@ -129,16 +147,8 @@ class Plan:
 
     def gone(self) -> Iterator[list[tuple[int, str]]]:
         """Yield row id and key of the missing images, a page at a time."""
-        after = 0
-        while True:
-            rows = self.connection.execute(
-                "SELECT number, key FROM gone WHERE number > ? ORDER BY number LIMIT ?",
-                (after, _PAGE),
-            ).fetchall()
-            if not rows:
-                return
-            yield rows
-            after = rows[-1][0]
+        statement = "SELECT number, key FROM gone WHERE number > ? ORDER BY number LIMIT ?"
+        return paged(self.connection, statement, after=0, size=_PAGE)
 
     def is_taken(self, connection: sqlite3.Connection, work: Work) -> bool:
         """Return whether another image of the index has the key now."""
@@ -150,26 +160,6 @@ class Plan:
         self.connection.executescript(
             "DROP TABLE temp.seen; DROP TABLE temp.gone; DROP TABLE temp.unseen;"
         )
-
-    def _record_entries(
-        self, files: Iterable[FoundFile], unreadable: Iterable[tuple[bytes, int]]
-    ) -> None:
-        self.connection.execute("BEGIN")
-        self.connection.executemany(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
-            ((f.path, self._key(f.relative), f.size, f.mtime_ns) for f in files),
-        )
-        self.connection.executemany(
-            "INSERT OR IGNORE INTO unseen VALUES (?, ?, ?, ?)",
-            # All paths in a folder sort between its own followed by "/" and by "0".
-            ((p, p.rstrip(b"/") + b"/", p.rstrip(b"/") + b"0", hidden) for p, hidden in unreadable),
-        )
-        self.connection.execute("COMMIT")
-
-    def _find_gone(self) -> None:
-        self.connection.execute(_GONE, (self.root,))
-        self.connection.execute(_KEEP_UNSEEN, (0, 0))
-        self.hidden_kept = self.connection.execute(_KEEP_UNSEEN, (1, 1)).rowcount
 
     def _key(self, relative: bytes) -> str:
         return self.prefix + key_from_path(relative)
@@ -185,14 +175,8 @@ SELECT count(*) FROM seen JOIN items USING (path, size, mtime_ns) WHERE items.ro
 """
 
 _BROKEN = """
-SELECT count(*) FROM seen JOIN failures USING (path, size, mtime_ns)
+FROM seen JOIN failures USING (path, size, mtime_ns)
 WHERE NOT EXISTS (SELECT 1 FROM items WHERE items.path = seen.path)
-"""
-
-_STILL_BROKEN = """
-SELECT seen.key, failures.reason FROM seen JOIN failures USING (path, size, mtime_ns)
-WHERE NOT EXISTS (SELECT 1 FROM items WHERE items.path = seen.path)
-ORDER BY seen.path
 """
 
 _GONE = """

@@ -10,21 +10,26 @@ import numpy as np
 
 from pyimgret.exceptions import IndexStoreError, InvalidArgumentError
 from pyimgret.index.context import IndexContext
-from pyimgret.index.search.conditions import Conditions
-from pyimgret.index.search.methods import KINDS, Kind, Method, check_method
+from pyimgret.index.search.conditions import KINDS, Conditions, Kind, Method
 from pyimgret.index.storage import items
 
 
-def build(
+def build_cache(
     context: IndexContext,
-    kind: Kind,
+    kind: Kind = "hnsw",
     *,
     connectivity: int = 16,
     construction: int = 128,
     expansion: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Build one of the caches; see `Index.build`."""
+    """Measure the recall of a method, with images of the index as queries.
+
+    Returns
+    -------
+    dict
+        ``{"method", "k", "queries", "recall"}``.
+    """
     if kind not in KINDS:
         raise InvalidArgumentError(f"{kind!r} cannot be built; choose one of {', '.join(KINDS)}.")
     searcher = context.searcher
@@ -33,17 +38,17 @@ def build(
             searcher.hamming.build(connection)
     with context.database.read() as connection:
         if kind == "hnsw":
-            header = searcher.graph.build(
+            count = searcher.graph.build(
                 connection,
                 connectivity=connectivity,
                 construction=construction,
                 expansion=expansion,
                 progress=progress or (lambda done, total: None),  # noqa: ARG005
             )
-            return {"kind": kind, "count": header.count}
+            return {"kind": kind, "count": count}
         rows = {"exact": searcher.rows, "int8": searcher.int8.rows}.get(kind)
         rows = rows or searcher.hamming.rows(connection)
-        if not rows.flush(connection):
+        if rows is None or not rows.flush(connection):
             raise IndexStoreError(
                 f"Cannot write the cache {kind!r} in {context.directory / 'cache'}: the disk is "
                 "full, the folder read-only, or another process is writing it. No stored data "
@@ -52,7 +57,7 @@ def build(
         return {"kind": kind, "written": True, "count": items.count(connection)}
 
 
-def recall_check(
+def measure_recall(
     context: IndexContext,
     *,
     method: Method = "hnsw",
@@ -60,17 +65,22 @@ def recall_check(
     queries: int = 100,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare a method with exact search; see `Index.recall_check`."""
+    """Measure the recall of a method, with images of the index as queries.
+
+    Returns
+    -------
+    dict
+        ``{"method", "k", "queries", "recall"}``.
+    """
     with context.database.read() as connection:
         row_ids = [row[0] for row in connection.execute("SELECT number FROM vectors")]
         chosen = random.Random(seed).sample(row_ids, min(queries, len(row_ids)))
         vectors = items.vectors_of(connection, chosen, context.dimension)
     if not len(vectors):
         return {"method": method, "k": k, "queries": 0, "recall": 1.0}
-    check_method(method)
-    conditions = Conditions.checked(k)
     search = context.searcher.search
-    exact = search(vectors, conditions, "exact")
-    found = [search(vector[None], conditions, method)[0] for vector in vectors]
+    exact = search(vectors, Conditions.checked(k, method="exact"))
+    conditions = Conditions.checked(k, method=method)
+    found = [search(vector[None], conditions)[0] for vector in vectors]
     hits = [len(set(a.keys) & set(b.keys)) / len(a) for a, b in zip(exact, found, strict=True)]
     return {"method": method, "k": k, "queries": len(vectors), "recall": float(np.mean(hits))}

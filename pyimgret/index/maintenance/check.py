@@ -1,4 +1,4 @@
-"""`Index.check` and `Index.compact`: integrity checks and disk space."""
+"""`Index.check`: the integrity of the database, the model and the caches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from pyimgret.exceptions import IndexStoreError, PyimgretError
 from pyimgret.index.context import IndexContext
-from pyimgret.index.search.cache_file import CacheFile, Layout
 from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.database import FILE
 
@@ -42,8 +41,18 @@ class CheckReport:
         return not self.problems and not self.leftovers
 
 
-def check(context: IndexContext, *, load_model: bool = True, repair: bool = False) -> CheckReport:
-    """Examine an index; see `Index.check`."""
+def check_index(
+    context: IndexContext, *, load_model: bool = True, repair: bool = False
+) -> CheckReport:
+    """Examine the database, every vector, the model and the caches.
+
+    Parameters
+    ----------
+    load_model : bool
+        Load ``model.zip`` and verify that the index was built with it.
+    repair : bool
+        Delete damaged and orphaned caches; they are rebuilt when needed.
+    """
     report = CheckReport()
     for problem in _problems(context, load_model):
         report.problems.append(problem)
@@ -55,29 +64,6 @@ def check(context: IndexContext, *, load_model: bool = True, repair: bool = Fals
             with contextlib.suppress(OSError):
                 path.unlink()
     return report
-
-
-def compact(context: IndexContext) -> tuple[int, int]:
-    """Reclaim the space of deleted images; see `Index.compact`."""
-    before = _size(context)
-    with context.database.write() as connection:
-        connection.execute("DELETE FROM removed")
-        connection.execute(
-            "DELETE FROM roots WHERE number NOT IN (SELECT root FROM items WHERE root NOT NULL)"
-        )
-        connection.execute("UPDATE state SET log_start = revision")
-    with context.database.exclusive() as connection:
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    context.searcher.forget(files=True)
-    return before, _size(context)
-
-
-def _size(context: IndexContext) -> int:
-    """Return the size of the database in bytes, including its write-ahead log."""
-    with context.database.exclusive() as connection:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        return int(pages * connection.execute("PRAGMA page_size").fetchone()[0])
 
 
 def _problems(context: IndexContext, load_model: bool) -> Iterator[str]:
@@ -128,42 +114,17 @@ def _is_object(text: str) -> bool:
 
 
 def _leftovers(context: IndexContext) -> Iterator[Path]:
-    """Yield orphaned files beside the database."""
+    """Yield orphaned files beside the database, and damaged and orphaned caches."""
     yield from sorted(context.directory.glob(f".{FILE}*"))
-    folder = context.directory / "cache"
-    used = {"lock"}
-    for header in sorted(folder.glob("*.json")):
-        files = _files_of(context, folder, header.stem)
-        if files is None:
-            yield header
-        else:
-            used |= {header.name, *files}
-    for path in sorted(folder.glob("*")):
-        if path.name not in used and path.suffix != ".json":
-            yield path
-
-
-def _files_of(context: IndexContext, folder: Path, name: str) -> set[str] | None:
-    """Return the data files of a cache; None if it is damaged or orphaned."""
-    searcher = context.searcher
-    if name == "hnsw":
-        header = searcher.graph.header()
-        damaged = header is None or searcher.graph.is_damaged() or header.uuid != context.uuid
-        return (
-            None if damaged or header is None else _names(searcher.graph.paths(header.generation))
-        )
     with context.database.read() as connection:
-        columns = searcher.columns(connection).get(name)
-    if columns is None:
-        return None
-    file = CacheFile(folder, Layout(name, columns))
-    if file.is_damaged() or file.uuid() != context.uuid:
-        return None
-    return _names(file.files())
-
-
-def _names(paths: object) -> set[str]:
-    return {path.name for path in paths}  # type: ignore[attr-defined]
+        caches = list(context.searcher.caches(connection))
+    folder = context.searcher.graph.folder
+    used = {folder / "lock"}
+    for cache in caches:
+        header = cache.header()
+        if header is not None and header["uuid"] == context.uuid and cache.is_sound(header):
+            used |= {cache.header_path, *cache.files()}
+    yield from sorted(set(folder.glob("*")) - used)
 
 
 _WITHOUT_VECTOR = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index.context import IndexContext
 from pyimgret.index.search.conditions import cosine
-from pyimgret.index.search.parts import Part
+from pyimgret.index.search.rows import Part
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, Positions, RowIds
 
@@ -35,8 +36,13 @@ class DuplicateGroup:
     exact: bool
 
 
-def duplicates(context: IndexContext, threshold: float) -> list[DuplicateGroup]:
-    """Return the groups; see `Index.duplicates`."""
+def find_duplicates(context: IndexContext, threshold: float = 0.97) -> list[DuplicateGroup]:
+    """Return groups of near and exact duplicates.
+
+    Two images are in one group if their cosine is at least the threshold, or their
+    files are equal, or if other images connect them. All pairs are compared,
+    a block at a time.
+    """
     if cosine("threshold", threshold) == -1:
         raise InvalidArgumentError(
             "threshold=-1 would put all images into one group; choose a higher threshold."
@@ -127,8 +133,12 @@ def _copies(
 def _describe_group(connection: sqlite3.Connection, row_ids: RowIds) -> DuplicateGroup:
     listed = row_ids.tolist()
     known = items.describe(connection, listed)
-    sums = items.checksums(connection, listed)
-    exact = None not in sums and len(set(sums)) == 1
+    copies, with_file = connection.execute(
+        "SELECT count(DISTINCT checksum), count(checksum) FROM items "
+        "WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps(listed),),
+    ).fetchone()
+    exact = copies == 1 and with_file == len(listed)
     return DuplicateGroup(tuple(known[number][0] for number in listed), exact)
 
 

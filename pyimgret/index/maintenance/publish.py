@@ -16,14 +16,23 @@ from pathlib import Path
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.files.atomic import write_atomically
 from pyimgret.index.context import IndexContext
-from pyimgret.index.maintenance.build import build
+from pyimgret.index.maintenance.build import build_cache
 from pyimgret.index.storage.database import FILE, translate_errors
-from pyimgret.index.storage.disk_errors import not_written
+from pyimgret.index.storage.errors import not_written
 from pyimgret.index.storage.lifecycle import MODEL
 
 
-def publish(context: IndexContext, target: str | os.PathLike[str]) -> Path:
-    """Write or renew a read-only copy; see `Index.publish`."""
+def publish_copy(context: IndexContext, target: str | os.PathLike[str]) -> Path:
+    """Write a self-contained read-only copy and return its folder.
+
+    An older copy in the folder is replaced atomically; readers notice. Never copy a
+    live index by hand: changes in its write-ahead log would be lost.
+
+    Raises
+    ------
+    IndexStoreError
+        If the folder contains a live index, or cannot be written.
+    """
     directory = Path(target)
     _check_target(context, directory)
     try:
@@ -65,15 +74,15 @@ def _back_up(context: IndexContext, temporary: Path) -> None:
 def _copy_caches(context: IndexContext, directory: Path) -> None:
     """Create the memory-mapped vectors of the copy, and copy the graph."""
     # NB: the copy is complete without them; a full disk only makes its first search slower.
-    with IndexContext.open(directory) as copy, contextlib.suppress(IndexStoreError):
-        build(copy, "exact")
-    graph = context.searcher.graph
-    if header := graph.header():
-        sources = graph.paths(header.generation)
-        names = [*sources, graph.header_path]
-        with contextlib.suppress(OSError):
-            for source in names:
-                _copy(source, directory / "cache" / source.name)
+    with IndexContext(directory) as copy:
+        with contextlib.suppress(IndexStoreError):
+            build_cache(copy, "exact")
+        graph = context.searcher.graph
+        if header := graph.header():
+            with contextlib.suppress(OSError):
+                for source in graph.paths(header["generation"]).values():
+                    _copy(source, directory / "cache" / source.name)
+                copy.searcher.graph.write_header(header)
 
 
 def _copy(source: Path, target: Path) -> None:

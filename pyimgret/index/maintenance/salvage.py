@@ -9,14 +9,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from pyimgret.exceptions import IndexStoreError, InvalidArgumentError
+from pyimgret.index.maintenance.formats import Page, Row
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Floats
 
 _STEP = 4096
 _READABLE = (sqlite3.Error, IndexStoreError, ValueError, TypeError)
 """Errors that reading a damaged row may raise."""
-
-Fields = tuple[str, str, str, bytes | None, int | None, int | None, str | None]
 
 
 class Salvage:
@@ -27,7 +26,7 @@ class Salvage:
     Attributes
     ----------
     lost : int
-        Number of row ids that could not be read in the last pass. Some of them may have been
+        Number of row ids that could not be read so far. Some of them may have been
         deleted before: a damaged page does not show which.
     """
 
@@ -36,14 +35,13 @@ class Salvage:
         self._dimension = dimension
         self.lost = 0
 
-    def pages(self) -> Iterator[tuple[list[Fields], Floats]]:
-        """Yield key, id, metadata, path, size, time and checksum, with the vectors."""
-        self.lost = 0
+    def pages(self) -> Iterator[Page]:
+        """Yield the rows that can be read, with their vectors."""
         last = self._last_number()
         for first in range(1, last + 1, _STEP):
             rows = list(self._readable(first, min(first + _STEP - 1, last)))
             if rows:
-                yield [fields for fields, _ in rows], np.stack([vector for _, vector in rows])
+                yield [row for row, _ in rows], np.stack([vector for _, vector in rows])
 
     def _last_number(self) -> int:
         """Return the largest row id used so far, from any readable table."""
@@ -57,7 +55,7 @@ class Salvage:
             raise IndexStoreError("No row of this database can be read, or it is empty.")
         return max(found)
 
-    def _readable(self, first: int, last: int) -> Iterator[tuple[Fields, Floats]]:
+    def _readable(self, first: int, last: int) -> Iterator[tuple[Row, Floats]]:
         try:
             yield from self._rows(first, last)
         except _READABLE:
@@ -68,9 +66,9 @@ class Salvage:
             yield from self._readable(first, middle)
             yield from self._readable(middle + 1, last)
 
-    def _rows(self, first: int, last: int) -> list[tuple[Fields, Floats]]:
+    def _rows(self, first: int, last: int) -> list[tuple[Row, Floats]]:
         found = self._connection.execute(_ROWS, (first, last)).fetchall()
-        return [(tuple(row[:7]), self._vector(row)) for row in found]
+        return [(Row(*row[:7]), self._vector(row)) for row in found]
 
     def _vector(self, row: tuple[object, ...]) -> Floats:
         """Return the vector of a row; raise an error if any column is damaged."""

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
@@ -22,16 +22,20 @@ from pyimgret.exceptions import (
 from pyimgret.files.keys import new_ids
 from pyimgret.index.filters.milvus import facts_of, literal, storable, to_expression
 from pyimgret.index.filters.parsing import Where
-from pyimgret.index.ingest.adding import checked_keys, metadata_texts
+from pyimgret.index.ingest.adding import Metadata, checked_keys, metadata_texts
+from pyimgret.index.ingest.encoding import query_vector
 from pyimgret.index.search.conditions import Conditions
 from pyimgret.index.search.matches import Match, Matches
 from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.arrays import EncoderLike, Floats
+from pyimgret.index.storage.errors import import_extra
 from pyimgret.index.storage.items import Item, as_list
-from pyimgret.preprocessing import as_vectors, check_image, unit_vectors
+from pyimgret.preprocessing import as_vectors, unit_vectors
 
 if TYPE_CHECKING:
     from pyimgret.index.index import Index
+
+T = TypeVar("T")
 
 _MARK = "pyimgret"
 _BATCH = 1000
@@ -128,10 +132,10 @@ class MilvusIndex:
     @classmethod
     def load(cls, index: Index, uri: str, collection: str = "pyimgret", *, token: str = "") -> Self:
         """Copy all images of an index into a new collection, without thumbnails."""
+        dimension, checksum = index.dimension, index.model_checksum
         made = cls.create(
-            uri, collection, dimension=index.dimension, model_checksum=index.model_checksum,
-            token=token,
-        )  # fmt: skip
+            uri, collection, dimension=dimension, model_checksum=checksum, token=token
+        )
         with made.dropped_on_failure(), index.context.database.read() as connection:
             for row_ids, vectors in items.pages(connection, after=0, size=_BATCH):
                 known = items.describe(connection, row_ids)
@@ -159,7 +163,7 @@ class MilvusIndex:
         vectors: Any,
         *,
         keys: Sequence[str],
-        metadata: Sequence[dict[str, Any] | None] | dict[str, Any] | None = None,
+        metadata: Metadata = None,
         replace: bool = False,
     ) -> int:
         """Add vectors (n, d), or images if there is an encoder; return their number.
@@ -169,40 +173,32 @@ class MilvusIndex:
         KeyExistsError
             If a key exists already, unless ``replace``.
         """
-        unit = np.atleast_2d(self._vectors(vectors))
+        unit = as_vectors(vectors, self.dimension)
+        if unit is None:
+            unit = unit_vectors(self._model().encode(vectors), self.dimension)
+        unit = np.atleast_2d(unit)
         names = checked_keys(keys, len(unit))
         texts = metadata_texts(metadata, len(unit))
-        there = set() if replace else self._present(names)
-        if there:
+        present = set() if replace else self._present(names)
+        if present:
             raise KeyExistsError(
-                f"The collection already contains {min(there)!r}; pass replace=True to replace it."
+                f"The collection already contains {min(present)!r}; pass replace=True to replace "
+                "it."
             )
-        entities = [
-            _entity(key, identifier, vector, json.loads(text))
-            for key, identifier, vector, text in zip(
-                names, new_ids(len(names)), unit, texts, strict=True
-            )
-        ]
-        for start in range(0, len(entities), _BATCH):
-            self._upsert(entities[start : start + _BATCH])
-        return len(entities)
+        rows = zip(names, new_ids(len(names)), unit, map(json.loads, texts), strict=True)
+        self._upsert([_entity(*row) for row in rows])
+        return len(names)
 
     def delete(self, keys: str | Iterable[str]) -> int:
-        """Delete images and return their number.
-
-        Raises
-        ------
-        KeyNotFoundError
-            If a key does not exist; nothing is deleted then.
-        """
-        wanted = list(dict.fromkeys(map(items.check_key, as_list(keys))))
-        missing = set(wanted) - self._present(wanted)
+        """Delete all of the given images, or none on an error; see `Index.delete`."""
+        listed = list(dict.fromkeys(map(items.check_key, as_list(keys))))
+        missing = set(listed) - self._present(listed)
         if missing:
             raise items.no_such_key(min(missing))
         with _translate_errors():
-            for start in range(0, len(wanted), _BATCH):
-                self._client.delete(self.collection, ids=wanted[start : start + _BATCH])
-        return len(wanted)
+            for part in _batches(listed):
+                self._client.delete(self.collection, ids=part)
+        return len(listed)
 
     def get(self, key: str) -> Item:
         """Return one image.
@@ -231,25 +227,29 @@ class MilvusIndex:
     ) -> Matches:
         """Return the images nearest to a vector or an image; see `Index.search`."""
         client = self._client
-        wanted = Conditions.checked(k, where, min_score, exclude)
-        expressions = [] if wanted.where is None else [to_expression(wanted.where)]
-        if wanted.exclude:
-            expressions.append(f"key not in {literal(list(wanted.exclude))}")
-        vector = as_vectors(query, self.dimension)
-        if vector is None:
-            check_image(query, self.dimension)
-            vector = self._vectors([query])
-        elif vector.ndim == 2:
-            raise InvalidArgumentError("search takes one query.")
+        conditions = Conditions.checked(k, where, min_score, exclude)
+        where = conditions.where
+        expressions = [] if where is None else [to_expression(where)]
+        if conditions.exclude:
+            expressions.append(f"key not in {literal(conditions.exclude)}")
+        vector = query_vector(query, self.dimension, self._model)
         with _translate_errors():
-            found = client.search(
+            (hits,) = client.search(
                 self.collection,
-                data=vector.reshape(1, -1).tolist(),
-                limit=wanted.k,
+                data=[vector.tolist()],
+                limit=conditions.k,
                 filter=" and ".join(f"({one})" for one in expressions),
                 output_fields=_FIELDS,
-            )[0]
-        return _matches(found, wanted.min_score)
+            )
+        least = -1.0 if conditions.min_score is None else conditions.min_score
+        scored = ((float(np.clip(hit["distance"], -1, 1)), hit["entity"]) for hit in hits)
+        found = [(score, entity) for score, entity in scored if score >= least]
+        return Matches(
+            [
+                Match(entity["key"], score, entity["metadata"], entity["id"], rank)
+                for rank, (score, entity) in enumerate(found, 1)
+            ]
+        )
 
     def close(self) -> None:
         """Close the connection; later calls raise `IndexStoreError`."""
@@ -265,26 +265,23 @@ class MilvusIndex:
             )
         return self._open
 
-    def _vectors(self, given: Any) -> Floats:
-        vectors = as_vectors(given, self.dimension)
-        if vectors is not None:
-            return vectors
+    def _model(self) -> EncoderLike:
         if self._encoder is None:
             raise IndexStoreError("To search by image, give the model (encoder=…).")
-        return unit_vectors(self._encoder.encode(given), self.dimension)
+        return self._encoder
 
     def _present(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
         with _translate_errors():
-            for start in range(0, len(keys), _BATCH):
-                part = list(keys[start : start + _BATCH])
+            for part in _batches(keys):
                 rows = self._client.get(self.collection, ids=part, output_fields=["key"])
                 found.update(row["key"] for row in rows)
         return found
 
-    def _upsert(self, entities: list[dict[str, Any]]) -> None:
+    def _upsert(self, entities: Sequence[dict[str, Any]]) -> None:
         with _translate_errors():
-            self._client.upsert(self.collection, entities)
+            for part in _batches(entities):
+                self._client.upsert(self.collection, part)
 
     def __len__(self) -> int:
         with _translate_errors():
@@ -311,27 +308,23 @@ def _entity(key: str, identifier: str, vector: Floats, metadata: dict[str, Any])
     }
 
 
-def _matches(found: Iterable[Any], min_score: float | None) -> Matches:
-    rows = [(float(np.clip(hit["distance"], -1, 1)), hit["entity"]) for hit in found]
-    kept = [(s, row) for s, row in rows if min_score is None or s >= min_score]
-    return Matches(
-        [Match(r["key"], s, r["metadata"], r["id"], n) for n, (s, r) in enumerate(kept, 1)]
-    )
+def _batches(values: Sequence[T]) -> Iterator[list[T]]:
+    for start in range(0, len(values), _BATCH):
+        yield list(values[start : start + _BATCH])
 
 
 def _schema(client: Any, dimension: int, description: str) -> Any:
     from pymilvus import DataType
 
+    text = DataType.VARCHAR
+    facts = {"element_type": text, "max_capacity": _MAX_FACTS, "max_length": 32}
     schema = client.create_schema(
         auto_id=False, enable_dynamic_field=False, description=description
     )
-    schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=16_384)
-    schema.add_field("id", DataType.VARCHAR, max_length=64)
+    schema.add_field("key", text, is_primary=True, max_length=16_384)
+    schema.add_field("id", text, max_length=64)
     schema.add_field("metadata", DataType.JSON)
-    schema.add_field(
-        "facts", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=_MAX_FACTS,
-        max_length=32,
-    )  # fmt: skip
+    schema.add_field("facts", DataType.ARRAY, **facts)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
     return schema
 
@@ -346,14 +339,9 @@ def _stored_facts(about: dict[str, Any], collection: str) -> dict[str, Any]:
 
 
 def _connect(uri: str, token: str) -> Any:
-    try:
-        from pymilvus import MilvusClient
-    except ImportError:
-        raise IndexStoreError(
-            "Milvus needs the package pymilvus: pip install 'pyimgret[milvus]'."
-        ) from None
+    pymilvus = import_extra("pymilvus", package="pymilvus", extra="milvus", what="Milvus")
     with _translate_errors():
-        return MilvusClient(os.fspath(uri), token=token)
+        return pymilvus.MilvusClient(os.fspath(uri), token=token)
 
 
 @contextlib.contextmanager

@@ -17,10 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from pyimgret.exceptions import IndexStoreError
-from pyimgret.index.search.cache_file import Layout
-from pyimgret.index.search.exact import Found, k_best, kth_greatest
-from pyimgret.index.search.parts import Part
-from pyimgret.index.search.scan import RowCache
+from pyimgret.index.search.rows import Part, RowCache
+from pyimgret.index.search.top_k import NOTHING, Found, kth_greatest, ordered
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, RowIds
 
@@ -43,8 +41,7 @@ class HammingScan:
 
     def __init__(self, directory: Path, dimension: int) -> None:
         self._directory = directory
-        words = -(-max(_MIN_BITS, dimension) // 64)
-        self._layout = Layout("binary", {"bits": ("<u8", words)})
+        self._words = -(-max(_MIN_BITS, dimension) // 64)
         self._dimension = dimension
         self._centre: Floats | None = None
         self._rows: RowCache | None = None
@@ -52,7 +49,7 @@ class HammingScan:
     @functools.cached_property
     def _planes(self) -> Floats:
         """Return the normals of the hyperplanes, (d, bits), the same in every process."""
-        shape = (self._dimension, 64 * self._layout.columns["bits"][1])
+        shape = (self._dimension, 64 * self._words)
         planes: Floats = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         return planes
 
@@ -63,56 +60,40 @@ class HammingScan:
             "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_META, json.dumps(centre.tolist()))
         )
 
-    def is_built(self, connection: sqlite3.Connection) -> bool:
-        """Return whether a centre is stored."""
-        row = connection.execute("SELECT 1 FROM meta WHERE name = ?", (_META,)).fetchone()
-        return row is not None
-
-    def rows(self, connection: sqlite3.Connection) -> RowCache:
-        """Return the codes for the centre stored in the database."""
+    def rows(self, connection: sqlite3.Connection) -> RowCache | None:
+        """Return the codes for the centre stored in the database; None if none is."""
         row = connection.execute("SELECT value FROM meta WHERE name = ?", (_META,)).fetchone()
         if row is None:
-            raise IndexStoreError(
-                "There are no binary codes yet: run 'pyimgret index build --kind binary'."
-            )
+            return None
         centre = np.array(json.loads(row[0]), dtype=np.float32)
         if self._rows is None or self._centre is None or (centre != self._centre).any():
-            tag = f"binary-{items.crc(centre.tobytes() + self._planes.tobytes()):08x}"
+            name = f"binary-{items.crc(centre.tobytes() + self._planes.tobytes()):08x}"
             self._centre = centre
-            self._rows = RowCache(self._directory, Layout(tag, self._layout.columns), self._encode)
+            columns = {"bits": ("<u8", self._words)}
+            self._rows = RowCache(self._directory, name, columns, self._encode)
         return self._rows
 
     def find(
-        self,
-        connection: sqlite3.Connection,
-        queries: Floats,
-        k: int,
-        *,
-        excluded: RowIds,
+        self, connection: sqlite3.Connection, queries: Floats, k: int, *, excluded: RowIds
     ) -> list[Found]:
         """Return row ids and scores of the k nearest candidates of each query."""
         rows = self.rows(connection)
+        if rows is None:
+            raise IndexStoreError(
+                "There are no binary codes yet: run 'pyimgret index build --kind binary'."
+            )
         parts = [part.without(excluded) for part in rows.snapshot(connection)]
-        return [
-            self._nearest(connection, parts, query, bits, k)
-            for query, bits in zip(queries, self._encode(queries)["bits"], strict=True)
-        ]
-
-    def _nearest(
-        self,
-        connection: sqlite3.Connection,
-        parts: list[Part],
-        query: Floats,
-        bits: Array,
-        k: int,
-    ) -> Found:
-        found = [_candidates(part, bits, OVERSAMPLE * k) for part in parts]
-        row_ids = np.concatenate([row_ids for row_ids, _ in found] or [np.empty(0, np.int64)])
-        if len(found) > 1:
-            order = np.argsort(np.concatenate([distances for _, distances in found]), kind="stable")
-            row_ids = row_ids[order[: OVERSAMPLE * k]]
-        vectors = items.vectors_of(connection, row_ids.tolist(), len(query))
-        return k_best(row_ids, vectors, query, k)
+        if not parts:
+            return [NOTHING] * len(queries)
+        found, count = [], OVERSAMPLE * k
+        for query, bits in zip(queries, self._encode(queries)["bits"], strict=True):
+            candidates = [_candidates(part, bits, count) for part in parts]
+            row_ids, far = map(np.concatenate, zip(*candidates, strict=True))
+            if len(parts) > 1:
+                row_ids = row_ids[np.argsort(far, kind="stable")[:count]]
+            vectors = items.vectors_of(connection, row_ids.tolist(), self._dimension)
+            found.append(ordered(row_ids, vectors @ query, k))
+        return found
 
     def _encode(self, vectors: Floats) -> Mapping[str, Array]:
         assert self._centre is not None

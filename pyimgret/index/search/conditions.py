@@ -1,36 +1,32 @@
-"""The validated conditions of a search: k, filter, minimum score, excluded keys."""
+"""What a search may be given: its method, k, filter, minimum score and excluded keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Literal
 
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index.filters.ast import Filter
 from pyimgret.index.filters.parsing import Where, parse
 from pyimgret.index.storage.items import as_list, check_key
 
+Kind = Literal["exact", "int8", "binary", "hnsw"]
+Method = Literal["auto", "exact", "int8", "binary", "hnsw"]
+
+KINDS: tuple[Kind, ...] = ("exact", "int8", "binary", "hnsw")
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The conditions of a search.
-
-    Attributes
-    ----------
-    k : int
-        At least 1.
-    where : Filter or None
-    min_score : float or None
-        In [-1, 1].
-    exclude : tuple of str
-        Keys.
-    """
+    """The validated conditions of a search; see `Index.search`."""
 
     k: int
     where: Filter | None = None
     min_score: float | None = None
     exclude: tuple[str, ...] = ()
+    method: Method = "auto"
 
     @classmethod
     def checked(
@@ -39,12 +35,13 @@ class Conditions:
         where: Where = None,
         min_score: object = None,
         exclude: str | Iterable[str] = (),
+        method: Method = "auto",
     ) -> Conditions:
         """Validate the conditions of a search.
 
         Raises
         ------
-        TypeError, ValueError
+        TypeError, InvalidArgumentError
             With the actual and the expected value.
 
         Examples
@@ -56,9 +53,13 @@ class Conditions:
         ...
         TypeError: k must be an integer of at least 1, got '5' (str).
         """
+        if method not in ("auto", *KINDS):
+            raise InvalidArgumentError(
+                f"{method!r} is not a search method; choose auto or one of {', '.join(KINDS)}."
+            )
         least = None if min_score is None else cosine("min_score", min_score)
-        keys = tuple(map(check_key, as_list(exclude)))
-        return cls(_count(k), parse(where), least, keys)
+        condition = None if where is None else parse(where)
+        return cls(_count(k), condition, least, tuple(map(check_key, as_list(exclude))), method)
 
 
 def cosine(name: str, value: object) -> float:

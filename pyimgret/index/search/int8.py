@@ -14,11 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pyimgret.index.search.blocks import in_blocks
-from pyimgret.index.search.cache_file import Layout
-from pyimgret.index.search.exact import Found, k_best, kth_greatest
-from pyimgret.index.search.parts import Part, positions_of
-from pyimgret.index.search.scan import RowCache
+from pyimgret.index.search.exact import in_blocks
+from pyimgret.index.search.rows import Part, RowCache, positions_of
+from pyimgret.index.search.top_k import NOTHING, Found, kth_greatest, ordered
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, RowIds
 
@@ -37,7 +35,7 @@ class Int8Scan:
 
     def __init__(self, directory: Path, dimension: int) -> None:
         columns = {"codes": ("i1", dimension), "scales": ("<f4", 0), "errors": ("<f4", 0)}
-        self.rows = RowCache(directory, Layout("int8", columns), quantise)
+        self.rows = RowCache(directory, "int8", columns, quantise)
 
     def find(
         self,
@@ -50,23 +48,17 @@ class Int8Scan:
     ) -> list[Found]:
         """Return row ids and scores of the k nearest, for each query."""
         parts = [part.without(excluded) for part in self.rows.snapshot(connection)]
-        return [self._nearest(connection, parts, query, k, allowed) for query in queries]
-
-    def _nearest(
-        self,
-        connection: sqlite3.Connection,
-        parts: list[Part],
-        query: Floats,
-        k: int,
-        allowed: RowIds | None,
-    ) -> Found:
-        candidates = [_candidates(part, query, k, allowed) for part in parts]
-        row_ids = np.concatenate([row_ids for row_ids, _, _ in candidates] or [_NONE])
-        lower = np.concatenate([low for _, low, _ in candidates] or [_NO_SCORES])
-        upper = np.concatenate([high for _, _, high in candidates] or [_NO_SCORES])
-        if len(row_ids) > k:
-            row_ids = row_ids[upper >= kth_greatest(lower, k)]
-        return k_best(row_ids, items.vectors_of(connection, row_ids.tolist(), len(query)), query, k)
+        if not parts:
+            return [NOTHING] * len(queries)
+        found = []
+        for query in queries:
+            bounds = [_candidates(part, query, k, allowed) for part in parts]
+            row_ids, lower, upper = map(np.concatenate, zip(*bounds, strict=True))
+            if len(row_ids) > k:
+                row_ids = row_ids[upper >= kth_greatest(lower, k)]
+            vectors = items.vectors_of(connection, row_ids.tolist(), len(query))
+            found.append(ordered(row_ids, vectors @ query, k))
+        return found
 
 
 def quantise(vectors: Floats) -> Mapping[str, Array]:
@@ -110,7 +102,3 @@ def _approximate(codes: Array, query: Floats) -> Floats:
 
     in_blocks(len(codes), codes.shape[1], multiply)
     return scores
-
-
-_NONE: RowIds = np.empty(0, dtype=np.int64)
-_NO_SCORES: Floats = np.empty(0, dtype=np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,14 @@ import numpy as np
 from pyimgret.exceptions import IndexStoreError
 from pyimgret.index.filters.sql import matching
 from pyimgret.index.search.binary import HammingScan
-from pyimgret.index.search.cache_file import Layout
+from pyimgret.index.search.cache_files import CacheFiles
 from pyimgret.index.search.conditions import Conditions
-from pyimgret.index.search.exact import Found, padded, padded_width
+from pyimgret.index.search.exact import padded, padded_width, search_parts
 from pyimgret.index.search.graph import Graph
 from pyimgret.index.search.int8 import Int8Scan
 from pyimgret.index.search.matches import Matches
-from pyimgret.index.search.methods import Method
-from pyimgret.index.search.scan import RowCache, StaleSnapshotError, search_parts
+from pyimgret.index.search.rows import RowCache, StaleSnapshotError
+from pyimgret.index.search.top_k import Found
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Floats, RowIds
 from pyimgret.index.storage.database import Database
@@ -40,18 +40,17 @@ class Searcher:
     def __init__(self, directory: Path, database: Database, dimension: int) -> None:
         self.database = database
         width = padded_width(dimension)
-        layout = Layout("float32", {"vectors": ("<f4", width)})
-        self.rows = RowCache(directory, layout, lambda vectors: {"vectors": padded(vectors, width)})
+        self.rows = RowCache(
+            directory,
+            "float32",
+            {"vectors": ("<f4", width)},
+            lambda vectors: {"vectors": padded(vectors, width)},
+        )
         self.int8 = Int8Scan(directory, dimension)
         self.hamming = HammingScan(directory, dimension)
         self.graph = Graph(directory, dimension)
 
-    def search(
-        self,
-        queries: Floats,
-        conditions: Conditions,
-        method: Method = "auto",
-    ) -> list[Matches]:
+    def search(self, queries: Floats, conditions: Conditions) -> list[Matches]:
         """Return the matches of each query, all from one snapshot."""
         if not len(queries):
             return []
@@ -60,17 +59,16 @@ class Searcher:
                 # NB: the caches stay ahead of the database: it was replaced.
                 self.forget(files=True)
             with contextlib.suppress(StaleSnapshotError), self.database.read() as connection:
-                excluded = row_ids_of(connection, conditions.exclude)
-                found = self._find(connection, queries, conditions, excluded, method)
+                found = self._find(connection, queries, conditions)
                 return _to_matches(connection, found, conditions.min_score)
         raise IndexStoreError(f"{self.database.path} changes too fast to be read; try again.")
 
-    def columns(self, connection: sqlite3.Connection) -> dict[str, Mapping[str, tuple[str, int]]]:
-        """Return the columns of the caches that may have files, by name."""
-        caches = [self.rows, self.int8.rows]
-        if self.hamming.is_built(connection):
-            caches.append(self.hamming.rows(connection))
-        return {cache.layout.name: cache.layout.columns for cache in caches}
+    def caches(self, connection: sqlite3.Connection) -> Iterator[CacheFiles]:
+        """Yield the caches that may have files."""
+        yield self.graph
+        for rows in (self.rows, self.int8.rows, self.hamming.rows(connection)):
+            if rows is not None and rows.files is not None:
+                yield rows.files
 
     def forget(self, *, files: bool = False) -> None:
         """Clear the caches in memory, with ``files`` also on disk."""
@@ -80,15 +78,11 @@ class Searcher:
             self.graph.discard()
 
     def _find(
-        self,
-        connection: sqlite3.Connection,
-        queries: Floats,
-        conditions: Conditions,
-        excluded: RowIds,
-        method: Method,
+        self, connection: sqlite3.Connection, queries: Floats, conditions: Conditions
     ) -> list[Found]:
         """Return row ids and scores; searches with a filter are always exact."""
-        k, where = conditions.k, conditions.where
+        k, where, method = conditions.k, conditions.where, conditions.method
+        excluded = _row_ids_of(connection, conditions.exclude)
         allowed = None if where is None else matching(connection, where)
         if method == "int8":
             return self.int8.find(connection, queries, k, allowed=allowed, excluded=excluded)
@@ -104,7 +98,7 @@ class Searcher:
         return search_parts(parts, queries, k, allowed=allowed)
 
 
-def row_ids_of(connection: sqlite3.Connection, keys: Sequence[str]) -> RowIds:
+def _row_ids_of(connection: sqlite3.Connection, keys: Sequence[str]) -> RowIds:
     """Return the row ids of the keys that exist, ascending."""
     if not keys:
         return np.empty(0, dtype=np.int64)

@@ -15,7 +15,6 @@ from pyimgret.index.storage import schema
 
 FILE = "index.sqlite"
 
-
 Identity = tuple[int, int, int]
 """Process id, and device and inode of the database file."""
 
@@ -37,17 +36,24 @@ class _Connection(sqlite3.Connection):
 
 def identity_of(connection: sqlite3.Connection) -> Identity | None:
     """Return the identity that distinguishes successive databases at the same path."""
-    return connection.identity if isinstance(connection, _Connection) else None
+    assert isinstance(connection, _Connection)
+    return connection.identity
 
 
 def state_of(connection: sqlite3.Connection) -> State:
     """Return the state of a transaction's snapshot; queried once per read transaction."""
-    known = connection.state if isinstance(connection, _Connection) else None
+    assert isinstance(connection, _Connection)
+    known = connection.state
     if known is None:
         known = State(*connection.execute("SELECT revision, log_start FROM state").fetchone())
-        if isinstance(connection, _Connection) and connection.reading:
+        if connection.reading:
             connection.state = known
     return known
+
+
+def uuid_of(connection: sqlite3.Connection) -> str:
+    """Return the identity of the index, which its caches store too."""
+    return str(connection.execute("SELECT value FROM meta WHERE name = 'uuid'").fetchone()[0])
 
 
 class Database:
@@ -87,7 +93,7 @@ class Database:
             If another writer did not finish in time, the disk is full, or the index is a
             published (read-only) copy.
         """
-        with translate_errors(self.path), self._pooled() as connection:
+        with self.exclusive() as connection:
             self._check_writable()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -113,8 +119,15 @@ class Database:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection outside any transaction (for VACUUM and backups)."""
-        with translate_errors(self.path), self._pooled() as connection:
-            yield connection
+        with translate_errors(self.path):
+            connection, healthy = self.acquire(), True
+            try:
+                yield connection
+            except sqlite3.Error:
+                healthy = False
+                raise
+            finally:
+                self.release(connection, healthy=healthy)
 
     def close(self) -> None:
         """Close idle connections now and active ones when they are released."""
@@ -131,23 +144,17 @@ class Database:
                 f"The index {self.path.parent} was closed; open it again with Index.open."
             )
 
-    @contextlib.contextmanager
-    def _pooled(self) -> Iterator[_Connection]:
-        """Yield a connection from the pool."""
-        connection = self.acquire()
-        healthy = True
-        try:
-            yield connection
-        except sqlite3.Error:
-            healthy = False
-            raise
-        finally:
-            self.release(connection, healthy=healthy)
-
     def acquire(self) -> _Connection:
         """Return a connection of this process to the current file."""
         self.check_open()
-        identity = self._current()
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            raise IndexStoreError(
+                f"{self.path.parent} contains no index ({FILE} is missing); create one with "
+                "Index.create, or 'pyimgret index add --model ZIP'."
+            ) from None
+        identity = (os.getpid(), status.st_dev, status.st_ino)
         with self._lock:
             if identity != self._identity:
                 self._reset(identity)
@@ -163,17 +170,6 @@ class Database:
                     return
         connection.close()
 
-    def _current(self) -> Identity:
-        """Return the identity that a connection must have to be reused."""
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            raise IndexStoreError(
-                f"{self.path.parent} contains no index ({FILE} is missing); create one with "
-                "Index.create, or 'pyimgret index add --model ZIP'."
-            ) from None
-        return (os.getpid(), status.st_dev, status.st_ino)
-
     def _reset(self, identity: Identity) -> None:
         """Drop the connections to another file, without closing a parent process's."""
         same_process = self._identity is not None and self._identity[0] == identity[0]
@@ -187,7 +183,10 @@ class Database:
 
     def _connect(self, identity: Identity) -> _Connection:
         """Open a connection; a published copy is opened without locking."""
-        published = self._is_published()
+        with self.path.open("rb") as file:
+            header = file.read(20)
+        # NB: bytes 18 and 19 of an SQLite file are 2 in WAL mode, 1 in a published copy.
+        published = header[:15] == b"SQLite format 3" and header[18:20] == b"\x01\x01"
         mode = "mode=ro&immutable=1" if published else "mode=rw"
         connection = sqlite3.connect(
             f"{self.path.resolve().as_uri()}?{mode}",
@@ -199,28 +198,18 @@ class Database:
         )
         connection.identity = identity
         try:
-            self._prepare(connection)
+            if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+                raise IndexStoreError(
+                    f"{self.path} is an SQLite database, but not a pyimgret index."
+                )
+            schema.migrate(connection)
+            for setting in ("foreign_keys = ON", "synchronous = FULL", "cache_size = -16384"):
+                connection.execute(f"PRAGMA {setting}")
         except BaseException:
             connection.close()
             raise
         self._immutable = published
         return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Check that the file is an index and configure the connection."""
-        if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
-            raise IndexStoreError(f"{self.path} is an SQLite database, but not a pyimgret index.")
-        schema.migrate(connection)
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -16384")
-
-    def _is_published(self) -> bool:
-        """Return whether the file is a published copy: one that is not in WAL mode."""
-        with self.path.open("rb") as file:
-            header = file.read(20)
-        # NB: bytes 18 and 19 of an SQLite file are 2 in WAL mode, 1 otherwise.
-        return header[:15] == b"SQLite format 3" and header[18:20] == b"\x01\x01"
 
 
 class ReadTransaction(contextlib.AbstractContextManager[sqlite3.Connection]):
@@ -264,12 +253,6 @@ class ReadTransaction(contextlib.AbstractContextManager[sqlite3.Connection]):
                 raise error
 
 
-def initialise(connection: sqlite3.Connection) -> None:
-    """Turn an empty database into an index database."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    schema.migrate(connection)
-
-
 _inherited: list[sqlite3.Connection] = []
 """Connections of a parent process, referenced so that they are never closed here."""
 
@@ -280,16 +263,9 @@ def translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise IndexStoreError(_explain(path, error)) from error
-
-
-def _explain(path: Path, error: sqlite3.Error) -> str:
-    """Return an error message with advice."""
-    text = str(error)
-    for part, advice in _ADVICE.items():
-        if part in text:
-            return f"{path}: {text}. {advice}"
-    return f"{path}: {text}."
+        text = str(error)
+        advice = next((f" {advice}" for part, advice in _ADVICE.items() if part in text), "")
+        raise IndexStoreError(f"{path}: {text}.{advice}") from error
 
 
 _ADVICE = {

@@ -12,14 +12,23 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, KeyNotFoundError
+from pyimgret.exceptions import (
+    IndexStoreError,
+    InvalidArgumentError,
+    KeyExistsError,
+    KeyNotFoundError,
+)
+from pyimgret.files.keys import new_ids
 from pyimgret.index.storage.arrays import Floats
 
 Described: TypeAlias = tuple[str, str, str, int]
 """Key, opaque id, metadata as stored JSON text, and row id."""
 
-_PAGE = 8192
-_VARIABLES = 30_000
+PAGE = 8192
+"""Number of rows read, written or committed together."""
+
+_MODEL = 1
+"""The only row of the table ``models``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,34 +148,53 @@ def as_list(value: Any, what: str = "keys") -> list[Any]:
     return list(value)
 
 
-def insert(connection: sqlite3.Connection, records: Sequence[Record], model: int) -> None:
-    """Insert records that have ids."""
-    first = _next_number(connection)
-    row_ids = range(first, first + len(records))
+def store(connection: sqlite3.Connection, records: Sequence[Record], *, replace: bool) -> list[str]:
+    """Insert records and return their ids; a key that is replaced keeps its id.
+
+    Raises
+    ------
+    KeyExistsError
+        If a key exists already, unless ``replace``.
+    """
+    present = ids(connection, [record.key for record in records])
+    if present and not replace:
+        raise key_exists(next(iter(present)))
+    delete(connection, list(present))
+    fresh = new_ids(len(records))
+    records = [r._replace(id=present.get(r.key) or r.id or next(fresh)) for r in records]
+    _insert(connection, records)
+    return [str(record.id) for record in records]
+
+
+def _insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
+    numbered = list(enumerate(records, 1 if row is None else row[0] + 1))
     connection.executemany(
         "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (number, record.id, record.key, record.metadata, model, *source)
-            for number, record, source in zip(
-                row_ids, records, map(_source_columns, records), strict=True
-            )
+            (number, r.id, r.key, r.metadata, _MODEL, *_source_columns(r.source))
+            for number, r in numbered
         ),
     )
+    blobs = ((number, r.vector.astype("<f4", copy=False).tobytes()) for number, r in numbered)
     connection.executemany(
         "INSERT INTO vectors VALUES (?, ?, ?)",
-        (
-            (number, blob, crc(blob))
-            for number, blob in zip(row_ids, map(_blob, records), strict=True)
-        ),
+        ((number, blob, crc(blob)) for number, blob in blobs),
     )
     connection.executemany(
         "INSERT INTO thumbnails VALUES (?, ?, ?)",
         (
-            (number, record.thumbnail.media_type, record.thumbnail.image)
-            for number, record in zip(row_ids, records, strict=True)
-            if record.thumbnail
+            (number, r.thumbnail.media_type, r.thumbnail.image)
+            for number, r in numbered
+            if r.thumbnail
         ),
     )
+
+
+def _source_columns(source: Source | None) -> tuple[object, ...]:
+    if source is None:
+        return (None,) * 5
+    return (source.root, source.path, source.size, source.mtime_ns, source.checksum)
 
 
 def delete(connection: sqlite3.Connection, keys: Sequence[str]) -> int:
@@ -182,11 +210,12 @@ def count(connection: sqlite3.Connection) -> int:
 
 def ids(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
     """Return the opaque ids of those keys that exist."""
-    found: dict[str, str] = {}
-    for part in _parts(keys):
-        marks = ",".join("?" * len(part))
-        found.update(connection.execute(f"SELECT key, id FROM items WHERE key IN ({marks})", part))
-    return found
+    return dict(
+        connection.execute(
+            "SELECT key, id FROM items WHERE key IN (SELECT value FROM json_each(?))",
+            (json.dumps(keys, ensure_ascii=False),),
+        )
+    )
 
 
 def from_json(text: str, key: str) -> dict[str, Any]:
@@ -209,13 +238,6 @@ def metadata(connection: sqlite3.Connection, key: str) -> dict[str, Any]:
     return {} if row is None else from_json(row[0], key)
 
 
-def set_metadata(connection: sqlite3.Connection, key: str, text: str) -> None:
-    """Replace the metadata of a key."""
-    changed = connection.execute("UPDATE items SET metadata = ? WHERE key = ?", (text, key))
-    if changed.rowcount == 0:
-        raise no_such_key(key)
-
-
 def thumbnail(connection: sqlite3.Connection, key: str) -> Thumbnail | None:
     """Return the thumbnail of a key, if there is one."""
     row = connection.execute(
@@ -230,6 +252,14 @@ def thumbnail(connection: sqlite3.Connection, key: str) -> Thumbnail | None:
 def no_such_key(name: str, *, by: str = "key") -> KeyNotFoundError:
     """Return the error for a key (or an id) that does not exist."""
     return KeyNotFoundError(f"The index has no image with the {by} {name!r}.")
+
+
+def key_exists(key: str) -> KeyExistsError:
+    """Return the error for a key that exists already."""
+    return KeyExistsError(
+        f"The index already contains {key!r}; replace it (replace=True, --replace), or "
+        "change it by Index.update."
+    )
 
 
 def get(connection: sqlite3.Connection, key: str, *, by: str = "key") -> Item:
@@ -249,55 +279,48 @@ def get(connection: sqlite3.Connection, key: str, *, by: str = "key") -> Item:
 def describe(connection: sqlite3.Connection, row_ids: Sequence[int]) -> dict[int, Described]:
     """Return key, id and metadata of each row id."""
     found: dict[int, Described] = {}
-    for part in _parts(row_ids):
-        marks = ",".join("?" * len(part))
+    for start in range(0, len(row_ids), PAGE):
         # NB: one row, because SQLite releases the GIL between rows, and others may keep it long.
         (rows,) = connection.execute(
             "SELECT json_group_array(json_array(key, id, metadata, number)) FROM items "
-            f"WHERE number IN ({marks})",
-            part,
+            "WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(row_ids[start : start + PAGE]),),
         ).fetchone()
         found |= {row[3]: tuple(row) for row in json.loads(rows)}
     return found
 
 
-def checksums(connection: sqlite3.Connection, row_ids: Sequence[int]) -> list[str | None]:
-    """Return the file checksums of these row ids; None for images without a file."""
-    found: list[str | None] = []
-    for part in _parts(row_ids):
-        marks = ",".join("?" * len(part))
-        rows = connection.execute(f"SELECT checksum FROM items WHERE number IN ({marks})", part)
-        found += [row[0] for row in rows]
-    return found
-
-
 def vectors_of(connection: sqlite3.Connection, row_ids: Sequence[int], dimension: int) -> Floats:
     """Return the vectors of these row ids in the same order, (n, dimension)."""
-    found: dict[int, tuple[int, bytes, int]] = {}
-    for part in _parts(row_ids):
-        marks = ",".join("?" * len(part))
-        rows = connection.execute(
-            f"SELECT number, vector, crc FROM vectors WHERE number IN ({marks})", part
-        )
-        found.update((row[0], row) for row in rows)
     if not row_ids:
         return np.empty((0, dimension), dtype=np.float32)
+    rows = connection.execute(
+        "SELECT number, vector, crc FROM vectors WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps(row_ids),),
+    )
+    found = {row[0]: row for row in rows}
     return _stack([found[number] for number in row_ids])
 
 
+def paged(
+    connection: sqlite3.Connection, statement: str, *values: object, after: object, size: int
+) -> Iterator[list[Any]]:
+    """Yield the rows of a query in pages, each continuing after the first column of the last row.
+
+    The last two parameters of the statement are that column's value and the size of a page.
+    """
+    while rows := connection.execute(statement, (*values, after, size)).fetchall():
+        yield rows
+        after = rows[-1][0]
+
+
 def pages(
-    connection: sqlite3.Connection, *, after: int, size: int = _PAGE
+    connection: sqlite3.Connection, *, after: int, size: int = PAGE
 ) -> Iterator[tuple[list[int], Floats]]:
     """Yield row ids and vectors in ascending order, ``size`` at a time."""
-    while True:
-        rows = connection.execute(
-            "SELECT number, vector, crc FROM vectors WHERE number > ? ORDER BY number LIMIT ?",
-            (after, size),
-        ).fetchall()
-        if not rows:
-            return
+    statement = "SELECT number, vector, crc FROM vectors WHERE number > ? ORDER BY number LIMIT ?"
+    for rows in paged(connection, statement, after=after, size=size):
         yield [row[0] for row in rows], _stack(rows)
-        after = rows[-1][0]
 
 
 def crc(blob: bytes) -> int:
@@ -322,26 +345,3 @@ def _stack(rows: list[tuple[int, bytes, int]]) -> Floats:
             checked_vector(blob, expected, number)
     joined = b"".join([row[1] for row in rows])
     return np.frombuffer(joined, dtype="<f4").reshape(len(rows), -1)
-
-
-def _next_number(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
-    return 1 if row is None else int(row[0]) + 1
-
-
-def _blob(record: Record) -> bytes:
-    return record.vector.astype("<f4", copy=False).tobytes()
-
-
-def _source_columns(record: Record) -> tuple[object, ...]:
-    source = record.source
-    if source is None:
-        return (None,) * 5
-    return (source.root, source.path, source.size, source.mtime_ns, source.checksum)
-
-
-def _parts(values: Iterable[Any]) -> Iterator[list[Any]]:
-    """Split a list into chunks that fit into the variables of one statement."""
-    listed = list(values)
-    for start in range(0, len(listed), _VARIABLES):
-        yield listed[start : start + _VARIABLES]

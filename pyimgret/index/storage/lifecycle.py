@@ -15,9 +15,9 @@ from typing import Any, cast
 from pyimgret.exceptions import IndexStoreError, InvalidArgumentError, ModelMismatchError
 from pyimgret.files.keys import key_from_path, new_uuid
 from pyimgret.index.storage.arrays import EncoderLike
-from pyimgret.index.storage.database import FILE, Database, initialise, translate_errors
-from pyimgret.index.storage.disk_errors import not_written
-from pyimgret.index.storage.schema import FORMAT
+from pyimgret.index.storage.database import FILE, Database, translate_errors
+from pyimgret.index.storage.errors import not_written
+from pyimgret.index.storage.schema import FORMAT, migrate
 from pyimgret.version import __version__
 
 MODEL = "model.zip"
@@ -127,7 +127,8 @@ def _dimension(encoder: EncoderLike | None, dimension: int | None) -> int:
 def _write_database(path: Path, meta: dict[str, str]) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as new:
         # NB: closing the last connection merges the write-ahead log into the file.
-        initialise(new)
+        new.execute("PRAGMA journal_mode = WAL")
+        migrate(new)
         new.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         new.execute("INSERT INTO models (checksum) VALUES (?)", (meta["model_checksum"],))
 

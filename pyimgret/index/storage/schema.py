@@ -81,11 +81,11 @@ CREATE TRIGGER log_removal AFTER DELETE ON items BEGIN
 END;
 """
 
-_MIGRATIONS: dict[int, str] = {0: _VERSION_1}
-"""Format version -> the statements that upgrade to the next one."""
+_MIGRATIONS = (_VERSION_1,)
+"""The statements that upgrade each format version, from 0 on, to the next one."""
 
 
-def migrate(connection: sqlite3.Connection, *, target: int = FORMAT) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Upgrade a database to the format of this library, in one transaction.
 
     Raises
@@ -93,33 +93,14 @@ def migrate(connection: sqlite3.Connection, *, target: int = FORMAT) -> None:
     IndexStoreError
         If the database was written by a newer version.
     """
-    version = format_version(connection)
-    check_version(version)
-    if version == target:
-        return
-    steps = "".join(_MIGRATIONS[number] for number in range(version, target))
-    stamps = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {target};"
-    # NB: executescript would commit an open transaction, so BEGIN is part of the script.
-    connection.executescript(f"BEGIN IMMEDIATE; {steps} {stamps} COMMIT;")
-
-
-def format_version(connection: sqlite3.Connection) -> int:
-    """Return the format version of a database; 0 if it is empty."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def check_version(version: int) -> None:
-    """Reject the format of a newer library.
-
-    Examples
-    --------
-    >>> check_version(99)
-    Traceback (most recent call last):
-    ...
-    pyimgret.exceptions.IndexStoreError: The index has format 99, but this version of ...
-    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > FORMAT:
         raise IndexStoreError(
             f"The index has format {version}, but this version of pyimgret reads formats up to "
             f"{FORMAT}; upgrade pyimgret."
         )
+    if version < FORMAT:
+        steps = "".join(_MIGRATIONS[version:])
+        stamps = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
+        # NB: executescript would commit an open transaction, so BEGIN is part of the script.
+        connection.executescript(f"BEGIN IMMEDIATE; {steps} {stamps} COMMIT;")

@@ -11,40 +11,92 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pyimgret.index.search.cache_file import CacheFile, Layout
-from pyimgret.index.search.exact import (
-    Found,
-    is_small_batch,
-    merge,
-    padded,
-    search_batch,
-    search_pieces,
-    search_small_batch,
-)
-from pyimgret.index.search.parts import NO_POSITIONS, Part, positions_of
+from pyimgret.index.search.cache_files import ColumnFiles, Header
 from pyimgret.index.storage import items
-from pyimgret.index.storage.arrays import Array, Floats, RowIds
-from pyimgret.index.storage.database import identity_of, state_of
+from pyimgret.index.storage.arrays import Array, Floats, Positions, RowIds
+from pyimgret.index.storage.database import identity_of, state_of, uuid_of
 
 _FLUSH_ROWS = 16_384
 """Number of rows in memory at which they are moved to the file."""
 
-_GATHER_BELOW = 0.2
-"""Rows that match a filter are copied out if they are less than this share."""
-
 _MAX_DELETED = 0.25
 """The file is rewritten if more than this share of its rows was deleted."""
 
-Encode = Callable[[Floats], Mapping[str, Array]]
+_NO_POSITIONS: Positions = np.empty(0, dtype=np.int64)
 
 
 class StaleSnapshotError(Exception):
     """The cache is newer than the reader's snapshot: start a new transaction."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A contiguous block of rows.
+
+    Attributes
+    ----------
+    row_ids : ndarray of shape (n,)
+        Ascending.
+    columns : dict of str to ndarray
+        Each with n rows.
+    deleted : ndarray of int
+        Positions of deleted rows.
+    mapped : bool
+        Whether the columns are memory-mapped from a file.
+    """
+
+    row_ids: RowIds
+    columns: Mapping[str, Array]
+    deleted: Positions = field(default_factory=lambda: _NO_POSITIONS)
+    mapped: bool = False
+
+    def without(self, removed: RowIds) -> Part:
+        """Return the part with more rows marked as deleted."""
+        more = positions_of(self.row_ids, removed) if len(removed) else _NO_POSITIONS
+        if not len(more):
+            return self
+        return Part(self.row_ids, self.columns, np.union1d(self.deleted, more), self.mapped)
+
+    def joined(self, other: Part) -> Part:
+        """Return a new part in memory: this one followed by another."""
+        columns = {
+            name: np.concatenate([a, other.columns[name]]) for name, a in self.columns.items()
+        }
+        return Part(
+            np.concatenate([self.row_ids, other.row_ids]),
+            columns,
+            np.concatenate([self.deleted, other.deleted + len(self.row_ids)]),
+        )
+
+    def without_deleted(self) -> Part:
+        """Return the part without its deleted rows."""
+        if not len(self.deleted):
+            return self
+        keep = np.ones(len(self.row_ids), dtype=bool)
+        keep[self.deleted] = False
+        columns = {name: column[keep] for name, column in self.columns.items()}
+        return Part(self.row_ids[keep], columns)
+
+
+def positions_of(row_ids: RowIds, wanted: RowIds) -> Positions:
+    """Return the positions of those row ids in ``wanted`` that exist; both are ascending.
+
+    Examples
+    --------
+    >>> positions_of(np.array([2, 5, 9]), np.array([1, 5, 9, 12])).tolist()
+    [1, 2]
+    """
+    places = np.searchsorted(row_ids, wanted)
+    inside = places < len(row_ids)
+    places, wanted = places[inside], wanted[inside]
+    found: Positions = places[row_ids[places] == wanted]
+    return found
 
 
 _EMPTY: tuple[object, int, list[Part]] = (None, -1, [])
@@ -58,19 +110,29 @@ class RowCache:
     ----------
     directory : Path
         The index's directory; files are written to its ``cache/`` folder, if possible.
-    layout : Layout
-        Name and columns.
+    name : str
+    columns : dict of str to (dtype, int)
+        As in `ColumnFiles`.
     encode : callable
         Computes the columns from vectors of shape (n, d).
     after : int
         Cache only larger row ids, in memory only.
+
+    Attributes
+    ----------
+    files : ColumnFiles or None
     """
 
     def __init__(
-        self, directory: Path, layout: Layout, encode: Encode, *, after: int | None = None
+        self,
+        directory: Path,
+        name: str,
+        columns: Mapping[str, tuple[str, int]],
+        encode: Callable[[Floats], Mapping[str, Array]],
+        *,
+        after: int | None = None,
     ) -> None:
-        self._file = None if after is not None else CacheFile(directory / "cache", layout)
-        self._layout = layout
+        self.files = None if after is not None else ColumnFiles(directory / "cache", name, columns)
         self._encode = encode
         self._after = after or 0
         self._lock = threading.Lock()
@@ -92,11 +154,6 @@ class RowCache:
         with self._lock:
             return self._catch_up(connection, revision, log_start)
 
-    @property
-    def layout(self) -> Layout:
-        """Name and columns."""
-        return self._layout
-
     def flush(self, connection: sqlite3.Connection) -> bool:
         """Write the rows in memory to the file; return False if that is impossible."""
         self.snapshot(connection)
@@ -110,8 +167,8 @@ class RowCache:
         """Clear the cache, with ``files`` also on disk; the next snapshot reloads it."""
         with self._lock:
             self._state = _EMPTY
-            if files and self._file:
-                self._file.discard()
+            if files and self.files:
+                self.files.discard()
 
     def _catch_up(
         self, connection: sqlite3.Connection, revision: int, log_start: int
@@ -126,20 +183,22 @@ class RowCache:
         else:
             parts = _mark_deleted(connection, parts, known)
         parts = self._extended(connection, parts, revision)
-        outdated = self._file is not None and self._file.outdated
+        outdated = self.files is not None and self.files.outdated
         self._state = _EMPTY if outdated else (identity, revision, parts)
         return parts
 
     def _load(self, connection: sqlite3.Connection, revision: int, log_start: int) -> list[Part]:
         """Return the rows of the file if they can be brought up to date, else none."""
-        loaded = self._file.load() if self._file else None
-        if loaded is None or loaded.base_revision < log_start or loaded.uuid != _uuid(connection):
+        loaded = self.files.load() if self.files else None
+        if loaded is None:
             return []
-        if loaded.revision > revision:
+        header, columns = loaded
+        if header["base_revision"] < log_start or header["uuid"] != uuid_of(connection):
+            return []
+        if header["revision"] > revision:
             raise StaleSnapshotError
-        part = Part(loaded.row_ids, loaded.columns, NO_POSITIONS, mapped=True)
-        parts = _mark_deleted(connection, [part], loaded.base_revision)
-        return parts if len(parts[0].deleted) <= _MAX_DELETED * len(loaded.row_ids) else []
+        parts = _mapped(connection, header, columns)
+        return parts if len(parts[0].deleted) <= _MAX_DELETED * header["count"] else []
 
     def _extended(
         self, connection: sqlite3.Connection, parts: list[Part], revision: int
@@ -147,7 +206,7 @@ class RowCache:
         """Return the parts, extended by the rows added since."""
         after = int(parts[-1].row_ids[-1]) if parts else self._after
         for row_ids, vectors in items.pages(connection, after=after):
-            new = Part(np.array(row_ids, dtype=np.int64), self._encode(vectors), NO_POSITIONS)
+            new = Part(np.array(row_ids, dtype=np.int64), self._encode(vectors))
             parts = _appended(parts, new)
             if len(parts[-1].row_ids) >= _FLUSH_ROWS:
                 parts = self._flushed(connection, parts, revision)
@@ -159,70 +218,20 @@ class RowCache:
         """Move the parts in memory to the file, if possible."""
         live = [part.without_deleted() for part in parts if not part.mapped]
         in_memory = [part for part in live if len(part.row_ids)]
-        if self._file is None or not in_memory:
+        if self.files is None or not in_memory:
             return parts
+        blocks = [{"numbers": part.row_ids, **part.columns} for part in in_memory]
         rewrite = not any(part.mapped for part in parts)
-        written = self._file.append(in_memory, _uuid(connection), revision, rewrite=rewrite)
-        if written is None:
-            return parts
-        part = Part(written.row_ids, written.columns, NO_POSITIONS, mapped=True)
-        return _mark_deleted(connection, [part], written.base_revision)
+        written = self.files.append(blocks, uuid_of(connection), revision, rewrite=rewrite)
+        return parts if written is None else _mapped(connection, *written)
 
 
-def search_parts(
-    parts: Sequence[Part], queries: Floats, k: int, *, allowed: RowIds | None = None
-) -> list[Found]:
-    """Return row ids and scores of the k nearest over all parts, for each query.
-
-    Parameters
-    ----------
-    allowed : ndarray of int, optional
-        Search only these row ids; ascending.
-    """
-    rows = sum(len(part.row_ids) for part in parts)
-    if allowed is None and parts and is_small_batch(len(queries), rows):
-        return _search_all(parts, queries, k)
-    found = [_search_part(part, queries, k, allowed) for part in parts]
-    if not found:
-        nothing = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
-        return [nothing] * len(queries)
-    return [merge(list(of_query), k) for of_query in zip(*found, strict=True)]
-
-
-def _search_all(parts: Sequence[Part], queries: Floats, k: int) -> list[Found]:
-    """Search all parts at once, selecting the k largest scores once instead of per part."""
-    queries = padded(queries, parts[0].columns["vectors"].shape[1])
-    pieces = [(part.columns["vectors"], part.deleted) for part in parts]
-    if len(queries) == 1:
-        found = [search_pieces(pieces, queries[0], k)]
-    else:
-        found = search_small_batch(pieces, queries, k)
-    return [(_row_ids_at(parts, positions), scores) for positions, scores in found]
-
-
-def _row_ids_at(parts: Sequence[Part], positions: RowIds) -> RowIds:
-    """Return the row ids at positions that are counted through all parts."""
-    row_ids, start = np.empty(len(positions), dtype=np.int64), 0
-    for part in parts:
-        here = (positions >= start) & (positions < start + len(part.row_ids))
-        row_ids[here] = part.row_ids[positions[here] - start]
-        start += len(part.row_ids)
-    return row_ids
-
-
-def _search_part(part: Part, queries: Floats, k: int, allowed: RowIds | None) -> list[Found]:
-    rows, deleted, row_ids = part.columns["vectors"], part.deleted, part.row_ids
-    queries = padded(queries, rows.shape[1])
-    if allowed is not None:
-        places = np.setdiff1d(positions_of(row_ids, allowed), deleted, assume_unique=True)
-        if len(places) < _GATHER_BELOW * len(row_ids):
-            rows, row_ids, deleted = rows[places], row_ids[places], deleted[:0]
-        else:
-            deleted = np.delete(np.arange(len(row_ids)), places)
-    if not len(row_ids):
-        return [(row_ids, np.empty(0, dtype=np.float32))] * len(queries)
-    found = search_batch(rows, deleted, queries, k)
-    return [(row_ids[positions], scores) for positions, scores in found]
+def _mapped(
+    connection: sqlite3.Connection, header: Header, columns: dict[str, Array]
+) -> list[Part]:
+    """Return mapped columns as a part, with the rows deleted since marked as deleted."""
+    part = Part(columns.pop("numbers"), columns, mapped=True)
+    return _mark_deleted(connection, [part], header["base_revision"])
 
 
 def _mark_deleted(connection: sqlite3.Connection, parts: list[Part], since: int) -> list[Part]:
@@ -241,8 +250,3 @@ def _appended(parts: list[Part], new: Part) -> list[Part]:
             break
         parts[-2:] = [parts[-2].joined(parts[-1])]
     return parts
-
-
-def _uuid(connection: sqlite3.Connection) -> str:
-    row = connection.execute("SELECT value FROM meta WHERE name = 'uuid'").fetchone()
-    return str(row[0])
