@@ -64,7 +64,7 @@ def test_top_k_of_several_queries_are_those_of_each(n, k):
 
 
 def part(rows, deleted):
-    return Part(np.arange(len(rows)), {"vectors": rows}, deleted)
+    return Part({"numbers": np.arange(len(rows)), "vectors": rows}, deleted)
 
 
 @pytest.mark.parametrize("count", [2, 5, 32, 33])

@@ -31,13 +31,7 @@ OVERSAMPLE = 40
 
 
 class HammingScan:
-    """Scans the binary codes of an index.
-
-    Parameters
-    ----------
-    directory : Path
-    dimension : int
-    """
+    """Scans the binary codes of an index."""
 
     def __init__(self, directory: Path, dimension: int) -> None:
         self._directory = directory

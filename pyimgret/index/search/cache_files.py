@@ -32,14 +32,7 @@ Header = dict[str, Any]
 class CacheFiles(ABC):
     """A header ``NAME.json`` and the data files ``NAME-GENERATION-PART.bin`` that it names.
 
-    Parameters
-    ----------
-    folder : Path
-        Created when something is written.
-    name : str
-    parts : iterable of str
-    fields : iterable of str
-        What a header must have besides the fields of every header.
+    ``fields`` are what a header must have besides the fields of every header.
     """
 
     def __init__(
@@ -98,13 +91,8 @@ class CacheFiles(ABC):
 class ColumnFiles(CacheFiles):
     """Columns of rows in one file each, to which rows are appended.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-    columns : dict of str to (dtype, int)
-        The NumPy type and the number of values per row; 0 means a scalar. The row ids precede
-        them as the column ``numbers``.
+    ``columns`` maps a name to the NumPy type and the number of values per row; 0 means a scalar.
+    The row ids precede them as the column ``numbers``.
     """
 
     def __init__(self, folder: Path, name: str, columns: Mapping[str, tuple[str, int]]) -> None:

@@ -96,10 +96,8 @@ def _restricted(part: Part, allowed: RowIds) -> Part:
     """Return the allowed rows of a part: copied if they are few, else with others masked."""
     places = np.setdiff1d(positions_of(part.row_ids, allowed), part.deleted, assume_unique=True)
     if len(places) < _GATHER_BELOW * len(part.row_ids):
-        vectors = part.columns["vectors"][places]
-        return Part(part.row_ids[places], {"vectors": vectors}, part.deleted[:0])
-    masked = np.delete(np.arange(len(part.row_ids)), places)
-    return Part(part.row_ids, part.columns, masked)
+        return Part({name: column[places] for name, column in part.columns.items()})
+    return part._replace(deleted=np.delete(np.arange(len(part.row_ids)), places))
 
 
 def _scores(parts: Sequence[Part], count: int, queries: Floats) -> Floats:

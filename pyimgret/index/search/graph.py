@@ -37,12 +37,6 @@ class Graph(CacheFiles):
 
     Its header has also ``last_number`` (row ids above it are not in the graph),
     ``connectivity`` (edges per node, M), ``expansion`` (search width, ef) and ``sum``.
-
-    Parameters
-    ----------
-    directory : Path
-        The index's directory.
-    dimension : int
     """
 
     def __init__(self, directory: Path, dimension: int) -> None:

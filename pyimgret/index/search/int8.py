@@ -25,13 +25,7 @@ _SLACK = 1e-6
 
 
 class Int8Scan:
-    """Scans the int8 codes of an index.
-
-    Parameters
-    ----------
-    directory : Path
-    dimension : int
-    """
+    """Scans the int8 codes of an index."""
 
     def __init__(self, directory: Path, dimension: int) -> None:
         columns = {"codes": ("i1", dimension), "scales": ("<f4", 0), "errors": ("<f4", 0)}

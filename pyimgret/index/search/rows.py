@@ -12,8 +12,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,44 +35,31 @@ class StaleSnapshotError(Exception):
     """The cache is newer than the reader's snapshot: start a new transaction."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """A contiguous block of rows.
+class Part(NamedTuple):
+    """A contiguous block of rows: columns of equal length, and the positions of deleted rows.
 
-    Attributes
-    ----------
-    row_ids : ndarray of shape (n,)
-        Ascending.
-    columns : dict of str to ndarray
-        Each with n rows.
-    deleted : ndarray of int
-        Positions of deleted rows.
-    mapped : bool
-        Whether the columns are memory-mapped from a file.
+    The column ``numbers`` has the row ids, ascending. ``mapped`` columns are in a file.
     """
 
-    row_ids: RowIds
     columns: Mapping[str, Array]
-    deleted: Positions = field(default_factory=lambda: _NO_POSITIONS)
+    deleted: Positions = _NO_POSITIONS
     mapped: bool = False
+
+    @property
+    def row_ids(self) -> RowIds:
+        """The column ``numbers``."""
+        return self.columns["numbers"]
 
     def without(self, removed: RowIds) -> Part:
         """Return the part with more rows marked as deleted."""
         more = positions_of(self.row_ids, removed) if len(removed) else _NO_POSITIONS
-        if not len(more):
-            return self
-        return Part(self.row_ids, self.columns, np.union1d(self.deleted, more), self.mapped)
+        return self._replace(deleted=np.union1d(self.deleted, more)) if len(more) else self
 
     def joined(self, other: Part) -> Part:
         """Return a new part in memory: this one followed by another."""
-        columns = {
-            name: np.concatenate([a, other.columns[name]]) for name, a in self.columns.items()
-        }
-        return Part(
-            np.concatenate([self.row_ids, other.row_ids]),
-            columns,
-            np.concatenate([self.deleted, other.deleted + len(self.row_ids)]),
-        )
+        pairs = ((name, (a, other.columns[name])) for name, a in self.columns.items())
+        deleted = np.concatenate([self.deleted, other.deleted + len(self.row_ids)])
+        return Part({name: np.concatenate(pair) for name, pair in pairs}, deleted)
 
     def without_deleted(self) -> Part:
         """Return the part without its deleted rows."""
@@ -80,8 +67,7 @@ class Part:
             return self
         keep = np.ones(len(self.row_ids), dtype=bool)
         keep[self.deleted] = False
-        columns = {name: column[keep] for name, column in self.columns.items()}
-        return Part(self.row_ids[keep], columns)
+        return Part({name: column[keep] for name, column in self.columns.items()})
 
 
 def positions_of(row_ids: RowIds, wanted: RowIds) -> Positions:
@@ -104,23 +90,10 @@ _EMPTY: tuple[object, int, list[Part]] = (None, -1, [])
 
 
 class RowCache:
-    """Columns computed from all vectors, synchronized with the database.
+    """Columns computed from all vectors (n, d) by ``encode``, synchronized with the database.
 
-    Parameters
-    ----------
-    directory : Path
-        The index's directory; files are written to its ``cache/`` folder, if possible.
-    name : str
-    columns : dict of str to (dtype, int)
-        As in `ColumnFiles`.
-    encode : callable
-        Computes the columns from vectors of shape (n, d).
-    after : int
-        Cache only larger row ids, in memory only.
-
-    Attributes
-    ----------
-    files : ColumnFiles or None
+    Files are written to the ``cache/`` folder of the index's directory, if possible. With
+    ``after``, only larger row ids are cached, in memory only.
     """
 
     def __init__(
@@ -141,11 +114,7 @@ class RowCache:
     def snapshot(self, connection: sqlite3.Connection) -> list[Part]:
         """Return the rows in the snapshot of the connection's transaction.
 
-        Raises
-        ------
-        StaleSnapshotError
-            If another thread or process has updated the cache beyond this
-            transaction.
+        Raises `StaleSnapshotError` if another thread or process has updated the cache beyond it.
         """
         revision, log_start = state_of(connection)
         state = self._state
@@ -206,8 +175,8 @@ class RowCache:
         """Return the parts, extended by the rows added since."""
         after = int(parts[-1].row_ids[-1]) if parts else self._after
         for row_ids, vectors in items.pages(connection, after=after):
-            new = Part(np.array(row_ids, dtype=np.int64), self._encode(vectors))
-            parts = _appended(parts, new)
+            numbers = np.array(row_ids, dtype=np.int64)
+            parts = _appended(parts, Part({"numbers": numbers, **self._encode(vectors)}))
             if len(parts[-1].row_ids) >= _FLUSH_ROWS:
                 parts = self._flushed(connection, parts, revision)
         return parts
@@ -220,18 +189,17 @@ class RowCache:
         in_memory = [part for part in live if len(part.row_ids)]
         if self.files is None or not in_memory:
             return parts
-        blocks = [{"numbers": part.row_ids, **part.columns} for part in in_memory]
+        blocks = [part.columns for part in in_memory]
         rewrite = not any(part.mapped for part in parts)
         written = self.files.append(blocks, uuid_of(connection), revision, rewrite=rewrite)
         return parts if written is None else _mapped(connection, *written)
 
 
 def _mapped(
-    connection: sqlite3.Connection, header: Header, columns: dict[str, Array]
+    connection: sqlite3.Connection, header: Header, columns: Mapping[str, Array]
 ) -> list[Part]:
     """Return mapped columns as a part, with the rows deleted since marked as deleted."""
-    part = Part(columns.pop("numbers"), columns, mapped=True)
-    return _mark_deleted(connection, [part], header["base_revision"])
+    return _mark_deleted(connection, [Part(columns, mapped=True)], header["base_revision"])
 
 
 def _mark_deleted(connection: sqlite3.Connection, parts: list[Part], since: int) -> list[Part]:

@@ -28,14 +28,7 @@ _RETRIES = 20
 
 
 class Searcher:
-    """Nearest-neighbour search in an index.
-
-    Parameters
-    ----------
-    directory : Path
-    database : Database
-    dimension : int
-    """
+    """Nearest-neighbour search in an index."""
 
     def __init__(self, directory: Path, database: Database, dimension: int) -> None:
         self.database = database
