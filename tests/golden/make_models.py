@@ -28,7 +28,6 @@ from pyimgret import (
     RowNet,
 )
 from pyimgret.jvm.arrays import InputShape
-from pyimgret.jvm.graph import JavaGraph
 from pyimgret.layers import (
     LSTM,
     BatchNormalization,
@@ -40,8 +39,8 @@ from pyimgret.layers import (
 )
 from pyimgret.models import Model
 from pyimgret.pretrained import PretrainedNetwork
-from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
-from pyimgret.pretrained.network import _settings
+from pyimgret.pretrained import inverted_residuals as blocks
+from pyimgret.pretrained.architecture import Row
 
 FOLDER = Path(__file__).parent
 GREY = Preprocessor("L", 16, 12, filter="bicubic")
@@ -133,29 +132,21 @@ def row_net() -> Model:
 
 def inverted_residuals() -> Model:
     """The blocks of MobileNetV2, few and narrow, and with drawn weights."""
-    return _mobilenet("avg", code_layer="pooled")
+    return _mobilenet("avg")
 
 
 def inverted_residuals_whitened() -> Model:
     """The same with all that may follow: generalised mean, whitening, mirror image."""
-    return _mobilenet("gem", flip=True, whitened=5, code_layer="whitened")
+    return _mobilenet("gem", flip=True, whitened=5)
 
 
-def _mobilenet(
-    pooling: str, *, code_layer: str, flip: bool = False, whitened: int = 0
-) -> PretrainedNetwork:
-    rows = (
-        _convolution("stem", "input", 8, "", size=3, stride=2),
-        *_block("block1", "stem", 8, 8, 2, 1, 1),
-        *_block("block2", "block1_add", 8, 12, 2, 2, 2),
-        _convolution("features", "block2_project", 16, ""),
-    )
-    head = Row("logits", Dense(7, name="logits"), ("pooled",))
-    table = replace(MOBILENET_V2, rows=rows, head=head, preprocessing=COLOUR)
+def _mobilenet(pooling: str, *, flip: bool = False, whitened: int = 0) -> PretrainedNetwork:
+    rows = blocks.inverted_residuals([(2, 3, 8, 1, 1), (2, 3, 12, 1, 2)], stem=8, features=16)
+    head = Row(Dense(7, name="logits"), ("pooled",))
+    table = replace(blocks.MOBILENET_V2, rows=rows, head=head, preprocessing=COLOUR)
     shape = InputShape("convolutional", COLOUR.height, COLOUR.width, 3)
     model = PretrainedNetwork(pooling=pooling, flip=flip)
-    network = JavaGraph.create(_settings(table, shape, pooling, whitened=whitened))
-    model._adopt(network, shape, COLOUR, code_layer)
+    model._build(table, {}, shape, whitened=whitened)
     return model
 
 

@@ -22,11 +22,9 @@ from pyimgret.pretrained import (
     cached_features,
     find_weights,
     finetuning,
-    head_settings,
     mobilenet_v2,
 )
-from pyimgret.pretrained.features import maps
-from pyimgret.pretrained.mobilenet import MOBILENET_V2
+from pyimgret.pretrained.inverted_residuals import MOBILENET_V2
 from pyimgret.training.loop import train
 from tests.pictures import made_pictures
 from tests.plain_dl4j import plain_codes
@@ -74,7 +72,7 @@ def test_what_is_frozen_stays_to_the_bit_and_the_rest_learns(base, tuned) -> Non
     published, learned = parameters(base), parameters(tuned)
     for number, row in enumerate(MOBILENET_V2.rows):
         for key in (f"{row.name}_W", f"{row.name}_b"):
-            if row.layer is not None:
+            if row.weights:
                 assert np.array_equal(published[key], learned[key]) == (number < CUT), key
 
 
@@ -89,7 +87,7 @@ def test_the_saved_graph_is_the_frozen_part_and_then_the_tuned_one(
     tuned.save(tmp_path / "my.zip")
     again = pyimgret.load(tmp_path / "my.zip")
     shape = InputShape.of("convolutional", frozen)
-    tail = JavaGraph.create(head_settings(MOBILENET_V2, shape, 8, 2, learned=True, after=CUT))
+    tail = JavaGraph.create(tuned._settings(shape, 2, tuned=1))
     for key, values in parameters(tuned).items():
         if any(key in layer["parameters"] for layer in tail.describe()["layers"]):
             tail.set(key, values)
@@ -129,9 +127,9 @@ def test_fixed_centres_stay_while_the_rest_is_tuned(base, frozen, pictures) -> N
 
 def test_the_maps_are_those_of_the_network_in_the_order_of_pictures(base, pictures) -> None:
     pixels = np.stack([base.preprocessor.pixels(file) for file in pictures[0][:2]])
-    last = maps(base, pixels, "features")
+    last = base.feature_maps(pixels, "features").transpose(0, 2, 3, 1)
     assert last.shape == (2, 7, 7, 1280)
-    assert np.array_equal(last, base.feature_maps(pixels).transpose(0, 2, 3, 1))
+    assert np.allclose(last.mean(axis=(1, 2)), base.encode(pixels), atol=1e-5)
 
 
 def test_the_cache_is_mapped_and_knows_its_layer_its_files_and_its_weights(

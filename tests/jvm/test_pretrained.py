@@ -17,7 +17,7 @@ from pyimgret.exceptions import ModelFormatError, WeightsNotFoundError
 from pyimgret.explain import explain
 from pyimgret.preprocessing import normalize
 from pyimgret.pretrained import FineTunedNetwork, cached_features, find_weights, mobilenet_v2
-from pyimgret.pretrained.mobilenet import MOBILENET_V2
+from pyimgret.pretrained.inverted_residuals import MOBILENET_V2
 from tests.pictures import made_pictures
 from tests.plain_dl4j import plain_codes
 

@@ -22,13 +22,12 @@ from pyimgret import RBM, Encoder, Network, Preprocessor
 from pyimgret.exceptions import ModelFormatError
 from pyimgret.jvm import JavaObject, bridge
 from pyimgret.jvm.arrays import InputShape
-from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import BatchNormalization, Convolution2D, Dense, GlobalPooling, Output
 from pyimgret.models import Model, PlainNetwork
-from pyimgret.pretrained import FineTunedNetwork, PretrainedNetwork
-from pyimgret.pretrained import network as pretrained_network
-from pyimgret.pretrained.mobilenet import MOBILENET_V2, Row, _block, _convolution
+from pyimgret.pretrained import ARCHITECTURES, FineTunedNetwork, PretrainedNetwork
+from pyimgret.pretrained.architecture import Row
+from pyimgret.pretrained.inverted_residuals import MOBILENET_V2, inverted_residuals
 
 GREY = Preprocessor("L", 16, 16, filter="bicubic", std=(2.0,), max_pixels=10**6)
 COLOUR = Preprocessor("RGB", 32, 32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3))
@@ -81,13 +80,8 @@ NARROW = replace(
     MOBILENET_V2,
     name="narrow",
     preprocessing=COLOUR,
-    head=Row("logits", Dense(5, name="logits"), ("pooled",)),
-    rows=(
-        _convolution("stem", "input", 8, "", size=3, stride=2),
-        *_block("block1", "stem", 8, 8, 2, 1, 1),
-        *_block("block2", "block1_add", 8, 12, 2, 2, 2),
-        _convolution("features", "block2_project", 16, ""),
-    ),
+    head=Row(Dense(5, name="logits"), ("pooled",)),
+    rows=inverted_residuals([(2, 3, 8, 1, 1), (2, 3, 12, 1, 2)], stem=8, features=16),
 )
 
 
@@ -109,14 +103,13 @@ def base_network(**settings: Any) -> PretrainedNetwork:
     """Return a network like a pretrained one, with drawn weights."""
     model = PretrainedNetwork("narrow", **settings)
     shape = InputShape("convolutional", COLOUR.height, COLOUR.width, 3)
-    graph = JavaGraph.create(pretrained_network._settings(NARROW, shape, model.pooling))
-    return pretrained_network._wrap(model, graph, shape, "pooled")
+    model._build(NARROW, {}, shape)
+    return model
 
 
 def fine_tuned(unfitted: FineTunedNetwork, X: Any, y: Any) -> FineTunedNetwork:
     base = base_network()
-    shape = (len(X), *base.java_network.output_shape(base._checked_input(X[:1]), 3))
-    features = base.activate(X, unfitted.frozen_layer).reshape(shape).transpose(0, 2, 3, 1)
+    features = base.feature_maps(X, unfitted.frozen_layer).transpose(0, 2, 3, 1)
     return unfitted.fit(base, np.ascontiguousarray(features), y)
 
 
@@ -134,7 +127,7 @@ def plain_network(folder: Path) -> Model:
 def narrow():
     """Let the small network be found by its name, as MobileNetV2 is."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(pretrained_network.ARCHITECTURES, "narrow", NARROW)
+    patch.setitem(ARCHITECTURES, "narrow", NARROW)
     yield
     patch.undo()
 

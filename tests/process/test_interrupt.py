@@ -108,16 +108,12 @@ assert np.isfinite(model.transform(digits[:9])).all()
 
 GRAPH = """
 from pyimgret import pretrained
-from pyimgret.pretrained.mobilenet import MOBILENET_V2
-from pyimgret.pretrained import finetuning, network as pretrained_network
-from pyimgret.pretrained.features import maps
-from pyimgret.jvm.graph import JavaGraph
+from pyimgret.pretrained import finetuning
 from pyimgret.jvm.arrays import InputShape
 
-table = MOBILENET_V2
-shape = InputShape("convolutional", 224, 224, 3)
-network = JavaGraph.create(pretrained_network._settings(table, shape, "avg"))
-base = pretrained_network._wrap(pretrained.PretrainedNetwork(), network, shape, "pooled")
+base = pretrained.PretrainedNetwork()
+table = pretrained.ARCHITECTURES[base.architecture]
+base._build(table, {}, InputShape("convolutional", 224, 224, 3))
 pixels = random.integers(256, size=(32, 224, 224, 3), dtype=np.uint8)
 """
 
@@ -134,7 +130,7 @@ FINE_TUNING = (
     GRAPH
     + """
 tuned = finetuning.FineTunedNetwork(freeze="block3", epochs=1, tuning_epochs=1000, random_state=0)
-features = maps(base, pixels, tuned.frozen_layer)
+features = base.feature_maps(pixels, tuned.frozen_layer).transpose(0, 2, 3, 1)
 training = []
 def train(network, *arguments, **settings):
     training.append(network.kind)
