@@ -42,7 +42,7 @@ VALUES = {
     "validation": ("0.5", "--seed", "1"),
     "patience": ("2", "--validation", "0.5", "--seed", "1"),
     "seed": ("2",),
-    "freeze": ("block16", "--pretrained", "mobilenet_v2"),
+    "freeze": ("stem", "--pretrained", "mobilenet_v2"),
     "weights": ("w.pth", "--pretrained", "mobilenet_v2"),
 }
 """Option of `train` -> a value, and the options without which it is none."""
@@ -69,12 +69,12 @@ def seen(tmp_path, monkeypatch):
     class Base:
         preprocessor = Preprocessor("RGB", 8, 8)
 
-    @functools.wraps(pyimgret.pretrained.mobilenet_v2)
-    def load(weights: object = None) -> Base:
+    @functools.wraps(pyimgret.pretrained.load)
+    def load(name: str, weights: object = None) -> Base:
         loaded.append(weights)
         return Base()
 
-    monkeypatch.setattr(pyimgret.pretrained, "mobilenet_v2", load)
+    monkeypatch.setattr(pyimgret.pretrained, "load", load)
     monkeypatch.setattr(pyimgret.pretrained, "cached_features", lambda *_, layer: layer)
 
     def spy(original: Any) -> Any:

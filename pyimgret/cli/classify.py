@@ -8,13 +8,13 @@ import click
 
 from pyimgret.cli.common import Result, json_option, table
 from pyimgret.cli.options import PATH
-from pyimgret.cli.pretrained import NAMES
+from pyimgret.cli.pretrained import network_option
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option("-k", default=5, type=click.IntRange(1, 1000), help="Number of classes.")
-@click.option("--pretrained", type=click.Choice(NAMES), default=NAMES[0])
+@network_option("The network.", default="mobilenet_v2")
 @click.option(
     "--weights",
     type=PATH,
@@ -27,9 +27,9 @@ def classify(files: tuple[str, ...], k: int, pretrained: str, weights: Path | No
 
     The probabilities are over those classes; the network knows no others.
     """
-    from pyimgret import pretrained as networks
+    from pyimgret.pretrained import load
 
-    network = getattr(networks, pretrained)(weights)
+    network = load(pretrained, weights)
     found = {file: network.classify([file], k=k)[0] for file in files}
     document = [
         {"file": file, "classes": [{"class": name, "probability": p} for name, p in best]}

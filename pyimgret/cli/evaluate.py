@@ -97,9 +97,7 @@ def evaluate(
     """
     choice = Choice.from_options(options)
     if not models and (noise or choice.pretrained is None):
-        raise click.UsageError(
-            "no model was chosen; give --model FILE, or --pretrained mobilenet_v2."
-        )
+        raise click.UsageError("no model was chosen; give --model FILE, or --pretrained.")
     if options["idx"] is not None and options["labels"] is None:
         raise click.UsageError("--idx needs --labels FILE for the classes of the images.")
     if noise and choice.pretrained is not None:

@@ -37,6 +37,7 @@ COMMANDS = {
         ("evaluate", "", "Evaluate a model on images of known classes."),
         ("serve", "", "Serve an index over HTTP, with a web page."),
         ("classify", "", "Classify photos with an ImageNet network."),
+        ("pretrained", "", "List the networks trained on ImageNet."),
         ("plot", "", "Plot models, embeddings and matches."),
         ("spark", "", "Train and encode on Apache Spark."),
         ("doctor", "", "Check the installation."),

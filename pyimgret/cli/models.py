@@ -134,12 +134,12 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @functools.cache
 def takes(kind: str, option: str) -> bool:
     """Return whether a model (or a pretrained network) uses an option of the table."""
-    from pyimgret import pretrained
+    from pyimgret.pretrained import load
 
     model_class = _model_class(kind)
     known = {*_parameters(model_class), *_parameters(model_class.fit)}
     if kind in NAMES:
-        known |= {*_parameters(getattr(pretrained, kind))}
+        known |= {*_parameters(load)}
     return not known.isdisjoint(SETTINGS[option])
 
 

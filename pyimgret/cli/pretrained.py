@@ -1,19 +1,31 @@
-"""The network that a command uses: ``--model FILE`` or ``--pretrained NAME``."""
+"""The network that a command uses, ``--model FILE`` or ``--pretrained NAME``, and their list."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyimgret.cli.options import PATH, POSITIVE, dependent_option, stacked
+from pyimgret.cli.common import Result, json_option, table
+from pyimgret.cli.options import PATH, POSITIVE, Command, dependent_option, stacked
 
 if TYPE_CHECKING:
     from pyimgret.encoder import Encoder
 
-NAMES = ("mobilenet_v2",)
+#: As in `pyimgret.pretrained.ARCHITECTURES`, which takes longer to import.
+NAMES = (
+    "mobilenet_v2",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "googlenet",
+    "resnet18",
+    "resnet50",
+)
+BEST = "best"
 POOLINGS = ("avg", "gem", "max")
 
 
@@ -34,8 +46,8 @@ class Choice:
 
     def encoder(self, model: Path | str | None) -> Encoder | None:
         """Return the encoder; None if neither a model nor a network was chosen."""
-        from pyimgret import pretrained
         from pyimgret.encoder import Encoder
+        from pyimgret.pretrained import load
 
         if model is not None and self.pretrained is not None:
             raise click.UsageError("give --model or --pretrained, not both.")
@@ -43,16 +55,45 @@ class Choice:
             return Encoder.load(model)
         if self.pretrained is None:
             return None
-        make = getattr(pretrained, self.pretrained)
-        return Encoder(make(self.weights, pooling=self.pooling or "avg", flip=self.flip))
+        pooling = self.pooling or "avg"
+        return Encoder(load(self.pretrained, self.weights, pooling=pooling, flip=self.flip))
+
+
+class _Network(click.ParamType):  # type: ignore[type-arg]
+    """The name of a network; "best" becomes the best one whose weights are on this machine."""
+
+    name = "network"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == BEST:
+            from pyimgret.pretrained import best_available
+
+            value = best_available()
+            click.echo(f"--pretrained {value}: the best whose weights are here.", err=True)
+        if value not in NAMES:
+            self.fail(
+                f"{value!r} is not a network; known: {', '.join(NAMES)}. For the best whose "
+                f"weights are here, write '--pretrained {BEST}'.", param, ctx,
+            )  # fmt: skip
+        return str(value)
+
+
+def network_option(text: str, **settings: Any) -> Callable[[Command], Command]:
+    """Add ``--pretrained``, which is the best network where no name follows."""
+    return click.option(
+        "--pretrained",
+        type=_Network(),
+        is_flag=False,
+        flag_value=BEST,
+        metavar="[NAME]",
+        help=f"{text} Without NAME, at the end or before another option: the best whose weights "
+        "are on this machine; 'pyimgret pretrained' lists all.",
+        **settings,
+    )
 
 
 pretrained_options = stacked(
-    click.option(
-        "--pretrained",
-        type=click.Choice(NAMES),
-        help="Use a network trained on ImageNet instead of --model.",
-    ),
+    network_option("Use a network trained on ImageNet instead of --model."),
     dependent_option(
         "--weights",
         needs="pretrained",
@@ -81,3 +122,42 @@ pretrained_options = stacked(
     ),
 )
 """``--pretrained`` and related options; `Choice.from_options` collects them."""
+
+
+@click.command()
+@json_option
+def pretrained() -> Result:
+    """List the networks trained on ImageNet, and where their weights are.
+
+    The accuracies on ImageNet are published figures; the best network whose weights are here is
+    what --pretrained means without a name.
+    """
+    from pyimgret.pretrained import ARCHITECTURES, best_available, local_weights
+
+    best, document, rows, missing = best_available(), [], [], []
+    for name, net in ARCHITECTURES.items():
+        weights, published = local_weights(net.published), net.published
+        height, width, _ = net.preprocessing.shape
+        document.append(
+            {
+                "name": name, "parameters": net.parameters, "input": [height, width],
+                "dimension": net.dimension, "top1": net.top1, "top1_source": net.source,
+                "licence": published.licence, "weights": weights, "get": published.source,
+                "best": name == best,
+            }
+        )  # fmt: skip
+        rows.append(
+            [
+                name, f"{net.parameters / 1e6:.1f} M", f"{height} x {width}", str(net.dimension),
+                f"{net.top1:.1f} %", published.licence,
+                "no" if weights is None else "yes, the best" if name == best else "yes",
+            ]
+        )  # fmt: skip
+        if weights is None:
+            missing.append(f"  {name}: {published.source}")
+    header = ["network", "parameters", "input", "dimension", "top-1", "licence", "weights here"]
+    sources = dict.fromkeys(f"  {net.source}" for net in ARCHITECTURES.values())
+    lines = [table(header, rows), "", "Top-1 accuracy on ImageNet, as published at:", *sources]
+    if missing:
+        lines += ["Weights that are not here:", *missing]
+    return Result(document, "\n".join(lines))

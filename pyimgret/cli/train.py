@@ -18,7 +18,7 @@ from pyimgret.cli.models import (
     training_options,
 )
 from pyimgret.cli.options import PATH, POSITIVE, Output, dependent_option, examples, given
-from pyimgret.cli.pretrained import NAMES
+from pyimgret.cli.pretrained import network_option
 from pyimgret.cli.sources import (
     ImageSource,
     open_folder,
@@ -38,10 +38,8 @@ from pyimgret.exceptions import InvalidArgumentError
     )
 )
 @model_option(sorted(MODELS), without="pretrained")
-@click.option(
-    "--pretrained",
-    type=click.Choice(NAMES),
-    help="Instead of --model: fine-tune an ImageNet network on the class folders of --images.",
+@network_option(
+    "Instead of --model: fine-tune an ImageNet network on the class folders of --images."
 )
 @dependent_option(
     "--weights",
@@ -168,12 +166,11 @@ def _fine_tune(
     """Train an ImageNet network on a folder, whose subfolders are the classes."""
     import numpy as np
 
-    from pyimgret import pretrained
     from pyimgret.files.cache import cache_folder
-    from pyimgret.pretrained import cached_features
+    from pyimgret.pretrained import cached_features, load
 
     layer = model.frozen_layer
-    network = getattr(pretrained, model.architecture)(weights)
+    network: Any = load(model.architecture, weights)
     folder: Any = source.images
     readable = [file for file, _ in folder.read(network.preprocessor.pixels) if file.label]
     source.failed = list(folder.failed)

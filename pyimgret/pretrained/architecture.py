@@ -84,6 +84,8 @@ class Architecture:
         Length of an embedding: channels of the last map.
     top1 : float
         Published accuracy on ImageNet's validation set, in percent.
+    source : str
+        Where that was published.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Architecture:
     parameters: int
     dimension: int
     top1: float
+    source: str = "https://docs.pytorch.org/vision/stable/models.html"
 
     @property
     def features(self) -> str:

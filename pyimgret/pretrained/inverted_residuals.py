@@ -139,6 +139,7 @@ def _lite(
         parameters=parameters,
         dimension=1280,
         top1=top1,
+        source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
     )  # fmt: skip
 
 
