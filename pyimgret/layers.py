@@ -10,13 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from pyimgret.choices import choose, names
 from pyimgret.exceptions import InvalidArgumentError
-
-
-def names(words: str) -> frozenset[str]:
-    """Return the set of the words of a text."""
-    return frozenset(words.split())
-
 
 ACTIVATIONS = names(
     "cube elu gelu hardsigmoid hardtanh identity leakyrelu mish rationaltanh rectifiedtanh "
@@ -37,24 +32,6 @@ POOLINGS = names("avg max sum pnorm")
 MODES = names("same truncate")
 
 Size = int | tuple[int, int]
-
-
-def choose(what: str, name: str, known: frozenset[str]) -> str:
-    """Return ``name`` when it is known.
-
-    Raises
-    ------
-    ValueError
-        That lists the known ones.
-
-    Examples
-    --------
-    >>> choose("pooling", "max", POOLINGS)
-    'max'
-    """
-    if name not in known:
-        raise InvalidArgumentError(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}.")
-    return name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,19 +141,11 @@ class Convolution2D(Layer):
 
 
 @dataclass(frozen=True)
-class Deconvolution2D(Layer):
+class Deconvolution2D(Convolution2D):
     """A transposed convolution: brings the image up again (Zeiler et al. 2010)."""
 
-    n_out: int
     kernel_size: Size = 2
     stride: Size = 2
-    padding: Size = 0
-    mode: str = "truncate"
-    activation: str = "identity"
-    weight_init: str = "relu"
-    bias: bool = True
-    l1: float = 0.0
-    l2: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -314,8 +283,5 @@ class Loss(Layer):
 
 
 @dataclass(frozen=True)
-class ConvolutionLoss(Layer):
+class ConvolutionLoss(Loss):
     """A last layer without weights for images: a loss on every pixel."""
-
-    loss: str = "mean_squared_error"
-    activation: str = "identity"

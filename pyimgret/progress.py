@@ -33,6 +33,12 @@ def progress_bar(
 
     shown = sys.stderr.isatty() or "ipykernel" in sys.modules if verbose is None else verbose
     return tqdm(
-        items, total=total, desc=description, unit=unit, disable=not shown, leave=False,
-        file=sys.stderr, **options,
-    )  # fmt: skip
+        items,
+        total=total,
+        desc=description,
+        unit=unit,
+        disable=not shown,
+        leave=False,
+        file=sys.stderr,
+        **options,
+    )

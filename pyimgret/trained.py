@@ -19,13 +19,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret.choices import names
 from pyimgret.exceptions import InvalidArgumentError, ModelFormatError
 from pyimgret.files.atomic import write_atomically
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.bridge import bridge
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.layers import names
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.preprocessing.inputs import Images, as_input
 

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BRIDGE = {"jnius", "jnius_config", "pydl4j"}
 
 LAYERS = (
-    {"exceptions", "files", "progress", "version"},
+    {"exceptions", "version"},
+    {"choices", "files", "progress"},
     {"jvm", "layers"},
     {"preprocessing"},
     {"base", "datasets", "evaluation", "trained", "training"},

@@ -134,7 +134,7 @@ def test_new_folder_of_jars_takes_place_of_old_ones(
     old, young = complete(tmp_path / OLD), complete(tmp_path / OLD.replace("0", "f"))
     os.utime(young / jar_cache.MARK)
     source = jars.project_root() / "pom.xml"
-    made = jars.filled_folder("jars", [source], lambda _, staging: (staging / "x").touch())
+    made = jars.filled_folder("jars", [source], lambda staging, _: (staging / "x").touch())
     assert not old.exists()
     assert sorted(tmp_path.iterdir()) == sorted([made, young])
     assert jars.filled_folder("jars", [source], lambda *_: pytest.fail("filled twice")) == made

@@ -554,9 +554,9 @@ def test_definition_holds_exactly_documented_fields():
     ("change", "message"),
     [
         ({"invert": True}, "unknown fields: \\['invert'\\]"),
-        ({"mode": "CMYK"}, "mode='CMYK' is unknown"),
-        ({"filter": "mitchell"}, "filter='mitchell' is unknown"),
-        ({"resize": "pad"}, "resize='pad' is unknown"),
+        ({"mode": "CMYK"}, "unknown mode 'CMYK'"),
+        ({"filter": "mitchell"}, "unknown filter 'mitchell'"),
+        ({"resize": "pad"}, "unknown resize 'pad'"),
         ({"height": 0}, "height=0"),
         ({"width": 10**9}, "width=1000000000"),
         ({"height": 28.0}, "height=28.0"),
@@ -569,7 +569,7 @@ def test_definition_holds_exactly_documented_fields():
         ({"short_side": 40}, "is only valid with resize='crop'"),
         ({"resize": "crop"}, "short_side=None"),
         ({"resize": "crop", "short_side": 27}, "choose at least 28"),
-        ({"mode": []}, "is unknown"),
+        ({"mode": []}, "unknown mode"),
     ],
 )
 def test_definition_of_another_version_is_rejected(change, message):

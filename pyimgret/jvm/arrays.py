@@ -43,17 +43,11 @@ class InputShape:
         if self.kind == "recurrent":
             size = self.width * self.channels
             return {"kind": "recurrent", "size": size, "steps": self.height}
-        return {
-            "kind": "convolutional", "height": self.height,
-            "width": self.width, "channels": self.channels,
-        }  # fmt: skip
+        return vars(self).copy()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the description that is stored in a model file."""
-        return {
-            "kind": self.kind, "size": self.size, "height": self.height,
-            "width": self.width, "channels": self.channels,
-        }  # fmt: skip
+        return vars(self) | {"size": self.size}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> InputShape:
@@ -89,11 +83,12 @@ class NetworkInput:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the description that ``org.pyimgret.nn.Images`` reads."""
-        description = {
-            "address": self.values.ctypes.data, "dtype": str(self.values.dtype),
-            "count": len(self.values), "layout": self.shape.kind, "height": self.shape.height,
-            "width": self.shape.width, "channels": self.shape.channels,
-        }  # fmt: skip
+        description = vars(self.shape) | {
+            "address": self.values.ctypes.data,
+            "dtype": str(self.values.dtype),
+            "count": len(self.values),
+        }
+        description["layout"] = description.pop("kind")
         if self.table is not None:
             description["table"] = self.table.ctypes.data
         return description

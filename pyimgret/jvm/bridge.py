@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
+import atexit
 import math
 import os
 import sys
-import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NoReturn, Self
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Final, NoReturn, Self
 
 from pyimgret.exceptions import InvalidArgumentError, JavaCallError, JvmStartError, ModelFormatError
-from pyimgret.jvm.facade import FACADES, thread_of
-from pyimgret.jvm.jars import jar_folder
-from pyimgret.jvm.java import java_home, java_version, try_options, version_options
-from pyimgret.jvm.settings import JvmSettings, current_settings
-from pyimgret.jvm.threads import BULK, PATIENCE, SHORT, JvmThreads
+from pyimgret.jvm.facade import THREADS
+from pyimgret.jvm.settings import current_settings, mark_started
+from pyimgret.jvm.start import start_jvm
+from pyimgret.jvm.threads import BULK, PATIENCE, SHORT, TRAINING, JvmThread
+
+#: Seconds to wait for stopped calls at process exit.
+_AT_EXIT: Final = 10.0
 
 
 class Bridge:
-    """The Java facade, called on long-lived JVM threads.
+    """The Java facade of this process, called on three long-lived JVM threads.
+
+    Other threads submit their calls and wait, so they are never attached to the JVM themselves:
+    any number of short-lived threads leaves no JVM threads behind.
 
     ``bridge().call("describe", handle)`` runs the static method of that name. Arrays that
     Java reads or writes are passed as ``keep``, so that they stay alive until Java has finished,
@@ -29,17 +35,65 @@ class Bridge:
     """
 
     def __init__(self) -> None:
-        self._jvm = JvmThreads(_start)
         self._garbage: deque[int] = deque()
+        self._lock = threading.Lock()
+        self._threads: dict[str, JvmThread] = {}
+        self._starting: Future[Any] | None = None
+        self._process: int | None = None
+        self._java: Any = None
 
     @property
     def started(self) -> bool:
         """Whether the JVM runs in this process."""
-        return self._jvm.started
+        return self._java is not None and self._process == os.getpid()
 
-    def start(self) -> None:
-        """Start the JVM; a second call does nothing."""
-        self._jvm.facade()
+    def start(self) -> Any:
+        """Start the JVM, and return the Java facade; a second call only returns it.
+
+        Raises
+        ------
+        JvmStartError
+            If the JVM cannot start, or this process is a fork of one that started it.
+        """
+        if self.started:
+            return self._java
+        if self._process is not None and self._process != os.getpid():
+            raise JvmStartError(
+                "This process was forked from one with a running JVM, and a JVM does not survive "
+                "fork(). Start worker processes with "
+                "multiprocessing.get_context('spawn'), or fork before the first use of pyimgret."
+            )
+        with self._lock:
+            if self._java is None:
+                self._begin()
+        return self._java
+
+    def _begin(self) -> None:
+        for name in (SHORT, BULK, TRAINING):
+            if name not in self._threads or not self._threads[name].is_alive:
+                self._threads[name] = JvmThread(name)
+                self._starting = None
+        # NB: a start that was interrupted by Ctrl-C continues; a second one would fail.
+        pending = self._starting
+        if (
+            pending is None
+            or pending.cancelled()
+            or (pending.done() and pending.exception() is not None)
+        ):
+            self._starting = pending = self._threads[SHORT].submit(start_jvm)
+        java = self._threads[SHORT].wait(pending)
+        for thread in self._threads.values():
+            thread.wait(thread.submit(partial(java.watchStopFlag, thread.stop_flag)))
+        mark_started()
+        atexit.register(self._close)
+        self._process = os.getpid()
+        self._java = java
+
+    def _close(self) -> None:
+        # NB: process exit unloads native libraries; running computations would crash.
+        if self._process == os.getpid():
+            for thread in self._threads.values():
+                thread.close(_AT_EXIT)
 
     def call(
         self,
@@ -77,7 +131,7 @@ class Bridge:
         JavaCallError
             If the method throws.
         """
-        java = self._jvm.facade()
+        java = self.start()
 
         def invoke() -> Any:
             _ = keep  # NB: the closure keeps a reference as long as this function lives.
@@ -88,7 +142,7 @@ class Bridge:
                 _raise(error, method)
             return value if make is None else make(value)
 
-        return self._run(invoke, SHORT if short else thread_of(method), poll, patience)
+        return self._run(invoke, SHORT if short else THREADS.get(method, SHORT), poll, patience)
 
     def run(self, function: Callable[[], Any]) -> Any:
         """Run a function on a JVM thread, where calls are direct.
@@ -105,7 +159,7 @@ class Bridge:
             except Exception as error:
                 _raise(error, getattr(function, "__name__", "a function"))
 
-        self._jvm.facade()
+        self.start()
         # NB: wait until the function ends after Ctrl-C, because it may change Python objects.
         return self._run(guarded, BULK, None, math.inf)
 
@@ -116,9 +170,9 @@ class Bridge:
         poll: Callable[[], object] | None,
         patience: float,
     ) -> Any:
-        if self._jvm.current() is not None:
+        if any(thread.is_current for thread in self._threads.values()):
             return function()
-        thread = self._jvm[name]
+        thread = self._threads[name]
         return thread.wait(thread.submit(function), poll, patience)
 
     def release_later(self, handle: int) -> None:
@@ -135,25 +189,18 @@ class Bridge:
 
 def _raise(error: Exception, method: str) -> NoReturn:
     """Translate a Java exception; raise a Python exception unchanged."""
-    translated = _translated(error, method)
-    if translated is error:
-        raise error
-    raise translated from error
-
-
-def _translated(error: Exception, method: str) -> Exception:
     java_class = getattr(error, "classname", None)
     if java_class is None:
-        return error
+        raise error
     message = getattr(error, "innermessage", None) or str(error)
-    stack = "\n".join(str(line) for line in getattr(error, "stacktrace", None) or ())
+    if java_class == "org.pyimgret.encoder.ModelFormatException":
+        raise ModelFormatError(message) from error
     if java_class == "java.lang.OutOfMemoryError" or "Allocation failed" in message:
         message = f"{message}. {_memory_hint()}"
-    if java_class == "org.pyimgret.encoder.ModelFormatException":
-        return ModelFormatError(message)
-    return JavaCallError(
+    stack = "\n".join(str(line) for line in getattr(error, "stacktrace", None) or ())
+    raise JavaCallError(
         f"{java_class} in {method}: {message}", java_class=java_class, java_stack=stack
-    )
+    ) from error
 
 
 def _memory_hint() -> str:
@@ -165,88 +212,6 @@ def _memory_hint() -> str:
         "pyimgret.configure(heap=..., off_heap=...) (MiB) before the first call, or by the "
         "variables PYIMGRET_HEAP and PYIMGRET_OFF_HEAP, or use smaller batches"
     )
-
-
-def _start() -> Any:
-    """Start the JVM on the calling thread, run the self-check, return the facade."""
-    settings = current_settings()
-    home = java_home()
-    folder = jar_folder()
-    for name, value in settings.environment().items():
-        os.environ[name] = value
-    if home:
-        os.environ["JAVA_HOME"] = home
-    options = [*settings.jvm_options(), *version_options(java_version(home))]
-    if settings != JvmSettings():
-        try_options(home, options)
-    # NB: pydl4j reads the class path at import, and writes to the home folder.
-    os.environ["PYDL4J_CLASS_PATH"] = str(folder / "*")
-    _import_pydl4j()
-    config = importlib.import_module("jnius_config")
-    if config.vm_running:
-        raise JvmStartError(
-            "Other code in this process has already started a JVM through jnius "
-            f"({config.vm_started_at.strip().splitlines()[0] if config.vm_started_at else ''}), "
-            "without the options that Deeplearning4j needs; call pyimgret first."
-        )
-    config.set_options(*options)
-    config.set_classpath(str(folder / "*"))
-    java = _facade(options)
-    java.limitMemory(settings.off_heap_limit() << 20)
-    from pyimgret.jvm.selfcheck import check
-
-    check(java)
-    return java
-
-
-def _facade(options: list[str]) -> Any:
-    try:
-        return _Facades(importlib.import_module("jnius"))
-    except Exception as error:
-        raise JvmStartError(
-            f"The JVM could not start: {error}.\nIt was started with: {' '.join(options)}\n"
-            f"JAVA_HOME is {os.environ.get('JAVA_HOME', 'not set')}; a JDK of version 11 or newer "
-            "is needed. Run `pyimgret doctor` for details."
-        ) from error
-
-
-class _Facades:
-    """The methods of all facade classes, by name."""
-
-    def __init__(self, jnius: Any) -> None:
-        self._owners: dict[str, Any] = {}
-        for name, signatures in FACADES.items():
-            members = {n: jnius.JavaStaticMethod(s) for n, s in signatures.items()}
-            members["__javaclass__"] = name
-            owner = jnius.MetaJavaClass(name.rpartition("/")[2], (jnius.JavaClass,), members)
-            self._owners |= dict.fromkeys(signatures, owner)
-
-    def __getattr__(self, method: str) -> Any:
-        # NB: look it up every time; saved bound methods of pyjnius alias each other.
-        return getattr(self._owners[method], method)
-
-
-def _import_pydl4j() -> None:
-    """Import pydl4j, with a temporary home folder if the user's is not writable."""
-    try:
-        folder = Path.home() / ".deeplearning4j" / "pydl4j"
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if writable:
-        importlib.import_module("pydl4j")
-        return
-    before = os.environ.get("HOME")
-    with tempfile.TemporaryDirectory() as another:
-        os.environ["HOME"] = another
-        try:
-            importlib.import_module("pydl4j")
-        finally:
-            if before is None:
-                del os.environ["HOME"]
-            else:
-                os.environ["HOME"] = before
 
 
 _BRIDGE = Bridge()

@@ -6,7 +6,8 @@ microsecond, and do not use pyjnius's selection of overloads.
 
 from __future__ import annotations
 
-from pyimgret.jvm.threads import BULK, SHORT, TRAINING
+from pyimgret.choices import names
+from pyimgret.jvm.threads import BULK, TRAINING
 
 _STRING = "Ljava/lang/String;"
 
@@ -60,22 +61,9 @@ FACADES: dict[str, dict[str, str]] = {
     "org/pyimgret/bridge/SystemBridge": _SYSTEM,
 }
 
-_TRAINING = frozenset({"trainEpoch", "trainerLoss", "rbmEpoch"})
-#: Methods that may take long, including creation and saving of networks.
-_BULK = frozenset(
-    {
-        "activate",
-        "createNetwork",
-        "createTrainer",
-        "restoreNetwork",
-        "saveNetwork",
-        *_RBM,
-    }
-)
-
-
-def thread_of(method: str) -> str:
-    """Return the name of the JVM thread that a method runs on."""
-    if method in _TRAINING:
-        return TRAINING
-    return BULK if method in _BULK else SHORT
+#: Methods that may take long -> the thread that they run on; all others are short.
+THREADS = {
+    **dict.fromkeys(_RBM, BULK),
+    **dict.fromkeys(names("activate createNetwork createTrainer restoreNetwork saveNetwork"), BULK),
+    **dict.fromkeys(names("trainEpoch trainerLoss rbmEpoch"), TRAINING),
+}

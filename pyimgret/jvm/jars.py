@@ -11,7 +11,7 @@ from pathlib import Path
 from pyimgret.exceptions import JvmStartError
 from pyimgret.files.cache import cache_folder
 from pyimgret.jvm.jar_cache import fill, hold, remove_unused
-from pyimgret.jvm.maven import files_of, run_maven
+from pyimgret.jvm.maven import collect_jars, files_of
 
 #: SHA-256 of every jar that Maven may download, ``sum  name`` per line.
 SUMS = Path(__file__).with_name("jars.sha256")
@@ -68,13 +68,13 @@ def jar_folder() -> Path:
             )
         return Path(chosen)
     root = project_root()
-    return filled_folder(
-        "jars", files_of(root), lambda platform, staging: run_maven(root, *platform, staging)
-    )
+    files = files_of(root)
+    goals = ("-pl", "java/core")
+    return filled_folder("jars", files, lambda *to: collect_jars(root, files, *to, *goals))
 
 
 def filled_folder(
-    name: str, files: list[Path], build: Callable[[tuple[str, str], Path], None]
+    name: str, files: list[Path], build: Callable[[Path, tuple[str, str]], None]
 ) -> Path:
     """Return the folder with the jars built from some files; built and verified the first time.
 
@@ -88,22 +88,20 @@ def filled_folder(
     files : list of Path
         Poms, sources and jars below the project root, which determine the folder.
     build : callable
-        Called with platform and extension, and the folder for the jars.
+        Called with the folder for the jars, and with platform and extension.
     """
     platform = native_classifier()
     cache = cache_folder()
     folder = cache / f"{name}-{_fingerprint(files)}-{''.join(platform)}"
+
+    def build_and_verify(staging: Path) -> None:
+        build(staging, platform)
+        verify(staging)
+
     if not hold(folder):
-        fill(folder, lambda staging: _verified(build, platform, staging))
+        fill(folder, build_and_verify)
         remove_unused(cache, name)
     return folder
-
-
-def _verified(
-    build: Callable[[tuple[str, str], Path], None], platform: tuple[str, str], staging: Path
-) -> None:
-    build(platform, staging)
-    verify(staging)
 
 
 def _fingerprint(files: list[Path]) -> str:

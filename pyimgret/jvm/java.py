@@ -108,9 +108,13 @@ def try_options(home: str | None, options: list[str]) -> None:
         return
     done = subprocess.run(
         [str(java_program(home)), *options, "-version"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     if done.returncode:
         raise JvmStartError(
             f"The JVM could not start: {done.stdout.strip()}\nIt was started with: "

@@ -15,20 +15,27 @@ from pyimgret.jvm.java import NotInstalledError, java_home, java_program
 
 #: The folders of java/ that Python needs, each after those that it uses.
 MODULES = ("engine", "core")
+_PLATFORM = ("platform", "extension")
 
 
-def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
-    """Collect all required jars in a folder.
+def collect_jars(
+    root: Path, files: list[Path], staging: Path, platform: tuple[str, str], *goals: str
+) -> None:
+    """Collect the jars of some modules, and of what they need, in a folder.
 
     Parameters
     ----------
     root : Path
-        Contains pom.xml, java/engine and java/core; Maven runs in a copy of it, so that two
-        processes never build in one folder. Without sources, ``root`` contains pyimgret's jars.
-    target, extension : str
-        Platform, and its native build.
+        Contains pom.xml and the folders of modules. Without sources it contains pyimgret's jars.
+    files : list of Path
+        What Maven needs of it; Maven runs in a copy of them, so that two processes never build in
+        one folder.
     staging : Path
         The folder for the jars.
+    platform : (str, str)
+        Platform, and its native build.
+    *goals : str
+        Modules, phases and further options.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
         If there is no Maven or no compiler, or Maven fails.
     """
     build = staging / "build"
-    for source in files_of(root):
+    for source in files:
         copy = build / source.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, copy)
@@ -46,37 +53,28 @@ def run_maven(root: Path, target: str, extension: str, staging: Path) -> None:
         raise NotInstalledError(
             f"{home} has no Java compiler, which pyimgret needs to run from its sources."
         )
-    run(
-        [
-            # NB: with our jars there is nothing to compile, but only after that phase does one
-            # module find the other.
-            find_maven(build), "-B", "-q", "-pl", "java/core", "-am",
-            *(["compile", "-Dmaven.main.skip=true"] if ours else ["package"]),
-            "dependency:copy-dependencies",
-            "-DexcludeGroupIds=org.pyimgret", "-Dmaven.test.skip=true", "-DincludeScope=runtime",
-            f"-Dnd4j.platform={target}", f"-Dnd4j.extension={extension}",
-            f"-DoutputDirectory={staging}",
-        ],
-        build,
-        staging,
-    )  # fmt: skip
+    # NB: with our jars there is nothing to compile, but only after that phase does one module
+    # find the other.
+    phase = ["compile", "-Dmaven.main.skip=true"] if ours else ["package"]
+    target, extension = (f"-Dnd4j.{n}={v}" for n, v in zip(_PLATFORM, platform, strict=True))
+    command = [find_maven(build), "-B", "-q", *goals, "-am", *phase, target, extension]
+    command += ["dependency:copy-dependencies", "-DexcludeGroupIds=org.pyimgret"]
+    command += ["-DincludeScope=runtime", "-Dmaven.test.skip=true"]
+    run([*command, f"-DoutputDirectory={staging}"], build, staging)
     for jar in ours or build.glob("java/*/target/pyimgret-*.jar"):
         shutil.copyfile(jar, staging / jar.name)
     shutil.rmtree(build)
 
 
-def files_of(root: Path) -> list[Path]:
+def files_of(root: Path, *modules: str) -> list[Path]:
     """List the files that Maven needs: poms, sources or pyimgret's jars, the Maven wrapper."""
-    files = [root / "pom.xml", *sorted(root.glob("pyimgret-*.jar")), *_wrapper(root)]
-    for module in MODULES:
+    wrapper = ("mvnw", "mvnw.cmd", ".mvn/wrapper/maven-wrapper.properties")
+    files = [root / "pom.xml", *sorted(root.glob("pyimgret-*.jar"))]
+    files += [root / name for name in wrapper if (root / name).exists()]
+    for module in modules or MODULES:
         folder = root / "java" / module
         files += [folder / "pom.xml", *sorted((folder / "src" / "main").rglob("*.*"))]
     return files
-
-
-def _wrapper(root: Path) -> list[Path]:
-    names = ("mvnw", "mvnw.cmd", ".mvn/wrapper/maven-wrapper.properties")
-    return [root / name for name in names if (root / name).exists()]
 
 
 def find_maven(build: Path) -> str:
@@ -91,19 +89,13 @@ def find_maven(build: Path) -> str:
     if found:
         return found
     wrapper = build / ("mvnw.cmd" if os.name == "nt" else "mvnw")
-    if wrapper.exists() and _can_run_wrapper():
+    # The wrapper needs a JDK, a shell and something that downloads and unpacks.
+    loads = shutil.which("curl") or shutil.which("wget")
+    can_run = java_home() and loads and shutil.which("sh") and shutil.which("unzip")
+    if wrapper.exists() and (os.name == "nt" or can_run):
         wrapper.chmod(0o755)
         return str(wrapper)
     raise NotInstalledError("Maven was not found; it is needed once, to download Deeplearning4j.")
-
-
-def _can_run_wrapper() -> bool:
-    """Return whether a JDK, a shell and a download tool are available."""
-    if os.name == "nt":
-        return True
-    java = java_home()
-    loads = shutil.which("curl") or shutil.which("wget")
-    return bool(java and loads and shutil.which("sh") and shutil.which("unzip"))
 
 
 def run(command: list[str], folder: Path, staging: Path) -> None:
@@ -120,9 +112,13 @@ def run(command: list[str], folder: Path, staging: Path) -> None:
     with tempfile.TemporaryFile("w+") as log:
         home = java_home()
         process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            command,
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
             env=os.environ | ({"JAVA_HOME": home} if home else {}),
-        )  # fmt: skip
+        )
         try:
             while process.poll() is None:
                 time.sleep(0.2)
@@ -136,15 +132,11 @@ def run(command: list[str], folder: Path, staging: Path) -> None:
         output = log.read()
     print(f"{chr(13) if live else ''}{_progress(staging, start)}", file=sys.stderr, flush=True)
     if process.returncode:
-        raise JvmStartError(_failure(process.returncode, output))
-
-
-def _failure(code: int, output: str) -> str:
-    errors = "\n".join(line for line in output.splitlines() if "ERROR" in line)[:2000]
-    return (
-        f"Maven could not download the jars (exit code {code}); it needs a JDK and, this once, the "
-        f"network:\n{errors or output[-2000:]}"
-    )
+        errors = "\n".join(line for line in output.splitlines() if "ERROR" in line)[:2000]
+        raise JvmStartError(
+            f"Maven could not download the jars (exit code {process.returncode}); it needs a JDK "
+            f"and, this once, the network:\n{errors or output[-2000:]}"
+        )
 
 
 def _progress(staging: Path, start: float) -> str:

@@ -174,10 +174,8 @@ class JavaNetwork(JavaObject):
         for start in range(0, len(data), step):
             part, rows = data.slice(start, start + step), out[start : start + step]
             description = json.dumps(part.to_dict())
-            self._call(
-                "activate", description, *layers, batch, rows.ctypes.data, width,
-                keep=(part, rows), short=data.is_small,
-            )  # fmt: skip
+            arguments = (description, *layers, batch, rows.ctypes.data, width)
+            self._call("activate", *arguments, keep=(part, rows), short=data.is_small)
         return out
 
     def _layers(self, first: int, last: int) -> tuple[int, str]:

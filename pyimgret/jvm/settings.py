@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from pyimgret.exceptions import JvmStartError
 
@@ -123,14 +124,13 @@ def _parse(variable: str, field: str, text: str) -> object:
             raise JvmStartError(f"{variable}={text!r} must be 0 or 1.")
         return text.lower() in {"1", "true"}
     if field == "engine":
-        return _checked_engine(f"{variable}={text!r}", text)
+        _check_engine(f"{variable}={text!r}", text)
     return tuple(text.split()) if field == "options" else text
 
 
-def _checked_engine(given: str, engine: str) -> str:
+def _check_engine(given: str, engine: str) -> None:
     if engine not in ENGINES:
         raise JvmStartError(f"{given} is not known; choose one of {', '.join(ENGINES)}.")
-    return engine
 
 
 class _State:
@@ -169,39 +169,30 @@ def configure(
 
     Parameters
     ----------
-    heap, off_heap : int, optional
-        Limits in MiB.
-    threads : int, optional
-        Threads for computations.
-    onednn : bool, optional
-        Whether Deeplearning4j's own convolutions run on oneDNN.
-    engine : {"onednn", "dl4j"}, optional
-        What runs and trains networks: pyimgret's engine where it can, which is several times as
-        fast, or Deeplearning4j always.
-    java_home : path, optional
-        The JDK to use.
-    options : sequence of str, optional
-        Further options of the JVM.
+    heap, off_heap, threads, onednn, engine, java_home, options : optional
+        As the attributes of `JvmSettings`.
 
     Raises
     ------
     JvmStartError
         If the JVM is already running, or a value is invalid.
     """
-    given: dict[str, object] = {
+    given = {
         "heap": heap,
         "off_heap": off_heap,
         "threads": threads,
         "onednn": onednn,
-        "engine": None if engine is None else _checked_engine(f"engine={engine!r}", engine),
-        "java_home": None if java_home is None else os.fspath(java_home),
+        "engine": engine,
+        "java_home": java_home and os.fspath(java_home),
         "options": None if options is None else tuple(options),
     }
-    changes = {name: value for name, value in given.items() if value is not None}
-    for name in ("heap", "off_heap", "threads"):
-        if name in changes and int(str(changes[name])) < 1:
+    changes: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
+    for name in {"heap", "off_heap", "threads"} & changes.keys():
+        if changes[name] < 1:
             raise JvmStartError(f"{name}={changes[name]} must be at least 1.")
-    settings = replace(current_settings(), **changes)  # type: ignore[arg-type]
+    if engine is not None:
+        _check_engine(f"engine={engine!r}", engine)
+    settings = replace(current_settings(), **changes)
     if _State.started and settings != _State.chosen:
         raise JvmStartError(
             f"The JVM has started, so {', '.join(changes)} cannot be changed in this process; call "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyimgret.base import with_settings
+from pyimgret.choices import choose
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
@@ -116,10 +117,7 @@ class Autoencoder(TrainableModel, Reconstructing):
         if output == "auto":
             output = "sigmoid" if data.within_unit_interval else "identity"
         losses = {"sigmoid": "binary_cross_entropy", "identity": "mean_squared_error"}
-        if output not in losses:
-            raise InvalidArgumentError(
-                f"unknown output {output!r}; known: auto, identity, sigmoid."
-            )
+        choose("output", output, frozenset({"auto", *losses}))
         return Output(size, losses[output], output, name="output")
 
 
@@ -173,7 +171,5 @@ class DenoisingAutoencoder(Autoencoder):
                 )
 
     def _corruption(self) -> dict[str, Any]:
-        return {
-            "masking": self.masking, "gaussian": self.noise,
-            "shift": self.shift, "rotation": self.rotation, "zoom": self.zoom,
-        }  # fmt: skip
+        changes = {n: getattr(self, n) for n in ("masking", "shift", "rotation", "zoom")}
+        return changes | {"gaussian": self.noise}

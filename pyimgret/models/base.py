@@ -248,10 +248,10 @@ class Reconstructing(Model, abstract=True):
 
     def _decoded(self, codes: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
         shape = self._code_shape()
-        return self._network.activate(
-            NetworkInput(_channels_last(codes, shape), None, shape), first=self.code_layer_ + 1,
-            last=self.last_layer, width=self.n_features_in_, batch_size=batch_size,
-        )  # fmt: skip
+        data = NetworkInput(_channels_last(codes, shape), None, shape)
+        layers = {"first": self.code_layer_ + 1, "last": self.last_layer}
+        width = self.n_features_in_
+        return self._network.activate(data, **layers, width=width, batch_size=batch_size)
 
     def score(self, X: Images, y: object = None) -> float:
         """Return the mean squared error of the reconstruction, negative: larger is better.

@@ -12,6 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import column_or_1d
 
 from pyimgret.base import with_settings
+from pyimgret.choices import choose
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
@@ -25,13 +26,12 @@ from pyimgret.layers import (
     Output,
     Pooling2D,
 )
-from pyimgret.models.centres import centres
 from pyimgret.models.network import Predictor
 from pyimgret.preprocessing.inputs import Images
 from pyimgret.training import Targets
 from pyimgret.training.targets import class_targets
 
-HEADS = ("centres", "softmax")
+HEADS = frozenset({"centres", "softmax"})
 #: How much a cosine of 1 weighs in the softmax of the head "centres".
 _SCALE = 16.0
 
@@ -75,8 +75,7 @@ class Classifier(ClassifierMixin, Predictor, abstract=True):  # type: ignore[mis
         batch_size : int
             Images at a time.
         """
-        self._check_fitted()
-        chosen = self.code_layer_ if layer is None else layer
+        chosen = self.trained.code_layer if layer is None else layer
         codes = self.activate(X, chosen, batch_size=batch_size)
         return np.packbits(codes > 0, axis=1) if bits else codes
 
@@ -84,18 +83,13 @@ class Classifier(ClassifierMixin, Predictor, abstract=True):  # type: ignore[mis
         """Return the probabilities of the classes, (n, classes)."""
         return self.activate(X, self.last_layer, batch_size=batch_size)
 
-    def _code_layer(self) -> int | str:
-        return "code"
-
-    def _check_target(self, y: object, name: str) -> None:
+    def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
         if y is None:
+            name = "y" if like is None else "y_val"
             raise InvalidArgumentError(
                 f"{type(self).__name__} learns classes and requires {name} to be passed, but the "
                 f"target {name} is None; give {name}, one class for each image."
             )
-
-    def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
-        self._check_target(y, "y" if like is None else "y_val")
         labels = np.asarray(y)
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = column_or_1d(labels, warn=True)
@@ -107,16 +101,17 @@ class Classifier(ClassifierMixin, Predictor, abstract=True):  # type: ignore[mis
         return class_targets(labels, count, like)
 
     def _head(self, targets: Targets) -> list[Layer]:
-        if self.head not in HEADS:
-            raise InvalidArgumentError(f"unknown head {self.head!r}; known: {', '.join(HEADS)}.")
-        code = Dense(self.code_size, name="code", activation="tanh")
-        fixed = self.head == "centres"
+        fixed = choose("head", self.head, HEADS) == "centres"
         output = Output(
-            targets.classes, name="classes", loss="categorical_cross_entropy",
-            activation="softmax", bias=not fixed, frozen=fixed,
+            targets.classes,
+            "categorical_cross_entropy",
+            "softmax",
+            name="classes",
+            bias=not fixed,
+            frozen=fixed,
             class_weights=self._class_weights(targets),
-        )  # fmt: skip
-        return [code, output]
+        )
+        return [Dense(self.code_size, name="code", activation="tanh"), output]
 
     def _class_weights(self, targets: Targets) -> tuple[float, ...] | None:
         if self.class_weight is None or targets.labels is None:
@@ -227,10 +222,8 @@ class ConvNet(Classifier):
         return [convolution, BatchNormalization()] if self.batch_normalization else [convolution]
 
     def _corruption(self) -> dict[str, Any] | None:
-        settings = {
-            "shift": self.shift, "rotation": self.rotation, "zoom": self.zoom, "flip": self.flip,
-        }  # fmt: skip
-        return settings if any(settings.values()) else None
+        changes = {n: getattr(self, n) for n in ("shift", "rotation", "zoom", "flip")}
+        return changes if any(changes.values()) else None
 
 
 @with_settings
@@ -238,7 +231,7 @@ class RowNet(Classifier):
     """A recurrent network that reads an image line by line, and learns classes.
 
     An LSTM goes down the image; what it holds at the last line becomes the code. Fixed centres
-    are the default here: in few rounds they taught it more than a learned last layer did.
+    are the default here: in few epochs they taught it more than a learned last layer did.
 
     Parameters
     ----------
@@ -265,3 +258,24 @@ class RowNet(Classifier):
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         del shape, data
         return [LSTM(self.hidden_size), *self._head(targets)]
+
+
+def centres(classes: int, size: int) -> NDArray[np.float32]:
+    """Return +1 and -1, one row a class.
+
+    Rows of a Hadamard matrix (Sylvester 1867) where ``size`` is a power of two that has enough
+    of them: any two differ in half of their places. Else random rows, which nearly do.
+
+    Examples
+    --------
+    >>> centres(3, 4).astype(int).tolist()
+    [[1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]
+    """
+    if size & (size - 1) or classes >= size:
+        random = np.random.default_rng(size)
+        return random.choice(np.array([-1, 1], dtype=np.float32), (classes, size))
+    hadamard = np.ones((1, 1), dtype=np.float32)
+    while len(hadamard) < size:
+        hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
+    # NB: the first row is all ones, and its bits would tell nothing.
+    return hadamard[1 : classes + 1].copy()

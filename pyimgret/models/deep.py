@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from pyimgret.base import seed_of, with_settings
+from pyimgret.choices import choose
 from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
@@ -17,15 +18,14 @@ from pyimgret.layers import Layer
 from pyimgret.models.autoencoder import Autoencoder
 from pyimgret.models.base import Reconstructing
 from pyimgret.models.network import TrainableModel
-from pyimgret.models.pretraining import pretrain
-from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
+from pyimgret.models.weights import through
+from pyimgret.preprocessing.inputs import Images
 from pyimgret.rbm import RBM, VISIBLE_UNITS, Momentum
 from pyimgret.rbm.training import Floats
-from pyimgret.training import History, Targets
+from pyimgret.training import Targets
 from pyimgret.training.checkpoints import Checkpoints, TrainingCheckpoint, fingerprint
-from pyimgret.training.loop import train
 
-PRETRAININGS = ("rbm", "none")
+PRETRAININGS = frozenset({"rbm", "none"})
 
 
 @with_settings
@@ -121,6 +121,10 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
         """Learn every layer as a restricted Boltzmann machine on the codes of the one below.
 
         Afterwards the unrolled network encodes and reconstructs, as yet without fine-tuning.
+
+        References
+        ----------
+        Hinton, Osindero and Teh (2006), A fast learning algorithm for deep belief nets.
         """
         self._check_settings()
         if self.pretraining == "none":
@@ -129,15 +133,21 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
             )
         data, validation = self._prepare(X, X_val)
         rbms = self._rbms(self._seed)
-        histories = pretrain(
-            rbms, _vectors(data), self._checkpoints(data, fine_tuning=False),
-            None if validation is None else _vectors(validation[0]),
-        )  # fmt: skip
+        checkpoints = self._checkpoints(data, fine_tuning=False)
+        codes, codes_val = _vectors(data), None if validation is None else _vectors(validation[0])
+        self.history_ = {}
+        for number, rbm in enumerate(rbms, 1):
+            stored = checkpoints.read(f"rbm_{number}")
+            if stored is not None:
+                rbm.set_state(*stored)
+            while rbm.epochs_done < rbm.epochs:
+                rbm.partial_fit(codes, X_val=codes_val)
+                checkpoints.write(f"rbm_{number}", *rbm.get_state())
+            self.history_ |= {f"rbm_{number}_{n}": values for n, values in rbm.history_.items()}
+            if number < len(rbms):
+                codes = rbm.transform(codes)
+                codes_val = None if codes_val is None else rbm.transform(codes_val)
         self.rbms_ = rbms
-        self.history_ = {
-            f"rbm_{number}_{name}": values
-            for number, history in enumerate(histories, 1) for name, values in history.items()
-        }  # fmt: skip
         self._unroll(data)
         return self
 
@@ -155,33 +165,20 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
                 "fine_tune starts from pretrained weights; call pretrain(X) first."
             )
         data, validation = self._prepare(X, X_val)
-        kept = TrainingCheckpoint(self._checkpoints(data, fine_tuning=True), "fine_tuning")
+        checkpoint = TrainingCheckpoint(self._checkpoints(data, fine_tuning=True), "fine_tuning")
         if self.pretraining == "rbm":
             self._unroll(data)
         else:
             self._build(data)
             self.history_ = {}
-        history: History = {}
-        try:
-            train(
-                self._network, data, Targets(), self._training(self._seed), validation, kept,
-                history,
-            )  # fmt: skip
-        finally:
-            self.history_ |= history
+        self._train(data, Targets(), self._training(self._seed), validation, checkpoint)
         return self
 
     def _check_settings(self) -> None:
         super()._check_settings()
         self._plain()._check_settings()
-        if self.visible not in VISIBLE_UNITS:
-            raise InvalidArgumentError(
-                f"visible={self.visible!r} is unknown; known: {', '.join(VISIBLE_UNITS)}."
-            )
-        if self.pretraining not in PRETRAININGS:
-            raise InvalidArgumentError(
-                f"pretraining={self.pretraining!r} is unknown; known: {', '.join(PRETRAININGS)}."
-            )
+        choose("visible", self.visible, VISIBLE_UNITS)
+        choose("pretraining", self.pretraining, PRETRAININGS)
         for rbm in self._rbms(0) if self.pretraining == "rbm" else []:
             rbm.check_settings()
 
@@ -189,10 +186,13 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
         """Return the autoencoder of the same layers."""
         modern = self.pretraining == "none"
         return Autoencoder(
-            self.hidden_sizes, self.code_size, "relu" if modern else "sigmoid",
-            batch_normalization=modern, l2=self.l2,
+            self.hidden_sizes,
+            self.code_size,
+            "relu" if modern else "sigmoid",
+            batch_normalization=modern,
+            l2=self.l2,
             output="sigmoid" if self.visible == "bernoulli" else "identity",
-        )  # fmt: skip
+        )
 
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         return self._plain()._layers(shape, targets, data)
@@ -200,10 +200,8 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
     def _prepare(
         self, X: Images, X_val: Images
     ) -> tuple[NetworkInput, tuple[NetworkInput, Targets] | None]:
-        X = self._checked(X, reset=True)
-        preprocessor = self.preprocessing or preprocessor_for(X)
-        data = as_input(X, preprocessor, None)
-        validation = self._validation(X_val, None, preprocessor, data.shape, Targets())
+        data, self._preprocessor = self._input(X)
+        validation = self._validation(X_val, None, self._preprocessor, data.shape, Targets())
         for values in [data] if validation is None else [data, validation[0]]:
             if self.visible == "bernoulli" and not values.within_unit_interval:
                 raise InvalidArgumentError(
@@ -211,7 +209,6 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
                     "in [0, 1]. Scale them (X / 255 for pixels), or use visible='gaussian' for "
                     "standardised vectors.".format(*values.range)
                 )
-        self._preprocessor = preprocessor
         if not hasattr(self, "_seed") or self.random_state is not None:
             self._seed = seed_of(self.random_state)
         return data, validation
@@ -280,9 +277,7 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
             raise NotFittedError("There are RBMs only after pretrain(X) or fit(X).")
         if not 1 <= number <= len(self.rbms_):
             raise InvalidArgumentError(f"there are RBMs 1 to {len(self.rbms_)}, not {number}.")
-        seen: Floats = self.rbms_[0].components_.T
-        for rbm in self.rbms_[1:number]:
-            seen = seen @ rbm.components_.T
+        seen: Floats = through([rbm.components_.T for rbm in self.rbms_[:number]])
         return seen
 
 

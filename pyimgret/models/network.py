@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from sklearn.utils import ClassifierTags
 
 from pyimgret.base import RandomState, seed_of, with_settings
+from pyimgret.choices import choose, names
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
-from pyimgret.layers import Layer, names
+from pyimgret.layers import Layer
 from pyimgret.models.base import Model
 from pyimgret.models.parameters import from_json, to_json
 from pyimgret.preprocessing import Preprocessor
@@ -28,7 +29,7 @@ from pyimgret.training.schedules import table
 from pyimgret.training.targets import CLASS_LOSSES, REGRESSION_LOSSES, check_targets, make_targets
 
 OPTIMIZERS = names("adadelta adagrad adam adamax amsgrad nadam nesterovs rmsprop sgd")
-INPUTS = ("dense", "convolutional", "recurrent")
+INPUTS = names("dense convolutional recurrent")
 
 
 @with_settings
@@ -108,7 +109,7 @@ class TrainableModel(Model, abstract=True):
             (n,) are targets where the loss is a regression's, and so are any numbers where the
             network has a single output. Without it the network learns to give its input back.
         X_val, y_val : optional
-            To judge by after every epoch, and to end early by when ``patience`` is set.
+            For the loss after every epoch, by which ``patience`` ends training early.
 
         Returns
         -------
@@ -128,29 +129,50 @@ class TrainableModel(Model, abstract=True):
             After Ctrl-C; the model is usable, as of the last whole iteration.
         """
         self._check_settings()
-        self._check_target(y, "y")
-        X = self._checked(X, reset=True)
-        preprocessor = self.preprocessing or preprocessor_for(X)
-        data = as_input(X, preprocessor, None, kind=self._input_kind())
+        data, preprocessor = self._input(X)
         targets = self._targets(y, len(data))
         validation = self._validation(X_val, y_val, preprocessor, data.shape, targets)
         seed = seed_of(self.random_state)
         settings = self._settings(data, targets, seed)
-        training = self._training(seed)
         network = JavaNetwork.create(settings)
         check_targets(network, settings["layers"], data, targets)
         if validation is not None:
             check_targets(network, settings["layers"], *validation, validation=True)
-        kept = self._kept(settings, training, (data, targets), validation)
+        training = self._training(seed)
+        checkpoint = None
+        if self.checkpoint is not None:
+            decisive = settings | {"training": vars(training) | {"verbose": None}}
+            parts = (data, targets, *(validation or ()))
+            arrays = [part.values if isinstance(part, Targets) else part for part in parts]
+            store = Checkpoints(Path(self.checkpoint), fingerprint(decisive, *arrays))
+            checkpoint = TrainingCheckpoint(store)
         self._initialise(network)
         self._adopt(network, data.shape, preprocessor, self._code_layer())
         self._adopt_targets(targets)
+        self.history_ = {}
+        self._train(data, targets, training, validation, checkpoint)
+        return self
+
+    def _input(self, X: Images) -> tuple[NetworkInput, Preprocessor | None]:
+        """Return images or vectors to learn from, and how images become input."""
+        X = self._checked(X, reset=True)
+        preprocessor = self.preprocessing or preprocessor_for(X)
+        return as_input(X, preprocessor, None, kind=self._input_kind()), preprocessor
+
+    def _train(
+        self,
+        data: NetworkInput,
+        targets: Targets,
+        training: TrainingSettings,
+        validation: tuple[NetworkInput, Targets] | None,
+        checkpoint: TrainingCheckpoint | None,
+    ) -> None:
+        """Train the learned network; what happened is added to the history, even after Ctrl-C."""
         history: History = {}
         try:
-            train(network, data, targets, training, validation, kept, history)
+            train(self._network, data, targets, training, validation, checkpoint, history)
         finally:
-            self.history_ = history
-        return self
+            self.history_ |= history
 
     def _initialise(self, network: JavaNetwork) -> None:
         """Change the weights that training starts from; here they stay as drawn."""
@@ -161,10 +183,7 @@ class TrainableModel(Model, abstract=True):
                 raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.learning_rate <= 0:
             raise InvalidArgumentError(f"learning_rate must be above 0, got {self.learning_rate}.")
-        if self.optimizer not in OPTIMIZERS:
-            raise InvalidArgumentError(
-                f"unknown optimizer {self.optimizer!r}; known: {', '.join(sorted(OPTIMIZERS))}."
-            )
+        choose("optimizer", self.optimizer, OPTIMIZERS)
         if self.checkpoint is not None and self.random_state is None:
             raise InvalidArgumentError(
                 "checkpoint needs a random_state: a run that goes on must draw what it would have."
@@ -176,38 +195,17 @@ class TrainableModel(Model, abstract=True):
         schedule = table(self.schedule, self.learning_rate, iterations)
         if schedule is not None:
             updater["schedule"] = schedule
-        layers = self._layers(data.shape, targets, data)
         return {
-            "seed": seed, "updater": updater, "input": data.shape.to_network(),
-            "layers": [layer.to_dict() for layer in layers],
-        }  # fmt: skip
+            "seed": seed,
+            "updater": updater,
+            "input": data.shape.to_network(),
+            "layers": [layer.to_dict() for layer in self._layers(data.shape, targets, data)],
+        }
 
     def _training(self, seed: int) -> TrainingSettings:
         return TrainingSettings(
-            batch_size=self.batch_size, epochs=self.epochs, seed=seed, patience=self.patience,
-            corruption=self._corruption(), verbose=self.verbose,
-        )  # fmt: skip
-
-    def _kept(
-        self,
-        settings: dict[str, Any],
-        training: TrainingSettings,
-        data: tuple[NetworkInput, Targets],
-        validation: tuple[NetworkInput, Targets] | None,
-    ) -> TrainingCheckpoint | None:
-        """Return where the run is kept."""
-        if self.checkpoint is None:
-            return None
-        decisive = settings | {"training": vars(training) | {"verbose": None}}
-        arrays = [
-            p if isinstance(p, NetworkInput) else p.values for p in (*data, *(validation or ()))
-        ]
-        return TrainingCheckpoint(
-            Checkpoints(Path(self.checkpoint), fingerprint(decisive, *arrays))
+            self.batch_size, self.epochs, seed, self._corruption(), self.patience, self.verbose
         )
-
-    def _check_target(self, y: object, name: str) -> None:
-        """Refuse a missing target; here the input is one."""
 
     def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
         """Return what the network is to give; ``like`` what training learns, for validation."""
@@ -228,12 +226,10 @@ class TrainableModel(Model, abstract=True):
         if X_val is None:
             if self.patience is not None:
                 raise InvalidArgumentError(
-                    "patience needs X_val: what is early stopping to be judged by?"
+                    "patience needs X_val: early stopping compares its losses."
                 )
             if y_val is not None:
-                raise InvalidArgumentError(
-                    "y_val is given, but not the images X_val that it belongs to."
-                )
+                raise InvalidArgumentError("y_val is given, but not the images X_val of it.")
             return None
         data = as_input(X_val, preprocessor, shape)
         return data, self._targets(y_val, len(data), learned)
@@ -362,9 +358,7 @@ class Network(Predictor):
         return self.code_layer
 
     def _input_kind(self) -> str:
-        if self.input not in INPUTS:
-            raise InvalidArgumentError(f"unknown input {self.input!r}; known: {', '.join(INPUTS)}.")
-        return self.input
+        return choose("input", self.input, INPUTS)
 
     def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
         return make_targets(y, count, self._checked_layers(), like)

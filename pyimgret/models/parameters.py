@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyimgret import layers
 from pyimgret.exceptions import InvalidArgumentError
-from pyimgret.layers import Layer
 from pyimgret.preprocessing import Preprocessor
 
 #: Classes that a file may name.
 _RECORDS: dict[str, type[Any]] = {
-    record.__name__: record for record in (*Layer.__subclasses__(), Preprocessor)
+    name: kind
+    for name, kind in {**vars(layers), "Preprocessor": Preprocessor}.items()
+    if kind is Preprocessor or (isinstance(kind, type) and issubclass(kind, layers.Layer))
 }
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyimgret.exceptions import InvalidArgumentError
+
+
+def through(weights: Sequence[Any]) -> Any:
+    """Return the weights of the last of some dense layers as its units see the image.
+
+    They are multiplied with those below, as if the layers between were linear.
+    """
+    return reduce(np.matmul, weights)
 
 
 def first_layer(model: Any) -> tuple[Any, tuple[int, ...] | None]:
@@ -18,13 +28,10 @@ def first_layer(model: Any) -> tuple[Any, tuple[int, ...] | None]:
     ValueError
         If no layer has weights that look at the image itself.
     """
-    network = model.java_network
-    for number, layer in enumerate(network.describe()["layers"]):
-        shape = layer["parameters"].get(f"{number}_W")
-        if shape is not None:
-            seen = model.input_
-            size = (seen.height, seen.width, *((seen.channels,) if seen.channels > 1 else ()))
-            return network.get(f"{number}_W"), size if len(shape) == 2 else None
+    for key, shape in _weights(model):
+        seen = model.input_
+        size = (seen.height, seen.width, *((seen.channels,) if seen.channels > 1 else ()))
+        return model.java_network.get(key), size if len(shape) == 2 else None
     raise InvalidArgumentError("the model has no layer with weights to draw.")
 
 
@@ -34,33 +41,32 @@ def layer_weights(model: Any, layer: int) -> Any:
     The weights of a higher layer are multiplied with those below it, which is how its units
     see the image as far as the layers between are linear.
     """
-    network = model.java_network
-    seen, found = None, 0
-    for number, entry in enumerate(network.describe()["layers"]):
-        shape = entry["parameters"].get(f"{number}_W")
-        if shape is None or number > model.code_layer_:
-            continue
-        if len(shape) != 2:
-            raise InvalidArgumentError(
-                "the weights of a layer are seen through dense layers; this model has others."
-            )
-        W = network.get(f"{number}_W")
-        seen, found = W if seen is None else seen @ W, found + 1
-        if found == layer:
-            return seen
-    raise InvalidArgumentError(f"the model has {found} dense layers up to its code, not {layer}.")
+    parameters = _weights(model, model.code_layer_ + 1)
+    if any(len(shape) != 2 for _, shape in parameters[:layer]):
+        raise InvalidArgumentError(
+            "the weights of a layer are seen through dense layers; this model has others."
+        )
+    if not 1 <= layer <= len(parameters):
+        raise InvalidArgumentError(
+            f"the model has {len(parameters)} dense layers up to its code, not {layer}."
+        )
+    return through([model.java_network.get(key) for key, _ in parameters[:layer]])
+
+
+def _weights(model: Any, stop: int | None = None) -> list[tuple[str, list[int]]]:
+    """Return the names and shapes of the layers' weights."""
+    layers = model.java_network.describe()["layers"][:stop]
+    shapes = ((f"{n}_W", layer["parameters"].get(f"{n}_W")) for n, layer in enumerate(layers))
+    return [(key, shape) for key, shape in shapes if shape is not None]
 
 
 def pretrained_weights(folder: Path, layer: int) -> Any:
-    """Return the same of the machines in a deep autoencoder's checkpoint folder."""
-    seen = None
+    """Return the same of the RBMs in a deep autoencoder's checkpoint folder."""
+    weights = []
     for number in range(1, layer + 1):
         path = folder / f"rbm_{number}.npz"
         if not path.exists():
-            raise InvalidArgumentError(
-                f"{path} does not exist; was a machine {number} trained here?"
-            )
+            raise InvalidArgumentError(f"{path} does not exist; was an RBM {number} trained here?")
         with np.load(path, allow_pickle=False) as file:
-            W = file["weights"].T
-        seen = W if seen is None else seen @ W
-    return seen
+            weights.append(file["weights"].T)
+    return through(weights)

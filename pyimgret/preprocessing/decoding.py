@@ -28,9 +28,7 @@ if TYPE_CHECKING:
         | Image.Image
     )
 
-FORMATS: Final = (
-    "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP", "AVIF",
-)  # fmt: skip
+FORMATS: Final = ("BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP", "AVIF")
 """Pillow's names of the accepted file formats (if this build of Pillow supports them)."""
 
 MAX_PIXELS: Final = 100_000_000

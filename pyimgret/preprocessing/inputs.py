@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -166,9 +167,7 @@ def _pixels(
 def _agreed(got: InputShape, expected: InputShape | None, shape: tuple[int, ...]) -> InputShape:
     if expected is None:
         return got
-    same = (got.height, got.width, got.channels) == (
-        expected.height, expected.width, expected.channels,
-    )  # fmt: skip
+    same = replace(got, kind=expected.kind) == expected
     # A dense network also accepts vectors of the right length.
     flat = expected.kind == "dense" and got.size == expected.size
     if not same and not flat:

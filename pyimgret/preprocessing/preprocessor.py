@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from pyimgret.choices import choose
 from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, ModelFormatError
 from pyimgret.preprocessing.decoding import FORMATS, MAX_PIXELS, decode
 
@@ -104,9 +105,9 @@ class Preprocessor:
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
-        _check_choice("mode", self.mode, tuple(_CHANNELS))
-        _check_choice("resize", self.resize, ("stretch", "crop"))
-        _check_choice("filter", self.filter, _FILTERS)
+        choose("mode", self.mode, _CHANNELS)
+        choose("resize", self.resize, ("stretch", "crop"))
+        choose("filter", self.filter, _FILTERS)
         _check_side("height", self.height)
         _check_side("width", self.width)
         self._check_short_side()
@@ -302,13 +303,6 @@ def _check_batch(images: npt.NDArray[Any]) -> None:
         )
     if images.dtype != np.uint8:
         raise ImageDecodeError(f"an array of {images.dtype} is not a batch of uint8 images.")
-
-
-def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise InvalidArgumentError(
-            f"{name}={value!r} is unknown; choose one of {', '.join(choices)}."
-        )
 
 
 def _check_side(name: str, value: object) -> None:

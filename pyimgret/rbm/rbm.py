@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 from typing import Any, Self
 
@@ -10,21 +11,15 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 
 from pyimgret.base import Estimator, RandomState, seed_of, with_settings
+from pyimgret.choices import choose
 from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
-from pyimgret.rbm.training import (
-    Floats,
-    Learning,
-    Parameters,
-    RbmLayer,
-    RbmLoop,
-    initial_parameters,
-    momentum_of,
-)
+from pyimgret.rbm.training import PROBE, Floats, RbmLayer, momentum_of
+from pyimgret.training.loop import run_epochs
 
-VISIBLE_UNITS = ("bernoulli", "gaussian")
-HIDDEN_UNITS = ("bernoulli", "gaussian", "relu")
+VISIBLE_UNITS = frozenset({"bernoulli", "gaussian"})
+HIDDEN_UNITS = VISIBLE_UNITS | {"relu"}
 
 Momentum = float | tuple[tuple[int, float], ...]
 
@@ -166,7 +161,8 @@ class RBM(Estimator):
 
     def transform(self, X: Images) -> Floats:
         """Return the hidden units' means, (n, n_components); max(0, x) for rectified units."""
-        return self._layer().hidden_means(self._fitted_input(X))
+        data = self._fitted_input(X)
+        return self._parameters.hidden_means(data)
 
     def reconstruct(self, X: Images) -> Floats:
         """Return the visible units' means, given the hidden units' means, (n, features)."""
@@ -178,7 +174,7 @@ class RBM(Estimator):
         shape = InputShape("dense", 1, len(self.intercept_hidden_))
         data = as_input(np.asarray(H), None, shape, any_scale=True)
         out = np.empty((len(data), self.n_features_in_), np.float32)
-        return self._layer().compute("rbmVisible", data, out)
+        return self._parameters.compute("rbmVisible", data, out)
 
     def gibbs(self, X: Images, *, n_steps: int = 1, random_state: RandomState = None) -> Floats:
         """Return visible states after steps of block Gibbs sampling from given ones."""
@@ -186,7 +182,7 @@ class RBM(Estimator):
         if n_steps < 1:
             raise InvalidArgumentError(f"n_steps must be at least 1, got {n_steps}.")
         out = np.empty((len(data), self.n_features_in_), np.float32)
-        return self._layer().compute("rbmGibbs", data, out, n_steps, seed_of(random_state))
+        return self._parameters.compute("rbmGibbs", data, out, n_steps, seed_of(random_state))
 
     def sample(
         self, n_samples: int = 1, *, n_steps: int = 500, random_state: RandomState = None
@@ -201,7 +197,8 @@ class RBM(Estimator):
 
     def free_energy(self, X: Images) -> NDArray[np.float64]:
         """Return F(v) = -log sum over h of exp(-E(v, h)), (n,), up to a constant of the units."""
-        return self._layer().free_energy(self._fitted_input(X))
+        data = self._fitted_input(X)
+        return self._parameters.free_energy(data)
 
     @available_if(_flips_visible)  # type: ignore[untyped-decorator]
     def score_samples(self, X: Images, *, random_state: RandomState = None) -> NDArray[np.float64]:
@@ -211,11 +208,11 @@ class RBM(Estimator):
         """
         data = self._fitted_input(X)
         values = data.scaled().reshape(len(data), -1).copy()
-        energy = self._layer().free_energy(data)
+        energy = self._parameters.free_energy(data)
         random = np.random.default_rng(seed_of(random_state))
         chosen = (np.arange(len(values)), random.integers(values.shape[1], size=len(values)))
         values[chosen] = 1 - values[chosen]
-        flipped = self._layer().free_energy(self._visible(values, self.input_))
+        flipped = self._parameters.free_energy(self._visible(values, self.input_))
         return -self.n_features_in_ * np.logaddexp(0, energy - flipped)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -242,10 +239,8 @@ class RBM(Estimator):
     def get_state(self) -> tuple[dict[str, Floats], dict[str, Any]]:
         """Return all that training needs to go on: arrays (copies), and what JSON can hold."""
         self._check_fitted()
-        notes = {
-            "epochs": self._parameters.epochs, "seed": self._seed,
-            "history": self.history_, "input": self.input_.to_dict(),
-        }  # fmt: skip
+        notes = {"epochs": self.epochs_done, "seed": self._seed, "history": self.history_}
+        notes["input"] = self.input_.to_dict()
         return self._parameters.copy().arrays(), notes
 
     def set_state(self, arrays: dict[str, Floats], notes: dict[str, Any]) -> Self:
@@ -255,14 +250,14 @@ class RBM(Estimator):
         }
         self._seed = notes["seed"]
         self.history_ = dict(notes["history"])
-        parameters = Parameters(**copies, epochs=notes["epochs"])
-        self._adopt(parameters, InputShape.from_dict(notes["input"]))
+        layer = RbmLayer(self.visible, self.hidden, **copies, epochs=notes["epochs"])
+        self._adopt(layer, InputShape.from_dict(notes["input"]))
         return self
 
     def check_settings(self) -> None:
         """Raise ValueError for settings that make no sense."""
-        _one_of("visible", self.visible, VISIBLE_UNITS)
-        _one_of("hidden", self.hidden, HIDDEN_UNITS)
+        choose("visible", self.visible, VISIBLE_UNITS)
+        choose("hidden", self.hidden, HIDDEN_UNITS)
         for name in ("n_components", "k", "batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
@@ -291,9 +286,8 @@ class RBM(Estimator):
 
     def _visible(self, X: Images, shape: InputShape | None) -> NetworkInput:
         data = as_input(X, preprocessor_for(X), shape)
-        values = data.values if data.table is None else data.table
-        low, high = float(values.min()), float(values.max())
-        if self.visible == "bernoulli" and not (low >= 0 and high <= 1):
+        if self.visible == "bernoulli" and not data.within_unit_interval:
+            low, high = data.range
             raise InvalidArgumentError(
                 f"X holds values from {low:g} to {high:g}; binary visible units take values in "
                 "[0, 1]. Scale them (X / 255 for pixels), or use visible='gaussian'."
@@ -304,53 +298,57 @@ class RBM(Estimator):
         self._seed = seed_of(self.random_state)
         random = np.random.default_rng(self._seed)
         n = self.n_components
-        parameters = initial_parameters(data, n, self.visible, random)
+        layer = RbmLayer.initial(self.visible, self.hidden, data, n, random)
         if self.persistent:
-            parameters.chain = random.integers(2, size=(self.batch_size, n)).astype(np.float32)
+            layer.chain = random.integers(2, size=(self.batch_size, n)).astype(np.float32)
         if self.sparsity_target is not None:
-            parameters.activity = np.full(n, self.sparsity_target, np.float32)
-        self._adopt(parameters, data.shape)
+            layer.activity = np.full(n, self.sparsity_target, np.float32)
+        self._adopt(layer, data.shape)
         self.history_ = {}
 
-    def _adopt(self, parameters: Parameters, shape: InputShape) -> None:
-        """Take parameters as the learned ones."""
-        self._parameters = parameters
+    def _adopt(self, layer: RbmLayer, shape: InputShape) -> None:
+        """Take units and parameters as the learned ones."""
+        self._parameters = layer
         self.input_ = shape
         self.n_features_in_ = shape.size
-        self.embedding_size_ = len(parameters.hidden_bias)
-        self.components_ = parameters.weights
-        self.intercept_hidden_ = parameters.hidden_bias
-        self.intercept_visible_ = parameters.visible_bias
-        if parameters.chain is not None:
-            self.h_samples_ = parameters.chain
+        self.embedding_size_ = len(layer.hidden_bias)
+        self.components_ = layer.weights
+        self.intercept_hidden_ = layer.hidden_bias
+        self.intercept_visible_ = layer.visible_bias
+        if layer.chain is not None:
+            self.h_samples_ = layer.chain
 
     def _train(self, data: NetworkInput, validation: NetworkInput | None, epochs: int) -> None:
-        first = self._parameters.epochs
-        momenta = [momentum_of(self.momentum, e) for e in range(first, first + epochs)]
-        loop = RbmLoop(
-            self._layer(), self._learning(), data, validation=validation,
-            reconstruction_error=self._error,
-        )  # fmt: skip
+        layer = self._parameters
+        drawn = self.k > 1 or self.persistent
+        learning = {
+            name: getattr(self, name)
+            for name in ("k", "learning_rate", "weight_decay", "sparsity_cost", "sparsity_decay")
+        }
+        learning |= {"seed": self._seed, "batch_size": self.batch_size}
+        learning["sample_visible"] = drawn if self.sample_visible is None else self.sample_visible
+        learning["sparsity_target"] = self.sparsity_target or 0.0
+
+        def train_epoch(epoch: int, report: Callable[[int], None]) -> dict[str, float]:
+            del epoch
+            learning["momentum"] = momentum_of(self.momentum, layer.epochs)
+            results = {"error": layer.train_epoch(data, learning, report)}
+            if layer.chain is not None:  # which sees no reconstruction
+                results["error"] = self._error(data.slice(0, PROBE))
+            if validation is not None:
+                n = min(PROBE, len(validation), len(data))
+                means = [layer.free_energy(d.slice(0, n)).mean() for d in (validation, data)]
+                results["free_energy_gap"] = float(means[0] - means[1])
+            return results
+
         # NB: copies and states of this RBM may hold the same lists.
         self.history_ = {name: list(values) for name, values in self.history_.items()}
-        loop.run(momenta, self.history_, verbose=self.verbose)
-
-    def _layer(self) -> RbmLayer:
-        self._check_fitted()
-        return RbmLayer(self.visible, self.hidden, self._parameters)
-
-    def _learning(self) -> Learning:
-        drawn = self.k > 1 or self.persistent
-        return Learning(
-            k=self.k, learning_rate=self.learning_rate, weight_decay=self.weight_decay,
-            sample_visible=drawn if self.sample_visible is None else self.sample_visible,
-            sparsity_target=self.sparsity_target or 0.0, sparsity_cost=self.sparsity_cost,
-            sparsity_decay=self.sparsity_decay, batch_size=self.batch_size, seed=self._seed,
-        )  # fmt: skip
+        batches = -(-len(data) // min(self.batch_size, len(data)))
+        run_epochs(range(epochs), batches, train_epoch, self.history_, verbose=self.verbose)
 
     def _error(self, data: NetworkInput) -> float:
         values = data.scaled().reshape(len(data), -1)
-        reconstructed = self.inverse_transform(self._layer().hidden_means(data))
+        reconstructed = self.inverse_transform(self._parameters.hidden_means(data))
         return float(np.mean((values - reconstructed) ** 2))
 
     def _is_fitted(self) -> bool:
@@ -359,11 +357,3 @@ class RBM(Estimator):
     def _check_fitted(self) -> None:
         if not self._is_fitted():
             raise NotFittedError("This RBM is not trained; call fit(X).")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InvalidArgumentError(f"{name}={value!r} is unknown; known: {', '.join(known)}.")
-
-
-__all__ = ["RBM"]

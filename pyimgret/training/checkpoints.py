@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +108,9 @@ class Progress:
 
     epoch: int
     history: dict[str, list[float]]
-    best: float
-    waited: int
-    best_parameters: NDArray[np.float32] | None
+    best: float = math.inf
+    waited: int = 0
+    best_parameters: NDArray[np.float32] | None = None
 
 
 class TrainingCheckpoint:
@@ -126,13 +127,9 @@ class TrainingCheckpoint:
 
     def save(self, network: JavaNetwork, progress: Progress) -> None:
         """Keep the state after an epoch."""
-        arrays = network.training_state()
-        if progress.best_parameters is not None:
-            arrays["best_parameters"] = progress.best_parameters
-        notes = {
-            "epoch": progress.epoch, "history": progress.history, "best": progress.best,
-            "waited": progress.waited,
-        }  # fmt: skip
+        notes = vars(progress).copy()
+        best = notes.pop("best_parameters")
+        arrays = network.training_state() | ({} if best is None else {"best_parameters": best})
         self._store.write(self._stage, arrays, notes)
 
     def restore(self, network: JavaNetwork) -> Progress | None:
@@ -143,4 +140,5 @@ class TrainingCheckpoint:
         arrays, notes = found
         best = arrays.pop("best_parameters", None)
         network.set_training_state(arrays)
-        return Progress(notes["epoch"], notes["history"], notes["best"], notes["waited"], best)
+        del notes["identity"]
+        return Progress(**notes, best_parameters=best)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pyimgret.exceptions import TrainingError
 from pyimgret.jvm.arrays import NetworkInput
@@ -82,24 +78,6 @@ def run_epochs(
                 break
 
 
-def make_trainer(
-    network: JavaNetwork,
-    data: NetworkInput,
-    targets: Targets,
-    settings: TrainingSettings,
-    *,
-    validation: bool = False,
-) -> JavaTrainer:
-    """Prepare a trainer; one for validation neither shuffles nor corrupts."""
-    description: dict[str, Any] = {
-        "images": data.to_dict(), "targets": targets.to_dict(), "seed": settings.seed,
-        "batch_size": settings.batch_size, "shuffle": not validation,
-    }  # fmt: skip
-    if settings.corruption and not validation:
-        description["corruption"] = settings.corruption
-    return JavaTrainer.create(network, description, keep=(data, targets))
-
-
 def train(
     network: JavaNetwork,
     data: NetworkInput,
@@ -118,96 +96,91 @@ def train(
     KeyboardInterrupt
         After Ctrl-C; the network is as the last whole iteration left it.
     """
+    progress = Progress(0, {} if history is None else history)
     with contextlib.ExitStack() as stack:
         stack.enter_context(network.training())
-        trainer = stack.enter_context(make_trainer(network, data, targets, settings))
+        corruption = {"corruption": settings.corruption} if settings.corruption else {}
+        trainer = _trainer(network, data, targets, settings, shuffle=True, **corruption)
+        stack.enter_context(trainer)
         validator = None
         if validation is not None:
-            validator = make_trainer(network, *validation, settings, validation=True)
+            validator = _trainer(network, *validation, settings, shuffle=False)
             stack.enter_context(validator)
-        history = {} if history is None else history
-        _Loop(network, trainer, validator, settings, checkpoint, history).run()
-    return history
+        _Run(network, trainer, validator, settings, checkpoint, progress).run()
+    return progress.history
 
 
-class _Loop:
+def _trainer(
+    network: JavaNetwork,
+    data: NetworkInput,
+    targets: Targets,
+    settings: TrainingSettings,
+    **how: Any,
+) -> JavaTrainer:
+    description = {"images": data.to_dict(), "targets": targets.to_dict(), "seed": settings.seed}
+    description |= {"batch_size": settings.batch_size, **how}
+    return JavaTrainer.create(network, description, keep=(data, targets))
+
+
+@dataclass
+class _Run:
     """One run over all epochs."""
 
-    def __init__(
-        self,
-        network: JavaNetwork,
-        trainer: JavaTrainer,
-        validator: JavaTrainer | None,
-        settings: TrainingSettings,
-        checkpoint: TrainingCheckpoint | None,
-        history: History,
-    ) -> None:
-        self._network = network
-        self._trainer = trainer
-        self._validator = validator
-        self._settings = settings
-        self._checkpoint = checkpoint
-        self.history = history
-        self._best = math.inf
-        self._best_parameters: NDArray[np.float32] | None = None
-        self._waited = 0
+    network: JavaNetwork
+    trainer: JavaTrainer
+    validator: JavaTrainer | None
+    settings: TrainingSettings
+    checkpoint: TrainingCheckpoint | None
+    progress: Progress
 
     def run(self) -> None:
+        done = self.checkpoint.restore(self.network) if self.checkpoint else None
+        if done is not None:
+            self.progress.history.update(done.history)
+            self.progress = replace(done, history=self.progress.history)
+        first = self.settings.epochs if self._out_of_patience() else self.progress.epoch
         run_epochs(
-            range(self._resume(), self._settings.epochs), self._trainer.iterations, self._epoch,
-            self.history, verbose=self._settings.verbose, is_over=self._is_over,
-        )  # fmt: skip
-        if self._best_parameters is not None:
-            self._network.parameters = self._best_parameters
-
-    def _resume(self) -> int:
-        """Restore a run that was interrupted; return the epochs that are done."""
-        done = self._checkpoint.restore(self._network) if self._checkpoint else None
-        if done is None:
-            return 0
-        self.history.update(done.history)
-        self._best, self._waited = done.best, done.waited
-        self._best_parameters = done.best_parameters
-        ended = self._settings.patience is not None and self._waited >= self._settings.patience
-        return self._settings.epochs if ended else done.epoch
-
-    def _is_over(self, epochs: int) -> bool:
-        """Write a checkpoint, and say whether training is over."""
-        over = self._validator is not None and self._has_waited_enough()
-        if self._checkpoint is not None:
-            progress = Progress(
-                epochs, self.history, self._best, self._waited, self._best_parameters
-            )
-            self._checkpoint.save(self._network, progress)
-        return over
+            range(first, self.settings.epochs),
+            self.trainer.iterations,
+            self._epoch,
+            self.progress.history,
+            verbose=self.settings.verbose,
+            is_over=self._is_over,
+        )
+        if self.progress.best_parameters is not None:
+            self.network.parameters = self.progress.best_parameters
 
     def _epoch(self, epoch: int, report: Callable[[int], None]) -> dict[str, float]:
-        result = self._trainer.epoch(epoch, 0, report)
+        result = self.trainer.epoch(epoch, 0, report)
         report(result["iterations"])
         if result["status"] == "diverged":
-            raise TrainingError(_divergence(epoch, result["iterations"]))
+            raise TrainingError(
+                f"The loss is no longer a finite number, in epoch {epoch + 1} at iteration "
+                f"{result['iterations']}. Try a smaller learning_rate, batch_normalization=True, "
+                "or look for values outside the range that the output's activation can give."
+            )
         if result["status"] == "stopped":
             raise KeyboardInterrupt
         results = {"loss": float(result["loss"])}
-        if self._validator is not None:
-            results["val_loss"] = self._validator.loss()
+        if self.validator is not None:
+            results["val_loss"] = self.validator.loss()
         return results
 
-    def _has_waited_enough(self) -> bool:
-        """Keep the best parameters; say whether patience has ended."""
-        loss = self.history["val_loss"][-1]
-        if loss < self._best:
-            self._best, self._waited = loss, 0
-            if self._settings.patience is not None:
-                self._best_parameters = self._network.parameters
-            return False
-        self._waited += 1
-        return self._settings.patience is not None and self._waited >= self._settings.patience
+    def _is_over(self, epochs: int) -> bool:
+        """Keep the best parameters and a checkpoint; say whether patience has ended."""
+        progress = self.progress
+        progress.epoch = epochs
+        if self.validator is not None:
+            loss = progress.history["val_loss"][-1]
+            progress.waited += 1
+            if loss < progress.best:
+                progress.best, progress.waited = loss, 0
+                if self.settings.patience is not None:
+                    progress.best_parameters = self.network.parameters
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.network, progress)
+        return self._out_of_patience()
 
-
-def _divergence(epoch: int, iteration: int) -> str:
-    return (
-        f"The loss is no longer a finite number, in epoch {epoch + 1} at iteration {iteration}. "
-        "Try a smaller learning_rate, batch_normalization=True, or look for values outside the "
-        "range that the output's activation can give."
-    )
+    def _out_of_patience(self) -> bool:
+        patience = self.settings.patience
+        return patience is not None and self.progress.waited >= max(1, patience)

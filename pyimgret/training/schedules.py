@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-from pyimgret.exceptions import InvalidArgumentError
-
-SCHEDULES = ("constant", "one_cycle", "cosine", "linear")
+from pyimgret.choices import choose
 
 #: A table entry every so many parts of the run: finer changes nothing that can be measured.
 _POINTS = 400
@@ -49,6 +46,10 @@ def _between(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
+_CURVES = {"one_cycle": one_cycle, "cosine": cosine, "linear": linear}
+SCHEDULES = ("constant", *_CURVES)
+
+
 def table(schedule: str, learning_rate: float, iterations: int) -> dict[str, float] | None:
     """Return iteration to learning rate, or None for a constant rate.
 
@@ -57,13 +58,8 @@ def table(schedule: str, learning_rate: float, iterations: int) -> dict[str, flo
     ValueError
         For an unknown schedule; lists the known ones.
     """
-    curves: dict[str, Callable[[float], float]] = {
-        "one_cycle": one_cycle, "cosine": cosine, "linear": linear,
-    }  # fmt: skip
-    if schedule == "constant":
+    if choose("schedule", schedule, SCHEDULES) == "constant":
         return None
-    if schedule not in curves:
-        raise InvalidArgumentError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}.")
     points = min(_POINTS, max(1, iterations))
     steps = sorted({round(i * iterations / points) for i in range(points)})
-    return {str(s): learning_rate * curves[schedule](s / max(1, iterations - 1)) for s in steps}
+    return {str(s): learning_rate * _CURVES[schedule](s / max(1, iterations - 1)) for s in steps}

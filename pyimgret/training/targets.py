@@ -10,19 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import type_of_target
 
+from pyimgret.choices import names
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.jvm.arrays import NetworkInput, float_array
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Layer
 
 #: Losses of numbers, not of classes or probabilities.
-REGRESSION_LOSSES = frozenset(
-    {"mean_absolute_error", "mean_squared_error", "poisson", "squared_error"}
-)
-_TO_MAPS = frozenset(
-    {"Convolution2D", "Deconvolution2D", "DepthwiseConvolution2D", "Pooling2D", "Upsampling2D"}
-)
-_TO_VECTORS = frozenset({"Dense", "GlobalPooling", "LSTM"})
+REGRESSION_LOSSES = names("mean_absolute_error mean_squared_error poisson squared_error")
+_TO_MAPS = names("Convolution2D Deconvolution2D DepthwiseConvolution2D Pooling2D Upsampling2D")
+_TO_VECTORS = names("Dense GlobalPooling LSTM")
 _SPARSE = "sparse_categorical_cross_entropy"
 #: Losses of classes.
 CLASS_LOSSES = frozenset({"categorical_cross_entropy", _SPARSE})
@@ -58,12 +55,10 @@ class Targets:
         """Return the description that ``org.pyimgret.nn.Targets`` reads."""
         if self.values is None:
             return {"kind": self.kind}
-        description = {
-            "kind": self.kind, "address": self.values.ctypes.data, "count": len(self.values),
-        }  # fmt: skip
-        if self.kind == "classes":
-            return description | {"classes": self.classes}
-        return description | {"size": int(self.values.shape[1])}
+        classes = self.kind == "classes"
+        size = {"classes": self.classes} if classes else {"size": int(self.values.shape[1])}
+        address = self.values.ctypes.data
+        return {"kind": self.kind, "address": address, "count": len(self.values), **size}
 
 
 def make_targets(
@@ -91,8 +86,8 @@ def make_targets(
     if like is not None and (y is None) != (like.kind == "input"):
         missing, given = ("y_val", "y") if y is None else ("y", "y_val")
         raise InvalidArgumentError(
-            f"{given} is given, but {missing} is not: validation data is judged by what training "
-            "learns; give both or neither."
+            f"{given} is given, but {missing} is not: validation data is evaluated by what "
+            "training learns; give both or neither."
         )
     if y is None:
         return Targets()

@@ -309,7 +309,7 @@ def test_an_interrupted_training_leaves_the_older_model_alone(data, tmp_path, mo
     def stop(running, epochs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop._Loop, "_is_over", stop)
+    monkeypatch.setattr(loop._Run, "_is_over", stop)
     result = run("train", "--idx", data / "images.idx", *SMALL, "--out", out, status=130)
     kept = tmp_path / "ae.interrupted.zip"
     assert f"{kept} contains the model after 1 of 2 epochs" in result.stderr

@@ -11,7 +11,7 @@ import pytest
 from pyimgret import DeepAutoencoder, load
 from pyimgret.exceptions import ModelFormatError, NotFittedError
 from pyimgret.jvm import bridge
-from pyimgret.models import pretraining
+from pyimgret.training.checkpoints import Checkpoints
 
 SMALL: dict[str, Any] = {
     "hidden_sizes": (64, 32), "code_size": 8, "rbm_epochs": 3, "rbm_batch_size": 20,
@@ -130,8 +130,7 @@ class Killed(Exception):  # noqa: N818
 @pytest.mark.parametrize("writes", [2, 5, 11])
 def test_a_killed_run_goes_on_where_it_was(writes, digits, model, tmp_path, monkeypatch):
     """3 machines x 3 epochs and 3 of fine-tuning are 12 states: killed in each kind of place."""
-    checkpoints = pretraining.Checkpoints
-    whole, done = checkpoints.write, []
+    whole, done = Checkpoints.write, []
 
     def write(self, *arguments):
         whole(self, *arguments)
@@ -140,7 +139,7 @@ def test_a_killed_run_goes_on_where_it_was(writes, digits, model, tmp_path, monk
             raise Killed
 
     settings = SMALL | {"checkpoint": tmp_path / "run"}
-    monkeypatch.setattr(checkpoints, "write", write)
+    monkeypatch.setattr(Checkpoints, "write", write)
     with pytest.raises(Killed):
         DeepAutoencoder(**settings).fit(digits)
     second = DeepAutoencoder(**settings).fit(digits)
@@ -192,7 +191,7 @@ def test_fine_tuning_needs_pretraining(digits):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pretraining": "dbn"}, "known: rbm, none"),
+        ({"pretraining": "dbn"}, "known: none, rbm"),
         ({"rbm_epochs": 0}, "epochs must be at least 1"),
         ({"code_size": 0}, "whole numbers from 1"),
         ({"epochs": 0}, "epochs must be at least 1"),

@@ -259,7 +259,7 @@ def test_wrong_mathematics_is_caught_by_self_check(wrong: str) -> None:
             (ctypes.c_float * n).from_address(out)[n // 2] += 0.01
 
     try:
-        bridge().run(lambda: selfcheck.check(Wrong(bridge()._jvm.facade())))
+        bridge().run(lambda: selfcheck.check(Wrong(bridge().start())))
     except JvmStartError as error:
         print(error)
     """
