@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 SYSTEM_NAMES: Final = frozenset(
-    {
-        b"thumbs.db", b"ehthumbs.db", b"desktop.ini", b"__macosx", b"$recycle.bin",
-        b"system volume information",
-    }
-)  # fmt: skip
+    b"thumbs.db|ehthumbs.db|desktop.ini|__macosx|$recycle.bin|system volume information".split(b"|")
+)
+
+BROKEN_LINK: Final = "broken symbolic link"
 
 
 class FoundFile(NamedTuple):
@@ -115,7 +114,7 @@ class _Walk:
         try:
             status = entry.stat()
         except OSError as error:
-            reason = "broken symbolic link" if entry.is_symlink() else _reason(error)
+            reason = BROKEN_LINK if entry.is_symlink() else _reason(error)
             return Unreadable(entry.path, relative, reason)
         if stat.S_ISREG(status.st_mode):
             return FoundFile(entry.path, relative, status.st_size, status.st_mtime_ns)

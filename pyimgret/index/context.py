@@ -15,26 +15,8 @@ from pyimgret.index.storage.database import Database
 class IndexContext:
     """An open index: its files, its model, and the search over it.
 
-    Passed to the functions that add, search and maintain; none of them takes an
-    `Index`.
-
-    Parameters
-    ----------
-    directory : Path
-    encoder : EncoderLike, optional
-        Used instead of the stored model.
-    timeout : float
-        Seconds that a writer waits for another writer.
-
-    Attributes
-    ----------
-    directory : Path
-    database : Database
-    dimension, model_checksum
-        As in `Index`.
-    uuid : str
-        Identity of the index; its caches store it too.
-    searcher : Searcher
+    Passed to the functions that add, search and maintain; none of them takes an `Index`. Arguments
+    and attributes are those of `Index.open` and `Index`.
     """
 
     def __init__(

@@ -128,11 +128,7 @@ class Index:
 
     @classmethod
     def open(
-        cls,
-        directory: str | os.PathLike[str],
-        encoder: Any = None,
-        *,
-        timeout: float = 30.0,
+        cls, directory: str | os.PathLike[str], encoder: Any = None, *, timeout: float = 30.0
     ) -> Self:
         """Open an index.
 

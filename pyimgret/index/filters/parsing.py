@@ -22,14 +22,7 @@ from pyimgret.index.filters.text import parse_field, parse_text
 
 Where: TypeAlias = str | Mapping[str, Any] | Filter | None
 
-_COMPARISONS: Final = {
-    "$eq": "==",
-    "$ne": "!=",
-    "$lt": "<",
-    "$lte": "<=",
-    "$gt": ">",
-    "$gte": ">=",
-}
+_COMPARISONS: Final = {"$eq": "==", "$ne": "!=", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 _OPERATORS: Final = (*_COMPARISONS, "$in", "$nin", "$contains", "$exists")
 
 

@@ -16,6 +16,7 @@ from pyimgret.index.storage.arrays import RowIds
 Statement = tuple[str, list[Any]]
 
 _TYPES = {"number": "('integer', 'real')", "text": "('text')"}
+_LISTED = "(SELECT value FROM json_each(?))"
 
 
 def to_sql(condition: Filter) -> Statement:
@@ -40,9 +41,12 @@ def to_sql(condition: Filter) -> Statement:
         case Contains(field, value):
             return _contains(field, value)
         case In(field, values):
-            return _in(field, values)
+            return _equals_any(field, values)
+        case Compare(field, _, value) if _kind(value) == "word":
+            return _equals_any(field, (value,))
         case Compare(field, op, value):
-            return _compare(field, op, value)
+            test = f"json_extract(metadata, ?) {'=' if op == '==' else op} ?"
+            return _of_type(_kind(value), test), [_path(field), _path(field), _bindable(value)]
 
 
 def matching(connection: sqlite3.Connection, condition: Filter) -> RowIds:
@@ -88,30 +92,21 @@ def _names(metadata: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _names(value, f"{prefix}{name}.")
 
 
-def _compare(field: tuple[str, ...], op: str, value: Value) -> Statement:
+def _equals_any(field: tuple[str, ...], values: tuple[Value, ...]) -> Statement:
     path = _path(field)
-    if value is None or isinstance(value, bool):
-        return "ifnull(json_type(metadata, ?) = ?, 0)", [path, json.dumps(value)]
-    symbol = "=" if op == "==" else op
-    return (
-        f"ifnull(json_type(metadata, ?) IN {_TYPES[_kind(value)]} "
-        f"AND json_extract(metadata, ?) {symbol} ?, 0)",
-        [path, path, _bindable(value)],
-    )
-
-
-def _in(field: tuple[str, ...], values: tuple[Value, ...]) -> Statement:
-    path, parts = _path(field), []
-    for kind, types in _TYPES.items():
-        same = [_bindable(v) for v in values if _kind(v) == kind]
-        if same:
-            text = (
-                f"ifnull(json_type(metadata, ?) IN {types} AND json_extract(metadata, ?) "
-                "IN (SELECT value FROM json_each(?)), 0)"
-            )
-            parts.append((text, [path, path, json.dumps(same, ensure_ascii=False)]))
-    parts += [_compare(field, "==", value) for value in values if _kind(value) == "word"]
+    parts: list[Statement] = []
+    for kind in _TYPES:
+        if same := [_bindable(value) for value in values if _kind(value) == kind]:
+            test = _of_type(kind, f"json_extract(metadata, ?) IN {_LISTED}")
+            parts.append((test, [path, path, json.dumps(same, ensure_ascii=False)]))
+    if words := [json.dumps(value) for value in values if _kind(value) == "word"]:
+        test = f"ifnull(json_type(metadata, ?) IN {_LISTED}, 0)"
+        parts.append((test, [path, json.dumps(words)]))
     return _joined(parts, "OR", "0")
+
+
+def _of_type(kind: str, test: str) -> str:
+    return f"ifnull(json_type(metadata, ?) IN {_TYPES[kind]} AND {test}, 0)"
 
 
 def _contains(field: tuple[str, ...], value: Value) -> Statement:

@@ -104,11 +104,7 @@ class _Parser:
             raise self._error("the end")
 
     def _joined(
-        self,
-        word: str,
-        node: type[And] | type[Or],
-        read: Callable[[int], Filter],
-        depth: int,
+        self, word: str, node: type[And] | type[Or], read: Callable[[int], Filter], depth: int
     ) -> Filter:
         parts = [read(depth)]
         while self._take(word):

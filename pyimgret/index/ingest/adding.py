@@ -101,12 +101,7 @@ def _record(context: IndexContext, key: str, given: Any) -> Record:
 
 
 def _encoded(
-    context: IndexContext,
-    tasks: Iterable[_Task],
-    report: Report,
-    *,
-    strict: bool,
-    thumbnails: bool,
+    context: IndexContext, tasks: Iterable[_Task], report: Report, *, strict: bool, thumbnails: bool
 ) -> Iterator[list[Record]]:
     """Yield the records of images, a batch at a time, and report those that failed."""
 

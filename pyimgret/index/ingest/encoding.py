@@ -75,13 +75,7 @@ class Outcome(Generic[T]):
 
 
 def prepare(image: Any, encoder: EncoderLike, *, thumbnails: bool = True) -> Prepared:
-    """Decode one image for both the network and the thumbnail.
-
-    Raises
-    ------
-    ImageDecodeError
-        If it cannot be read.
-    """
+    """Decode one image for both the network and the thumbnail."""
     if isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.floating):
         return Prepared(image)
     preprocessor = encoder.preprocessor
@@ -122,12 +116,7 @@ def query_vectors(queries: Any, dimension: int, encoder: Callable[[], EncoderLik
 def source_of(path: bytes | str | os.PathLike[str]) -> Source:
     """Return path, size, time and checksum of a file.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    ImageDecodeError
-        If it is not a regular file (opening a pipe would block forever).
+    Anything but a regular file is rejected: opening a pipe would block forever.
     """
     raw = os.path.abspath(os.fsencode(path))  # noqa: PTH100  (pathlib knows no bytes)
     status = os.stat(raw)  # noqa: PTH116
@@ -143,9 +132,7 @@ def checksum(path: bytes) -> str:
 
 
 def encode_stream(
-    tasks: Iterable[T],
-    load: Callable[[T], Prepared],
-    encoder: EncoderLike,
+    tasks: Iterable[T], load: Callable[[T], Prepared], encoder: EncoderLike
 ) -> Iterator[list[Outcome[T]]]:
     """Yield the outcomes of tasks in order, one batch at a time.
 

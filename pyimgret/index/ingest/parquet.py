@@ -29,13 +29,7 @@ def read_embeddings(
 
 
 def dimension(folder: str | os.PathLike[str]) -> int:
-    """Return the length of the vectors that `encode` wrote.
-
-    Raises
-    ------
-    IndexStoreError
-        If it wrote none.
-    """
+    """Return the length of the vectors that `encode` wrote; none is an error."""
     for _, vectors in read_embeddings(folder, batch_size=1):
         return int(vectors.shape[1])
     raise IndexStoreError(f"{folder} contains no embeddings: no image could be encoded.")
@@ -67,13 +61,7 @@ def import_parquet() -> Any:
 
 
 def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the summary that `encode` wrote beside its output.
-
-    Raises
-    ------
-    IndexStoreError
-        If the folder is not a complete output of `encode`.
-    """
+    """Return the summary that `encode` wrote beside its output when it was complete."""
     path = Path(folder) / SUMMARY
     try:
         values: dict[str, Any] = json.loads(path.read_text())
@@ -86,11 +74,7 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def pages(
-    folder: str | os.PathLike[str],
-    model_checksum: str,
-    *,
-    prefix: str = "",
-    batch_size: int = 8192,
+    folder: str | os.PathLike[str], model_checksum: str, *, prefix: str = "", batch_size: int = 8192
 ) -> Iterator[tuple[list[str], NDArray[np.float32], list[dict[str, Any]]]]:
     """Yield keys, vectors and metadata that Spark wrote, for an index to add.
 

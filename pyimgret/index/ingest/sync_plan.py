@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 from pyimgret.files.failures import ImageFailure
 from pyimgret.files.keys import key_from_path
-from pyimgret.files.walking import Entry, FoundFile, Hidden, Unreadable
+from pyimgret.files.walking import BROKEN_LINK, Entry, FoundFile, Hidden, Unreadable
 from pyimgret.index.storage.items import paged
 
-_TABLES = """
-DROP TABLE IF EXISTS temp.seen;
-DROP TABLE IF EXISTS temp.gone;
-DROP TABLE IF EXISTS temp.unseen;
+_DROP = """
+DROP TABLE IF EXISTS temp.seen; DROP TABLE IF EXISTS temp.gone; DROP TABLE IF EXISTS temp.unseen;
+"""
+
+_TABLES = f"""
+{_DROP}
 CREATE TEMP TABLE seen (
     path BLOB PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -37,13 +39,7 @@ _PAGE = 1000
 
 
 class Work(NamedTuple):
-    """One image that is new or changed.
-
-    Attributes
-    ----------
-    known_checksum : str or None
-        Of the indexed image with this path; None if it is new.
-    """
+    """One image that is new (without a known checksum) or changed."""
 
     path: bytes
     key: str
@@ -53,16 +49,9 @@ class Work(NamedTuple):
 
 
 class Plan:
-    """The differences between a folder and the index.
+    """The differences between a folder, known by its id ``root``, and the index.
 
-    Parameters
-    ----------
-    connection : sqlite3.Connection
-        Outside any transaction; owns the temporary tables.
-    root : int
-        Id of the folder.
-    prefix : str
-        Prepended to the keys.
+    The connection owns the temporary tables and is outside any transaction.
     """
 
     def __init__(self, connection: sqlite3.Connection, root: int, prefix: str) -> None:
@@ -84,8 +73,10 @@ class Plan:
             self.failures += [ImageFailure(self._key(one.relative), one.reason) for one in failures]
             self.hidden_skipped += len(hidden)
             # NB: images that are hidden or in an unreadable folder do not count as deleted.
-            unseen = [(one.path, 0) for one in failures if one.reason != _DANGLING]
-            unseen += [(one.path, 1) for one in hidden]
+            unseen: list[tuple[Entry, int]] = [
+                (one, 0) for one in failures if one.reason != BROKEN_LINK
+            ]
+            unseen += [(one, 1) for one in hidden]
             self.connection.execute("BEGIN")
             self.connection.executemany(
                 "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
@@ -95,8 +86,8 @@ class Plan:
                 "INSERT OR IGNORE INTO unseen VALUES (?, ?, ?, ?)",
                 # All paths in a folder sort between its own followed by "/" and by "0".
                 (
-                    (p, p.rstrip(b"/") + b"/", p.rstrip(b"/") + b"0", is_hidden)
-                    for p, is_hidden in unseen
+                    (e.path, e.path.rstrip(b"/") + b"/", e.path.rstrip(b"/") + b"0", h)
+                    for e, h in unseen
                 ),
             )
             self.connection.execute("COMMIT")
@@ -157,9 +148,7 @@ class Plan:
 
     def close(self) -> None:
         """Drop the temporary tables."""
-        self.connection.executescript(
-            "DROP TABLE temp.seen; DROP TABLE temp.gone; DROP TABLE temp.unseen;"
-        )
+        self.connection.executescript(_DROP)
 
     def _key(self, relative: bytes) -> str:
         return self.prefix + key_from_path(relative)
@@ -167,8 +156,6 @@ class Plan:
     def _count(self, statement: str, *values: object) -> int:
         return int(self.connection.execute(statement, values).fetchone()[0])
 
-
-_DANGLING = "broken symbolic link"
 
 _UNCHANGED = """
 SELECT count(*) FROM seen JOIN items USING (path, size, mtime_ns) WHERE items.root = ?

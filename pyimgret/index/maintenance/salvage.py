@@ -21,13 +21,9 @@ _READABLE = (sqlite3.Error, IndexStoreError, ValueError, TypeError)
 class Salvage:
     """The readable rows of a database.
 
-    A range of row ids that fails is halved until the damaged rows are isolated.
-
-    Attributes
-    ----------
-    lost : int
-        Number of row ids that could not be read so far. Some of them may have been
-        deleted before: a damaged page does not show which.
+    A range of row ids that fails is halved until the damaged rows are isolated. ``lost`` counts the
+    row ids that could not be read so far. Some of them may have been deleted before: a damaged
+    page does not show which.
     """
 
     def __init__(self, connection: sqlite3.Connection, dimension: int) -> None:

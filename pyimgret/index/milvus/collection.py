@@ -159,12 +159,7 @@ class MilvusIndex:
             raise
 
     def add(
-        self,
-        vectors: Any,
-        *,
-        keys: Sequence[str],
-        metadata: Metadata = None,
-        replace: bool = False,
+        self, vectors: Any, *, keys: Sequence[str], metadata: Metadata = None, replace: bool = False
     ) -> int:
         """Add vectors (n, d), or images if there is an encoder; return their number.
 

@@ -39,11 +39,6 @@ class Conditions:
     ) -> Conditions:
         """Validate the conditions of a search.
 
-        Raises
-        ------
-        TypeError, InvalidArgumentError
-            With the actual and the expected value.
-
         Examples
         --------
         >>> Conditions.checked(5, min_score=0.5).min_score

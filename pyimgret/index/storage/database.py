@@ -61,13 +61,6 @@ class Database:
 
     Every transaction uses its own connection from a pool. Readers see one snapshot and never
     wait; a writer waits up to ``timeout`` seconds for another writer.
-
-    Parameters
-    ----------
-    directory : Path
-        The index's directory.
-    timeout : float
-        Seconds to wait for another writer.
     """
 
     def __init__(self, directory: Path, *, timeout: float = 30.0) -> None:
@@ -87,11 +80,8 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection in a write transaction.
 
-        Raises
-        ------
-        IndexStoreError
-            If another writer did not finish in time, the disk is full, or the index is a
-            published (read-only) copy.
+        An error is raised if another writer did not finish in time, the disk is full, or the index
+        is a published (read-only) copy.
         """
         with self.exclusive() as connection:
             self._check_writable()

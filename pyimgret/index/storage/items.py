@@ -99,13 +99,7 @@ class Item:
 
 
 def to_json(metadata: object) -> str:
-    """Return metadata as JSON text for storage.
-
-    Raises
-    ------
-    ValueError
-        If it is not a dict of plain JSON values.
-    """
+    """Return metadata as JSON text for storage, or raise an error if it is no plain JSON."""
     if metadata is None:
         return "{}"
     if not isinstance(metadata, dict) or not all(isinstance(name, str) for name in metadata):
@@ -120,7 +114,7 @@ def to_json(metadata: object) -> str:
 
 
 def check_key(key: object) -> str:
-    """Return a key if it is valid, else raise ValueError."""
+    """Return a key if it is valid, else raise an error."""
     if not isinstance(key, str) or not key:
         raise InvalidArgumentError(f"A key must be a non-empty str, got {key!r:.80}.")
     if "\0" in key or any(0xD800 <= ord(character) <= 0xDFFF for character in key):
@@ -149,13 +143,7 @@ def as_list(value: Any, what: str = "keys") -> list[Any]:
 
 
 def store(connection: sqlite3.Connection, records: Sequence[Record], *, replace: bool) -> list[str]:
-    """Insert records and return their ids; a key that is replaced keeps its id.
-
-    Raises
-    ------
-    KeyExistsError
-        If a key exists already, unless ``replace``.
-    """
+    """Insert records and return their ids; a key that is replaced keeps its id."""
     present = ids(connection, [record.key for record in records])
     if present and not replace:
         raise key_exists(next(iter(present)))

@@ -137,10 +137,9 @@ def info(directory: Path, database: Database) -> dict[str, Any]:
     """Return facts about an index: counts, model, files."""
     meta = read_meta(database)
     with database.read() as connection:
-        count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
-        revision, published = connection.execute("SELECT revision, published FROM state").fetchone()
+        count, failed, revision, published = connection.execute(_COUNTS).fetchone()
         roots = connection.execute("SELECT path FROM roots ORDER BY number").fetchall()
-        broken = connection.execute("SELECT count(*) FROM failures").fetchone()[0]
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
     return {
         "directory": str(directory),
         "count": count,
@@ -155,11 +154,11 @@ def info(directory: Path, database: Database) -> dict[str, Any]:
         "revision": revision,
         "published": bool(published),
         "folders": [key_from_path(row[0]) for row in roots],
-        "broken_pictures": broken,
-        "bytes": {path.name: path.stat().st_size for path in _files(directory)},
+        "broken_pictures": failed,
+        "bytes": {path.name: path.stat().st_size for path in files},
     }
 
 
-def _files(directory: Path) -> list[Path]:
-    """Return the files of an index, including its caches."""
-    return sorted(path for path in directory.rglob("*") if path.is_file())
+_COUNTS = """
+SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM failures), revision, published FROM state
+"""

@@ -14,7 +14,12 @@ def try_lock(path: Path) -> Iterator[bool]:
     """Lock a file for the block; yields False if another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        yield _lock(descriptor)
+        try:
+            _lock(descriptor)
+        except OSError:
+            yield False
+        else:
+            yield True
     finally:
         # NB: closing the descriptor releases the lock.
         os.close(descriptor)
@@ -23,19 +28,11 @@ def try_lock(path: Path) -> Iterator[bool]:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -86,13 +86,7 @@ _MIGRATIONS = (_VERSION_1,)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Upgrade a database to the format of this library, in one transaction.
-
-    Raises
-    ------
-    IndexStoreError
-        If the database was written by a newer version.
-    """
+    """Upgrade a database to the format of this library, in one transaction."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > FORMAT:
         raise IndexStoreError(
