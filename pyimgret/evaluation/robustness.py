@@ -223,12 +223,14 @@ def noise_report(
                 )
                 trained = was_trained_against(models.get(name), kind, level)
                 rows.append(NoiseRow(name, kind, level, *report, trained))
+    few = images[query_rows[:30]]
     return NoiseReport(
         rows,
-        {n: _milliseconds(e, images[query_rows[:30]], database[n]) for n, e in encoders.items()},
+        {name: _milliseconds(e, few, database[name]) for name, e in encoders.items()},
         {name: vectors.shape[1] for name, vectors in database.items()},
-        len(query_rows), len(database_rows),
-    )  # fmt: skip
+        len(query_rows),
+        len(database_rows),
+    )
 
 
 def raw_pixels(images: Pixels) -> Vectors:

@@ -77,9 +77,12 @@ def encode(
     preprocessor = encoder.preprocessor
     job: dict[str, Any] = {
         "input": data.to_dict(None if preprocessor is None else preprocessor.to_dict()),
-        "model": str(Path(model).absolute()), "model_checksum": encoder.model_checksum,
-        "output": to_url(output), "batch_size": batch_size, "strict": strict,
-    }  # fmt: skip
+        "model": str(Path(model).absolute()),
+        "model_checksum": encoder.model_checksum,
+        "output": to_url(output),
+        "batch_size": batch_size,
+        "strict": strict,
+    }
     if part_rows is not None:
         job["part_rows"] = part_rows
     end = submit("SparkEncoder", job, options, progress=progress)

@@ -78,10 +78,8 @@ class Images:
                 "Images need a preprocessing that defines their size, and this model has none: it "
                 "takes vectors. Encode vectors with Arrays(path)."
             )
-        return {
-            "kind": "images", "path": to_url(self.path), "hidden": self.hidden,
-            "preprocessing": preprocessing,
-        }  # fmt: skip
+        described = {"kind": "images", "path": to_url(self.path), "hidden": self.hidden}
+        return described | {"preprocessing": preprocessing}
 
 
 def _open(path: Path) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -108,11 +109,7 @@ class SparkOptions:
 
 
 def submit(
-    main: str,
-    job: dict[str, Any],
-    options: SparkOptions,
-    *,
-    progress: Progress | None,
+    main: str, job: dict[str, Any], options: SparkOptions, *, progress: Progress | None
 ) -> dict[str, Any]:
     """Run a job and return its last event.
 
@@ -143,36 +140,37 @@ def submit(
 def _lines(
     command: list[str], environment: dict[str, str], errors: Any
 ) -> Iterator[dict[str, Any]]:
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=errors, text=True, encoding="utf-8",
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith('{"event":'):
-                yield json.loads(line)
-        if process.wait():
-            yield {"event": "failed"}
-    finally:
-        if process.poll() is None:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.startswith('{"event":'):
+                    yield json.loads(line)
+            if process.wait():
+                yield {"event": "failed"}
+        except BaseException:
             process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        process.stdout.close()
+            process.kill()
+            raise
 
 
 def _command(main: str, document: Path, options: SparkOptions) -> list[str]:
     application, jars = spark_jars()
     scheme = "local:" if options.jars == "local" else ""
-    command = [
-        str(spark_home() / "bin" / ("spark-submit.cmd" if os.name == "nt" else "spark-submit")),
-        "--master", options.master, "--class", f"org.pyimgret.spark.{main}",
-        "--jars", ",".join(f"{scheme}{jar}" for jar in jars),
-    ]  # fmt: skip
+    program = "spark-submit.cmd" if os.name == "nt" else "spark-submit"
+    command = [str(spark_home() / "bin" / program)]
+    command += ["--master", options.master, "--class", f"org.pyimgret.spark.{main}"]
+    command += ["--jars", ",".join(f"{scheme}{jar}" for jar in jars)]
     for name, value in options.settings().items():
         command += ["--conf", f"{name}={value}"]
     return [*command, f"{scheme}{application}", str(document)]
@@ -230,8 +228,7 @@ def _failure(main: str, log: str) -> JavaCallError:
         tail = "\n".join(log.strip().splitlines()[-15:])
         return JavaCallError(f"spark-submit of {main} failed:\n{tail}", java_stack=log[-20_000:])
     java_class, message = thrown[-1]
-    start = log.find('Exception in thread "main"')
+    stack = log[max(0, log.find('Exception in thread "main"')) :][:20_000]
     return JavaCallError(
-        f"{java_class} in {main}: {message}",
-        java_class=java_class, java_stack=log[max(0, start):][:20_000],
-    )  # fmt: skip
+        f"{java_class} in {main}: {message}", java_class=java_class, java_stack=stack
+    )

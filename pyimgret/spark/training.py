@@ -84,18 +84,32 @@ def train(
     network = model._settings(sample, targets, seed)
     with JavaNetwork.create(network) as probe:
         check_targets(probe, network["layers"], sample, targets)
-    _add_schedule(model, network)
+    schedule = table(model.schedule, model.learning_rate, _NOMINAL)
+    if schedule is not None:
+        network["updater"] |= {"schedule": schedule, "schedule_iterations": _NOMINAL}
     with tempfile.TemporaryDirectory(prefix="pyimgret-train-") as name:
         folder = Path(name)
-        job = _job(model, data, preprocessor, shape, seed, network) | {
-            "output": str(folder / "network.zip"), "workers": workers,
-            "averaging_frequency": averaging_frequency, "cache_bytes": cache << 20,
-            **_labels(described, targets, folder), **_start(model, folder),
-        }  # fmt: skip
+        job = {
+            "input": data.to_dict(None if preprocessor is None else preprocessor.to_dict()),
+            "examples": _examples(model, shape, seed),
+            "network": network,
+            "epochs": model.epochs,
+            "batch_size": model.batch_size,
+            "output": str(folder / "network.zip"),
+            "workers": workers,
+            "averaging_frequency": averaging_frequency,
+            "cache_bytes": cache << 20,
+            **described,
+        }
+        if described.get("labels") == "file":
+            assert targets.values is not None
+            job["labels"] = _write(folder / "labels", targets.values, "<i4")
+        if hasattr(model, "_network"):  # fitted: the job starts with its weights
+            weights = model.java_network.parameters
+            job["parameters"] = _write(folder / "parameters", weights, "<f4")
         if checkpoint is not None:
-            job |= {
-                "checkpoint": str(Path(checkpoint).absolute()), "checkpoint_every": checkpoint_every
-            }  # fmt: skip
+            job["checkpoint"] = str(Path(checkpoint).absolute())
+            job["checkpoint_every"] = checkpoint_every
         history = _History(progress)
         limited = replace(options, max_cores=options.max_cores or workers)
         end = submit("SparkTrainer", job, limited, progress=history)
@@ -174,45 +188,19 @@ def _targets(
     return targets, {"labels": "file", "classes": targets.classes}
 
 
-def _labels(described: dict[str, Any], targets: Targets, folder: Path) -> dict[str, Any]:
-    if described.get("labels") != "file":
-        return described
-    assert targets.values is not None
-    targets.values.astype("<i4").tofile(folder / "labels")
-    return described | {"labels": str(folder / "labels")}
+def _write(path: Path, values: NDArray[Any], dtype: str) -> str:
+    values.astype(dtype).tofile(path)
+    return str(path)
 
 
-def _start(model: TrainableModel, folder: Path) -> dict[str, Any]:
-    """Write the weights of a fitted model, for the job to start with."""
-    if not hasattr(model, "_network"):
-        return {}
-    model.java_network.parameters.astype("<f4").tofile(folder / "parameters")
-    return {"parameters": str(folder / "parameters")}
-
-
-def _add_schedule(model: TrainableModel, network: dict[str, Any]) -> None:
-    schedule = table(model.schedule, model.learning_rate, _NOMINAL)
-    if schedule is not None:
-        network["updater"] |= {"schedule": schedule, "schedule_iterations": _NOMINAL}
-
-
-def _job(
-    model: TrainableModel,
-    data: Arrays | Images,
-    preprocessor: Preprocessor | None,
-    shape: InputShape,
-    seed: int,
-    network: dict[str, Any],
-) -> dict[str, Any]:
-    examples: dict[str, Any] = {
-        "height": shape.height, "width": shape.width, "channels": shape.channels,
-        "layout": shape.kind, "seed": seed,
-    }  # fmt: skip
+def _examples(model: TrainableModel, shape: InputShape, seed: int) -> dict[str, Any]:
+    """Return what the job makes of each row: the shape of the input, and its corruption."""
     corruption = model._corruption()
-    if corruption:
-        examples["corruption"] = corruption
     return {
-        "input": data.to_dict(None if preprocessor is None else preprocessor.to_dict()),
-        "examples": examples, "network": network, "epochs": model.epochs,
-        "batch_size": model.batch_size,
-    }  # fmt: skip
+        "height": shape.height,
+        "width": shape.width,
+        "channels": shape.channels,
+        "layout": shape.kind,
+        "seed": seed,
+        **({"corruption": corruption} if corruption else {}),
+    }
