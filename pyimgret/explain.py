@@ -128,23 +128,49 @@ def heat_maps(encoder: Encoder, query: bytes, match: bytes) -> tuple[float, Part
 
 
 def plot_explanation(explanation: Explanation, query: Any, match: Any) -> Figure:
-    """Plot both images with their heat maps; returns a matplotlib figure."""
-    from pyimgret.visualization.style import new_figure, show
+    """Plot both images in grey, with their heat maps in colour.
 
-    figure = new_figure(7.0, 3.8)
-    sides = (("query", query), ("match", match))
-    for (name, image), hot, place in zip(sides, explanation.heat, (1, 2), strict=True):
-        axes = figure.add_subplot(1, 2, place)
-        show(axes, image)
+    Parameters
+    ----------
+    explanation : Explanation
+    query, match : path, bytes, array or PIL image
+        Of which it is the explanation.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from pyimgret.visualization import style
+
+    figure = style.new_figure(7.6, 4.0)
+    grid = figure.add_gridspec(
+        1, 3, width_ratios=[1, 1, 0.04], wspace=0.07, left=0.02, right=0.9, bottom=0.04, top=0.82
+    )
+    sides = (("query", query), ("best match", match))
+    for column, ((name, image), hot) in enumerate(zip(sides, explanation.heat, strict=True)):
+        axes = figure.add_subplot(grid[column])
+        pixels = np.atleast_3d(style.pixels(image))
+        pale = 0.7 * pixels.mean(axis=2, keepdims=True) + 0.2 * pixels + 0.1 * 255
+        style.show(axes, np.broadcast_to(pale, (*pale.shape[:2], 3)).astype(np.uint8))
         left, right = axes.get_xlim()
-        bottom, top = axes.get_ylim()
-        axes.imshow(
-            hot, cmap="inferno", alpha=0.55, interpolation="bilinear",
-            extent=(left, right, bottom, top), vmin=0, vmax=1,
-        )  # fmt: skip
-        axes.set_title(name, fontsize=10)
+        shown = axes.imshow(
+            hot,
+            cmap="YlOrRd",
+            alpha=0.75 * np.sqrt(hot),
+            interpolation="bicubic",
+            extent=(left, right, *axes.get_ylim()),
+            vmin=0,
+            vmax=1,
+        )
+        axes.set_title(name, fontsize=10, color=style.INK, loc="left")
+    bar = figure.colorbar(shown, cax=figure.add_subplot(grid[2]))
+    bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"], fontsize=8, color=style.INK)
+    bar.set_label("contribution, relative to the largest", fontsize=8, color=style.MUTED)
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)
     kind = "exact decomposition" if explanation.exact else "estimated by occlusion"
-    figure.suptitle(f"cosine {explanation.score:.3f} ({kind})", fontsize=11)
+    title = f"Why they are similar: cosine {explanation.score:.3f} ({kind})"
+    style.headline(figure, title, 0.15)
     return figure
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
+from pyimgret.preprocessing import normalize
 from pyimgret.visualization import style
 
 if TYPE_CHECKING:
@@ -58,10 +59,7 @@ def plot_history(
     axes.set_xlabel("epoch", color=style.INK)
     axes.set_ylabel(what.replace("_", " "), color=style.INK)
     axes.legend(frameon=False, labelcolor=style.INK)
-    if title:
-        axes.set_title(title, fontsize=11, color=style.INK, loc="left", weight="bold")
-    figure.set_layout_engine("tight")
-    return figure
+    return style.finish(axes, title)
 
 
 def plot_embedding(
@@ -105,18 +103,12 @@ def plot_embedding(
         axes.scatter(own[:, 0], own[:, 1], s=size, color=colour, alpha=0.75, linewidths=0)
         if labels is not None and len(classes) <= 40:
             middle = np.median(own, axis=0)
-            axes.text(middle[0], middle[1], str(name), fontsize=11, weight="bold",
-                      ha="center", va="center", color=style.INK,
-                      bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": colour,
-                            "alpha": 0.9, "linewidth": 1.4})  # fmt: skip
+            box = {"boxstyle": "round,pad=0.2", "fc": "white", "ec": colour, "alpha": 0.9}
+            text = axes.text(middle[0], middle[1], str(name), ha="center", va="center", bbox=box)
+            text.set(fontsize=11, weight="bold", color=style.INK)
     axes.set_xticks([])
     axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(style.GRID)
-    if title:
-        axes.set_title(title, fontsize=11, color=style.INK, loc="left", weight="bold")
-    figure.set_layout_engine("tight")
-    return figure
+    return style.finish(axes, title, border=True)
 
 
 def _project(
@@ -127,19 +119,19 @@ def _project(
         raise DimensionMismatchError(f"points have shape {points.shape}; expected (n, 2 or more).")
     if method not in ("tsne", "pca"):
         raise InvalidArgumentError(f"method={method!r} is unknown; choose 'tsne' or 'pca'.")
-    if points.shape[1] == 2:
-        return points
-    norms = np.linalg.norm(points, axis=1, keepdims=True)
-    points = points / np.where(norms > 0, norms, 1)
-    flat: npt.NDArray[np.float64]
-    if method == "pca" or len(points) < 4:
-        centred = points - points.mean(axis=0)
-        flat = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-        return flat
+    if points.shape[1] == 2 or len(points) == 1:
+        return points[:, :2]
+    points = normalize(points)
+    from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    perplexity = min(30.0, (len(points) - 1) / 3)
-    flat = TSNE(perplexity=perplexity, init="pca", random_state=random_state).fit_transform(points)
+    flat: npt.NDArray[np.float64]
+    if method == "pca" or len(points) < 4:
+        flat = PCA(2, svd_solver="full").fit_transform(points)
+    else:
+        perplexity = min(30.0, (len(points) - 1) / 3)
+        tsne = TSNE(perplexity=perplexity, init="pca", random_state=random_state)
+        flat = tsne.fit_transform(points)
     return flat
 
 
@@ -174,19 +166,16 @@ def plot_confusion_matrix(
     figure = style.new_figure(side, side)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(classes)), [str(name) for name in classes],
-                    rotation=90 if max(len(str(name)) for name in classes) > 3 else 0)  # fmt: skip
-    axes.set_yticks(range(len(classes)), [str(name) for name in classes])
+    names = [str(name) for name in classes]
+    rotation = 90 if max(map(len, names)) > 3 else 0
+    axes.set_xticks(range(len(names)), names, rotation=rotation)
+    axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0, labelsize=9, labelcolor=style.INK)
     if len(classes) <= 25:
         for row, column in zip(*np.nonzero(counts), strict=True):
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8,
-                      color="white" if shares[row, column] > 0.5 else style.INK)  # fmt: skip
-    for spine in axes.spines.values():
-        spine.set_color(style.GRID)
+            colour = "white" if shares[row, column] > 0.5 else style.INK
+            text = axes.text(column, row, str(counts[row, column]), ha="center", va="center")
+            text.set(fontsize=8, color=colour)
     axes.set_xlabel("predicted", color=style.INK)
     axes.set_ylabel("actual", color=style.INK)
-    if title:
-        axes.set_title(title, fontsize=11, color=style.INK, loc="left", weight="bold")
-    figure.set_layout_engine("tight")
-    return figure
+    return style.finish(axes, title, border=True)

@@ -12,7 +12,6 @@ from pyimgret.exceptions import DimensionMismatchError, InvalidArgumentError
 from pyimgret.visualization import style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpec
 
@@ -64,7 +63,8 @@ def plot_matches(
                 frame, width = style.INCORRECT, 2.6
             style.show(axes, match, frame=frame, width=width, square=True)
             if scores is not None:
-                _write_score(axes, scores[row][rank])
+                label = f"{scores[row][rank]:.3f}"
+                axes.set_xlabel(label, fontsize=8, color=style.MUTED, labelpad=3)
             if row == 0:
                 axes.set_title(str(rank + 1), fontsize=9, color=style.MUTED, pad=5)
     if labelled:
@@ -79,27 +79,29 @@ def _match_grid(n: int, k: int, scored: bool, title: str | None) -> tuple[Figure
     height = n * (cell + beneath) + header + 0.3
     figure = style.new_figure(width, height)
     grid = figure.add_gridspec(
-        n, k + 2, width_ratios=[1, 0.22, *[1] * k], wspace=0.1, hspace=(beneath + 0.02) / cell,
-        left=side / width, right=1 - side / width,
-        top=1 - header / height, bottom=(beneath + 0.25) / height,
-    )  # fmt: skip
-    if title:
-        style.headline(figure, title, side)
+        n,
+        k + 2,
+        width_ratios=[1, 0.22, *[1] * k],
+        wspace=0.1,
+        hspace=(beneath + 0.02) / cell,
+        left=side / width,
+        right=1 - side / width,
+        top=1 - header / height,
+        bottom=(beneath + 0.25) / height,
+    )
+    style.headline(figure, title, side)
     return figure, grid
-
-
-def _write_score(axes: Axes, score: float) -> None:
-    axes.set_xlabel(f"{score:.3f}", fontsize=8, color=style.MUTED, labelpad=3)
 
 
 def _frame_legend(figure: Figure) -> None:
     """Add a legend for the colours of the frames."""
-    height = figure.get_figheight()
-    options: dict[str, Any] = {"va": "bottom", "ha": "right", "fontsize": 8}
-    right = 1 - 0.15 / figure.get_figwidth()
-    figure.text(right, 0.08 / height, "red: another class", color=style.INCORRECT, **options)
+    right, bottom = 1 - 0.15 / figure.get_figwidth(), 0.08 / figure.get_figheight()
     offset = 1.15 / figure.get_figwidth()
-    figure.text(right - offset, 0.08 / height, "green: same class", color=style.CORRECT, **options)
+    for x, text, colour in (
+        (right, "red: another class", style.INCORRECT),
+        (right - offset, "green: same class", style.CORRECT),
+    ):
+        figure.text(x, bottom, text, color=colour, va="bottom", ha="right", fontsize=8)
 
 
 def plot_weights(
@@ -148,8 +150,7 @@ def plot_weights(
     axes = figure.add_axes((0, 0, 1, 1 - top / height))
     axes.imshow(drawn, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
-    if title:
-        style.headline(figure, title, 0.06)
+    style.headline(figure, title, 0.06)
     return figure
 
 
@@ -184,16 +185,21 @@ def plot_reconstructions(
     width, height = side + len(images) * cell + 0.1, top + len(rows) * cell + 0.1
     figure = style.new_figure(width, height)
     grid = figure.add_gridspec(
-        len(rows), len(images), wspace=0.07, hspace=0.07, left=side / width,
-        right=1 - 0.1 / width, bottom=0.1 / height, top=1 - top / height,
-    )  # fmt: skip
+        len(rows),
+        len(images),
+        wspace=0.07,
+        hspace=0.07,
+        left=side / width,
+        right=1 - 0.1 / width,
+        bottom=0.1 / height,
+        top=1 - top / height,
+    )
     for number, (name, row) in enumerate(rows.items()):
         axes = [figure.add_subplot(grid[number, column]) for column in range(len(images))]
         for one, image in zip(axes, row, strict=True):
             style.show(one, image, frame=style.INK if number == 0 else style.GRID)
         text = f"{name}\n{errors[name]:.4f}" if errors and name in errors else name
-        axes[0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9,
-                           color=style.INK, labelpad=8)  # fmt: skip
-    if title:
-        style.headline(figure, title, 0.1)
+        label = axes[0].set_ylabel(text, rotation=0, ha="right", va="center", labelpad=8)
+        label.set(fontsize=9, color=style.INK)
+    style.headline(figure, title, 0.1)
     return figure

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_noise(report: NoiseReport, *, title: str | None = None) -> Figure:
+def plot_noise(
+    report: NoiseReport, *, title: str | None = "Precision of the ten nearest, as noise grows"
+) -> Figure:
     """Plot precision at 10 over the noise level: one panel per kind, one curve per model.
 
     A hollow dot marks a damage that no model was trained with.
@@ -29,19 +31,28 @@ def plot_noise(report: NoiseReport, *, title: str | None = None) -> Figure:
     kinds = list(dict.fromkeys(row.kind for row in report.rows))
     columns = min(3, len(kinds))
     lines = -(-(len(kinds) + 1) // columns)
-    figure = style.new_figure(3.6 * columns, 2.9 * lines + (0.4 if title else 0))
+    top = 0.4 if title else 0
+    figure = style.new_figure(3.7 * columns, 2.9 * lines + top)
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
-    for panel, kind in zip(axes, kinds, strict=False):
+    for number, (panel, kind) in enumerate(zip(axes, kinds, strict=False)):
         _panel(panel, report, kind)
+        if number % columns == 0:
+            panel.set_ylabel("P@10", fontsize=9, color=style.INK)
     for panel in axes[len(kinds) :]:
         panel.set_axis_off()
     handles, names = axes[0].get_legend_handles_labels()
     place = axes[len(kinds)] if len(axes) > len(kinds) else axes[-1]
-    place.legend(handles, names, loc="center", frameon=False, labelcolor=style.INK,
-                 title="hollow: no model was trained with it", title_fontsize=8)  # fmt: skip
-    if title:
-        figure.suptitle(title, fontsize=11, color=style.INK, weight="bold", x=0.02, ha="left")
-    figure.set_layout_engine("tight")
+    hollow = axes[0].scatter([], [], s=22, c="white", edgecolors=style.MUTED)
+    place.legend(
+        [*handles, hollow],
+        [*names, "no model was trained with it"],
+        loc="center left",
+        frameon=False,
+        labelcolor=style.INK,
+        labelspacing=0.7,
+    )
+    figure.set_layout_engine("tight", rect=(0, 0, 1, 1 - top / figure.get_figheight()), h_pad=1.6)
+    style.headline(figure, title, 0.12)
     return figure
 
 
@@ -56,4 +67,3 @@ def _panel(axes: Axes, report: NoiseReport, kind: str) -> None:
     style.plain_axes(axes)
     axes.set_title(kind, fontsize=10, color=style.INK, loc="left")
     axes.set_xlabel(UNITS[kind], fontsize=8, color=style.MUTED)
-    axes.set_ylabel("P@10", fontsize=8, color=style.MUTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,9 @@ GRID: Final = "#e4e7eb"
 CORRECT: Final = "#2f9e5b"
 INCORRECT: Final = "#d64545"
 CLASS_COLOURS: Final = (
-    "#2c6fbb", "#f08a24", "#2f9e5b", "#d64545", "#8259b5",
-    "#8c6450", "#e377b4", "#6f7780", "#b3b02a", "#22a7b8",
-)  # fmt: skip
+    *("#2c6fbb", "#f08a24", "#2f9e5b", "#d64545", "#8259b5"),
+    *("#8c6450", "#e377b4", "#6f7780", "#b3b02a", "#22a7b8"),
+)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -84,12 +84,23 @@ def padded(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.pad(image, around, constant_values=246)
 
 
-def headline(figure: Figure, text: str, side: float) -> None:
-    """Add a title at the top left, `side` inches from the edge."""
-    figure.text(
-        side / figure.get_figwidth(), 1 - 0.1 / figure.get_figheight(), text,
-        va="top", fontsize=11, color=INK, weight="bold",
-    )  # fmt: skip
+def headline(figure: Figure, text: str | None, side: float) -> None:
+    """Add a title, if there is one, at the top left, `side` inches from the edge."""
+    if text:
+        x, y = side / figure.get_figwidth(), 1 - 0.12 / figure.get_figheight()
+        figure.text(x, y, text, va="top", fontsize=11, color=INK, weight="bold")
+
+
+def finish(axes: Axes, title: str | None, *, border: bool = False) -> Figure:
+    """Add a title and lay the figure out; `border` draws light edges on all sides."""
+    if border:
+        for spine in axes.spines.values():
+            spine.set_color(GRID)
+    if title:
+        axes.set_title(title, fontsize=11, color=INK, loc="left", weight="bold", pad=8)
+    figure = cast("Figure", axes.get_figure())
+    figure.set_layout_engine("tight")
+    return figure
 
 
 def plain_axes(axes: Axes) -> None:
