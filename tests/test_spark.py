@@ -6,6 +6,7 @@ import gzip
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -107,20 +108,30 @@ def test_failure_without_exception_shows_end_of_log() -> None:
     assert "no route to host" in str(submission._failure("SparkTrainer", "a\nno route to host\n"))
 
 
-def test_job_describes_network_examples_and_schedule(tmp_path: Path) -> None:
+class _SubmittedError(Exception):
+    """Ends a run at its submission."""
+
+
+@pytest.mark.jvm
+def test_job_describes_network_examples_and_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = []
+
+    def submit(_name: str, job: dict[str, Any], *_: Any, **__: Any) -> None:
+        jobs.append(json.loads(json.dumps(job)))
+        raise _SubmittedError
+
+    monkeypatch.setattr(training, "submit", submit)
     np.save(tmp_path / "x.npy", np.zeros((9, 4, 4), np.uint8))
-    data = spark.Arrays(tmp_path / "x.npy")
     model = Autoencoder(hidden_sizes=(8,), code_size=2, schedule="one_cycle", random_state=3)
-    preprocessor, shape, sample = training._inspect_input(model, data)
-    targets, _ = training._targets(model, None, data)
-    network = model._settings(sample, targets, 3)
-    training._add_schedule(model, network)
-    job = training._job(model, data, preprocessor, shape, 3, network)
+    with pytest.raises(_SubmittedError):
+        spark.train(model, spark.Arrays(tmp_path / "x.npy"), options=spark.SparkOptions("local[1]"))
+    (job,) = jobs
     assert job["examples"]["layout"] == "dense"
     assert job["input"]["preprocessing"]["mean"] == [0.0]
-    assert network["updater"]["schedule_iterations"] == training._NOMINAL
-    assert len(network["updater"]["schedule"]) == 400
-    json.dumps(job)
+    assert job["network"]["updater"]["schedule_iterations"] == training._NOMINAL
+    assert len(job["network"]["updater"]["schedule"]) == 400
 
 
 def test_rows_of_another_size_than_preprocessing_are_rejected(tmp_path: Path) -> None:
