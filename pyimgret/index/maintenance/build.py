@@ -23,12 +23,18 @@ def build_cache(
     expansion: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure the recall of a method, with images of the index as queries.
+    """Build a search structure that makes a large index faster or smaller.
 
-    Returns
-    -------
-    dict
-        ``{"method", "k", "queries", "recall"}``.
+    Parameters
+    ----------
+    kind : {"hnsw", "int8", "binary", "exact"}
+        The graph; the int8 codes; the binary codes; the memory-mapped vectors. Only the
+        graph and the binary codes must be built; the others are made automatically.
+    connectivity, construction, expansion : int
+        Of the graph: edges per node (M, 16), width while building (128), width while
+        searching (128). Higher values give better recall and slower searches.
+    progress : callable, optional
+        Called with the number of vectors done and the total.
     """
     if kind not in KINDS:
         raise InvalidArgumentError(f"{kind!r} cannot be built; choose one of {', '.join(KINDS)}.")
@@ -72,6 +78,7 @@ def measure_recall(
     dict
         ``{"method", "k", "queries", "recall"}``.
     """
+    conditions = Conditions.checked(k, method=method)
     with context.database.read() as connection:
         row_ids = [row[0] for row in connection.execute("SELECT number FROM vectors")]
         chosen = random.Random(seed).sample(row_ids, min(queries, len(row_ids)))
@@ -80,7 +87,6 @@ def measure_recall(
         return {"method": method, "k": k, "queries": 0, "recall": 1.0}
     search = context.searcher.search
     exact = search(vectors, Conditions.checked(k, method="exact"))
-    conditions = Conditions.checked(k, method=method)
     found = [search(vector[None], conditions)[0] for vector in vectors]
     hits = [len(set(a.keys) & set(b.keys)) / len(a) for a, b in zip(exact, found, strict=True)]
     return {"method": method, "k": k, "queries": len(vectors), "recall": float(np.mean(hits))}

@@ -13,6 +13,7 @@ from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index.context import IndexContext
 from pyimgret.index.search.conditions import cosine
 from pyimgret.index.search.rows import Part
+from pyimgret.index.search.top_k import NOTHING
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Array, Floats, Positions, RowIds
 
@@ -49,12 +50,14 @@ def find_duplicates(context: IndexContext, threshold: float = 0.97) -> list[Dupl
         )
     with context.database.read() as connection:
         parts = [part.without_deleted() for part in context.searcher.rows.snapshot(connection)]
-        row_ids = np.concatenate([part.row_ids for part in parts] or [_NO_ROWS])
+        row_ids = np.concatenate([part.row_ids for part in parts] or [NOTHING[0]])
         groups = _Groups(len(row_ids))
         for rows, columns in _pairs(parts, threshold):
             groups.join(rows, columns)
-        for rows, columns in _copies(connection, row_ids):
-            groups.join(rows, columns)
+        # NB: images whose files are equal byte for byte.
+        if copies := connection.execute(_COPIES).fetchall():
+            pairs = np.searchsorted(row_ids, np.array(copies, dtype=np.int64))
+            groups.join(pairs[:, 0], pairs[:, 1])
         return [_describe_group(connection, row_ids[members]) for members in groups.members()]
 
 
@@ -117,19 +120,6 @@ def _blocks(parts: list[Part], size: int) -> Iterator[tuple[int, Floats]]:
         offset += len(vectors)
 
 
-def _copies(
-    connection: sqlite3.Connection, row_ids: RowIds
-) -> Iterator[tuple[Positions, Positions]]:
-    """Yield positions of images whose files are equal byte for byte."""
-    rows = connection.execute(
-        "SELECT a.number, min(b.number) FROM items AS a JOIN items AS b USING (checksum) "
-        "WHERE a.checksum IS NOT NULL GROUP BY a.number HAVING min(b.number) < a.number"
-    ).fetchall()
-    if rows:
-        pairs = np.searchsorted(row_ids, np.array(rows, dtype=np.int64))
-        yield pairs[:, 0], pairs[:, 1]
-
-
 def _describe_group(connection: sqlite3.Connection, row_ids: RowIds) -> DuplicateGroup:
     listed = row_ids.tolist()
     known = items.describe(connection, listed)
@@ -142,4 +132,7 @@ def _describe_group(connection: sqlite3.Connection, row_ids: RowIds) -> Duplicat
     return DuplicateGroup(tuple(known[number][0] for number in listed), exact)
 
 
-_NO_ROWS: RowIds = np.empty(0, dtype=np.int64)
+_COPIES = """
+SELECT a.number, min(b.number) FROM items AS a JOIN items AS b USING (checksum)
+WHERE a.checksum IS NOT NULL GROUP BY a.number HAVING min(b.number) < a.number
+"""

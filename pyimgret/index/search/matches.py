@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -35,17 +36,16 @@ class Match:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the match as a JSON-serializable dict."""
-        return {
-            "key": self.key,
-            "id": self.id,
-            "score": self.score,
-            "rank": self.rank,
-            "metadata": self.metadata,
-        }
+        return {name: getattr(self, name) for name in ("key", "id", "score", "rank", "metadata")}
 
 
 class Matches(Sequence[Match]):
     """The nearest images, best first.
+
+    Attributes
+    ----------
+    keys : list of str
+    scores : list of float
 
     Examples
     --------
@@ -54,10 +54,12 @@ class Matches(Sequence[Match]):
     (['a.png', 'b.png'], 0.9, 2)
     """
 
+    _rows: Sequence[Described]
+
     def __init__(self, matches: Sequence[Match] = ()) -> None:
-        self._made: tuple[Match, ...] | None = tuple(matches)
-        self._rows: Sequence[Described] = ()
-        self._scores: Sequence[float] = ()
+        self.keys = [match.key for match in matches]
+        self.scores = [match.score for match in matches]
+        self._matches = tuple(matches)
 
     @classmethod
     def of_rows(cls, rows: Sequence[Described], scores: Sequence[float]) -> Matches:
@@ -66,33 +68,18 @@ class Matches(Sequence[Match]):
         All data has been read, so later changes have no effect; the objects, and their
         metadata from its JSON, are created on first access.
         """
-        made = cls()
-        made._made, made._rows, made._scores = None, rows, scores
+        made = cls.__new__(cls)
+        made.keys, made.scores, made._rows = [row[0] for row in rows], list(scores), rows
         return made
 
-    @property
+    @functools.cached_property
     def _matches(self) -> tuple[Match, ...]:
-        if self._made is None:
-            pairs = enumerate(zip(self._rows, self._scores, strict=True), 1)
-            self._made = tuple(
-                Match(key, score, from_json(text, key), identifier, rank)
-                for rank, ((key, identifier, text, _), score) in pairs
+        return tuple(
+            Match(key, score, from_json(text, key), identifier, rank)
+            for rank, ((key, identifier, text, _), score) in enumerate(
+                zip(self._rows, self.scores, strict=True), 1
             )
-        return self._made
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys, best first."""
-        if self._made is None:
-            return [row[0] for row in self._rows]
-        return [match.key for match in self._matches]
-
-    @property
-    def scores(self) -> list[float]:
-        """The scores, best first."""
-        if self._made is None:
-            return list(self._scores)
-        return [match.score for match in self._matches]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"matches": [...]}``, as the command line and HTTP print it."""
@@ -108,7 +95,7 @@ class Matches(Sequence[Match]):
         return self._matches[index]
 
     def __len__(self) -> int:
-        return len(self._rows) if self._made is None else len(self._made)
+        return len(self.keys)
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self._matches)
