@@ -115,7 +115,7 @@ class Index:
             With ``exist_ok``, if the existing index was built with another encoder.
         """
         path = Path(directory)
-        wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
+        wrapped = lifecycle.as_encoder(encoder)
         if exist_ok and (path / FILE).exists():
             opened = cls(IndexContext(path, wrapped, timeout=timeout))
             if dimension not in (None, opened.dimension):
@@ -148,8 +148,7 @@ class Index:
         ModelMismatchError
             If the index was built with another encoder.
         """
-        wrapped = None if encoder is None else lifecycle.as_encoder(encoder)
-        return cls(IndexContext(Path(directory), wrapped, timeout=timeout))
+        return cls(IndexContext(Path(directory), lifecycle.as_encoder(encoder), timeout=timeout))
 
     @property
     def encoder(self) -> EncoderLike:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from pyimgret.index.filters.ast import (
@@ -89,7 +88,10 @@ class _Parser:
     def disjunction(self, depth: int) -> Filter:
         """Read ``a or b or …``."""
         check_depth(depth)
-        return self._joined("or", Or, self._conjunction, depth)
+        parts = [self._conjunction(depth)]
+        while self._take("or"):
+            parts.append(self._conjunction(depth))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def field(self) -> tuple[str, ...]:
         """Read ``name.name…``."""
@@ -103,16 +105,11 @@ class _Parser:
         if self._next.kind != "end":
             raise self._error("the end")
 
-    def _joined(
-        self, word: str, node: type[And] | type[Or], read: Callable[[int], Filter], depth: int
-    ) -> Filter:
-        parts = [read(depth)]
-        while self._take(word):
-            parts.append(read(depth))
-        return parts[0] if len(parts) == 1 else node(tuple(parts))
-
     def _conjunction(self, depth: int) -> Filter:
-        return self._joined("and", And, self._negation, depth)
+        parts = [self._negation(depth)]
+        while self._take("and"):
+            parts.append(self._negation(depth))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def _negation(self, depth: int) -> Filter:
         check_depth(depth)

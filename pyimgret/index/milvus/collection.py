@@ -80,9 +80,8 @@ class MilvusIndex:
             self._client.load_collection(collection)
         self.dimension = int(facts["dimension"])
         self.model_checksum = str(facts["model_checksum"])
-        self._encoder: EncoderLike | None = None
-        if encoder is not None:
-            self._encoder = lifecycle.as_encoder(encoder)
+        self._encoder = lifecycle.as_encoder(encoder)
+        if self._encoder is not None:
             lifecycle.check_model(self._encoder, self.model_checksum)
 
     def __reduce__(self) -> NoReturn:

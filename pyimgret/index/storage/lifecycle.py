@@ -79,10 +79,10 @@ def read_meta(database: Database) -> dict[str, str]:
         return dict(connection.execute("SELECT name, value FROM meta"))
 
 
-def as_encoder(encoder: Any) -> EncoderLike:
-    """Return an encoder unchanged, and a fitted model wrapped in an `Encoder`."""
-    if hasattr(encoder, "encode") and hasattr(encoder, "model_checksum"):
-        return cast(EncoderLike, encoder)
+def as_encoder(encoder: Any) -> EncoderLike | None:
+    """Return an encoder (or None) unchanged, and a fitted model wrapped in an `Encoder`."""
+    if encoder is None or (hasattr(encoder, "encode") and hasattr(encoder, "model_checksum")):
+        return cast(EncoderLike | None, encoder)
     from pyimgret.encoder import Encoder
 
     return cast(EncoderLike, Encoder(encoder))
