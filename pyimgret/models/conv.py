@@ -84,12 +84,7 @@ class Classifier(ClassifierMixin, Predictor, abstract=True):  # type: ignore[mis
         return self.activate(X, self.last_layer, batch_size=batch_size)
 
     def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
-        if y is None:
-            name = "y" if like is None else "y_val"
-            raise InvalidArgumentError(
-                f"{type(self).__name__} learns classes and requires {name} to be passed, but the "
-                f"target {name} is None; give {name}, one class for each image."
-            )
+        self._check_target(y, "y" if like is None else "y_val")
         labels = np.asarray(y)
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = column_or_1d(labels, warn=True)

@@ -129,6 +129,7 @@ class TrainableModel(Model, abstract=True):
             After Ctrl-C; the model is usable, as of the last whole iteration.
         """
         self._check_settings()
+        self._check_target(y, "y")
         data, preprocessor = self._input(X)
         targets = self._targets(y, len(data))
         validation = self._validation(X_val, y_val, preprocessor, data.shape, targets)
@@ -206,6 +207,14 @@ class TrainableModel(Model, abstract=True):
         return TrainingSettings(
             self.batch_size, self.epochs, seed, self._corruption(), self.patience, self.verbose
         )
+
+    def _check_target(self, y: object, name: str) -> None:
+        """Refuse a missing target where one is required."""
+        if y is None and self.__sklearn_tags__().target_tags.required:
+            raise InvalidArgumentError(
+                f"{type(self).__name__} learns classes and requires {name} to be passed, but the "
+                f"target {name} is None; give {name}, one class for each image."
+            )
 
     def _targets(self, y: object, count: int, like: Targets | None = None) -> Targets:
         """Return what the network is to give; ``like`` what training learns, for validation."""
