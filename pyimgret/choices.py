@@ -25,6 +25,6 @@ def choose(what: str, name: str, known: Collection[str]) -> str:
     >>> choose("pooling", "max", names("avg max"))
     'max'
     """
-    if name not in tuple(known):  # which, unlike a set, may be asked for a list
+    if name not in tuple(known):  # NB: a set raises TypeError for a list
         raise InvalidArgumentError(f"unknown {what} {name!r}; known: {', '.join(sorted(known))}.")
     return name

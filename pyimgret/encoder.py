@@ -59,7 +59,7 @@ class Encoder:
 
             return cls(load(file), batch_size=batch_size)
         # NB: the model is an estimator, and importing scikit-learn takes longer than the JVM's
-        # start; so there is none before it is asked for.
+        # start; so it is made when it is first used.
         trained = TrainedNetwork.restore(file, metadata)
         encoder = cls.__new__(cls)
         encoder._begin(trained, trained, batch_size)

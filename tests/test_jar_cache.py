@@ -66,8 +66,10 @@ def test_process_that_has_run_for_long_keeps_its_folder(tmp_path: Path) -> None:
     folder = complete(tmp_path / OLD)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, folder],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert holder.stdout
     assert [holder.stdout.readline() for _ in range(2)] == ["True\n", "old\n"]
     assert jar_cache.remove_unused(tmp_path, "jars") == []

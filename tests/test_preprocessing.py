@@ -283,10 +283,15 @@ def test_orientation_of_jpeg(value):
     corner = np.zeros((48, 32, 3), np.uint8)
     corner[:16, :16] = 255  # the top left corner is white
     turn = {
-        1: corner, 2: corner[:, ::-1], 3: corner[::-1, ::-1], 4: corner[::-1],
-        5: corner.transpose(1, 0, 2), 6: np.rot90(corner, 1),
-        7: corner[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(corner, -1),
-    }[value]  # fmt: skip
+        1: corner,
+        2: corner[:, ::-1],
+        3: corner[::-1, ::-1],
+        4: corner[::-1],
+        5: corner.transpose(1, 0, 2),
+        6: np.rot90(corner, 1),
+        7: corner[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(corner, -1),
+    }[value]
     result = pixels(oriented(value, "JPEG", turn, quality=95), "L")
     assert result.shape == (48, 32)
     assert np.abs(result.astype(int) - corner[..., 0]).max() < 40
@@ -333,8 +338,15 @@ def test_truncated_file_is_rejected():
 @pytest.mark.parametrize("seed", range(6))
 def test_damaged_files_raise_one_kind_of_error_only(seed):
     rng = np.random.default_rng(seed)
-    kinds = [("PNG", {}), ("JPEG", {}), ("GIF", {}), ("TIFF", {"compression": "tiff_lzw"}),
-             ("WEBP", {}), ("BMP", {}), ("PPM", {})]  # fmt: skip
+    kinds = [
+        ("PNG", {}),
+        ("JPEG", {}),
+        ("GIF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("WEBP", {}),
+        ("BMP", {}),
+        ("PPM", {}),
+    ]
     for kind, options in kinds:
         data = bytearray(saved(Image.fromarray(noise(24, 24, 3, seed=seed)), kind, **options))
         for _ in range(60):

@@ -69,7 +69,7 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
     Attributes
     ----------
     rbms_ : list of RBM
-        As pretraining left them; not kept in the model's file.
+        As pretraining left them; not stored in the model's file.
     history_ : dict of str to list of float
         "loss" of fine-tuning, and "rbm_1_error", "rbm_1_free_energy_gap", …
 

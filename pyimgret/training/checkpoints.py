@@ -49,7 +49,7 @@ class Checkpoints:
             folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, stage: str, arrays: dict[str, NDArray[Any]], notes: dict[str, Any]) -> None:
-        """Keep a stage's state; the one before it is replaced when this one is on disk."""
+        """Store a stage's state; the one before it is replaced when this one is on disk."""
         if self._folder is None:
             return
         text = json.dumps(notes | {"identity": self._identity})
@@ -116,7 +116,7 @@ class Progress:
 class TrainingCheckpoint:
     """The state of training by backpropagation, as one stage of a run.
 
-    Parameters, the updater's state and the count of iterations come back bit for bit. Order,
+    Parameters, the optimizer's state and the count of iterations come back bit for bit. Order,
     corruption and dropout follow from the seed, the epoch and the iteration, so they need no
     state of their own.
     """
@@ -126,7 +126,7 @@ class TrainingCheckpoint:
         self._stage = stage
 
     def save(self, network: JavaNetwork, progress: Progress) -> None:
-        """Keep the state after an epoch."""
+        """Store the state after an epoch."""
         notes = vars(progress).copy()
         best = notes.pop("best_parameters")
         arrays = network.training_state() | ({} if best is None else {"best_parameters": best})

@@ -41,7 +41,7 @@ def write_idx(path: Path, array: np.ndarray) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """300 digits as IDX files and as a folder of classes with a broken picture in it."""
+    """300 digits as IDX files and as a folder of classes with a broken image in it."""
     folder = tmp_path_factory.mktemp("data")
     images, labels = load_digits()
     rows = np.random.default_rng(0).permutation(5000)[:300]
@@ -51,13 +51,13 @@ def data(tmp_path_factory):
         place = folder / "photos" / f"class {labels[row]}"
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[row]).resize((40, 36)).save(place / f"{number:02}.png")
-    (folder / "photos" / "class 0" / "broken.png").write_text("no picture")
+    (folder / "photos" / "class 0" / "broken.png").write_text("no image")
     return folder
 
 
 @pytest.fixture(scope="module")
 def pca(data):
-    """A model that reads grey pictures of 28 x 28."""
+    """A model that reads grey images of 28 x 28."""
     path = data / "pca.zip"
     run("train", "--model", "pca", "--idx", data / "images.idx", "--code-size", 16, "--out", path)
     return path
@@ -70,9 +70,17 @@ def pca(data):
 def test_train_on_idx(kind, data, tmp_path):
     out = tmp_path / "ae.zip"
     summary = run_json(
-        "train", "--model", kind, "--idx", data / "images.idx", *SMALL, "--validation", 0.1,
-        "--out", out,
-    )  # fmt: skip
+        "train",
+        "--model",
+        kind,
+        "--idx",
+        data / "images.idx",
+        *SMALL,
+        "--validation",
+        0.1,
+        "--out",
+        out,
+    )
     assert summary["images"] == 270
     assert (summary["embedding_size"], summary["epochs"], summary["out"]) == (8, 2, str(out))
     assert np.isfinite([summary["loss"], summary["val_loss"]]).all()
@@ -80,11 +88,21 @@ def test_train_on_idx(kind, data, tmp_path):
     assert np.shape(vectors[0]["vector"]) == (8,)
 
 
-def test_train_on_a_folder_reports_what_it_skips(data, tmp_path):
+def test_train_on_folder_reports_what_it_skips(data, tmp_path):
     result = run(
-        "train", "--model", "svd", "--images", data / "photos", "--size", 12, "--code-size", 8,
-        "--out", tmp_path / "svd.zip", "--json",
-    )  # fmt: skip
+        "train",
+        "--model",
+        "svd",
+        "--images",
+        data / "photos",
+        "--size",
+        12,
+        "--code-size",
+        8,
+        "--out",
+        tmp_path / "svd.zip",
+        "--json",
+    )
     summary = json.loads(result.stdout)
     assert (summary["model"], summary["images"]) == ("SVD", 60)
     assert [skipped["key"] for skipped in summary["failed"]] == ["class 0/broken.png"]
@@ -93,12 +111,19 @@ def test_train_on_a_folder_reports_what_it_skips(data, tmp_path):
     assert report["n_queries"] == 60
 
 
-def test_a_seed_makes_training_repeatable(data, tmp_path):
+def test_seed_makes_training_repeatable(data, tmp_path):
     vectors = []
     for name in ("a.zip", "b.zip"):
         run("train", "--idx", data / "images.idx", *SMALL, "--out", tmp_path / name)
-        run("embed", "--model", tmp_path / name, "--idx", data / "images.idx",
-            "--out", tmp_path / "v.npy")  # fmt: skip
+        run(
+            "embed",
+            "--model",
+            tmp_path / name,
+            "--idx",
+            data / "images.idx",
+            "--out",
+            tmp_path / "v.npy",
+        )
         vectors.append(np.load(tmp_path / "v.npy"))
     np.testing.assert_array_equal(*vectors)
 
@@ -119,9 +144,18 @@ def test_wrong_usage_of_train(arguments, message):
     assert message in run("train", *arguments, status=2).stderr
 
 
-def test_strict_makes_a_broken_picture_fatal(data, tmp_path):
-    result = run("train", "--model", "pca", "--images", data / "photos", "--strict",
-                 "--out", tmp_path / "x.zip", status=1)  # fmt: skip
+def test_strict_makes_broken_image_fatal(data, tmp_path):
+    result = run(
+        "train",
+        "--model",
+        "pca",
+        "--images",
+        data / "photos",
+        "--strict",
+        "--out",
+        tmp_path / "x.zip",
+        status=1,
+    )
     assert "broken.png" in result.stderr
     assert not (tmp_path / "x.zip").exists()
 
@@ -165,7 +199,7 @@ def test_wrong_usage_of_embed(pca, arguments, message):
 # -- evaluate ------------------------------------------------------------------------
 
 
-def test_evaluate_agrees_with_the_library(pca, data):
+def test_evaluate_agrees_with_library(pca, data):
     from pyimgret import load
     from pyimgret.datasets import load_idx
     from pyimgret.evaluation import retrieval_report
@@ -192,14 +226,16 @@ def test_evaluate_with_drawn_queries(pca, data):
     assert "50 queries against 250 images" in text
 
 
-def test_evaluate_leaves_out_pictures_without_a_class_and_says_so(pca, data, tmp_path):
+def test_evaluate_reports_images_without_class(pca, data, tmp_path):
     for name in ("a/1.png", "a/2.png", "b/1.png", "top.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.effect_noise((20, 20), 50).save(tmp_path / name)
     document = run_json("evaluate", "--model", pca, "--images", tmp_path)
     assert (document["n_queries"], document["n_skipped"], document["skipped_labels"]) == (
-        2, 1, ["b"],
-    )  # fmt: skip
+        2,
+        1,
+        ["b"],
+    )
     assert document["failed"] == [{"key": "top.png", "reason": "it is not in a class folder."}]
 
 
@@ -219,7 +255,7 @@ def test_wrong_usage_of_evaluate(pca, data, arguments, status, message):
     assert message in run("evaluate", "--model", pca, *given, status=status).stderr
 
 
-def test_a_missing_model_is_a_clear_error(tmp_path):
+def test_missing_model_is_clear_error(tmp_path):
     result = run("evaluate", "--model", tmp_path / "gone.zip", "--digits", status=1)
     assert "gone.zip" in result.stderr
     assert result.stdout == ""
@@ -241,7 +277,7 @@ def test_a_missing_model_is_a_clear_error(tmp_path):
     ],
     ids=" ".join,
 )
-def test_plot_writes_a_picture(pca, data, tmp_path, arguments):
+def test_plot_writes_image(pca, data, tmp_path, arguments):
     given = [argument.format(data=data, pca=pca) for argument in arguments]
     out = tmp_path / "plot.png"
     assert run_json("plot", *given, "--model", pca, "--out", out) == {"out": str(out)}
@@ -284,7 +320,7 @@ def test_reconstructions_of_colour_images_that_are_not_square(data, tmp_path):
         assert image.height < image.width
 
 
-def test_a_model_that_cannot_reconstruct_says_so(data, tmp_path):
+def test_model_that_cannot_reconstruct_is_reported(data, tmp_path):
     from pyimgret import ConvNet
     from pyimgret.datasets import load_idx
 
@@ -292,14 +328,21 @@ def test_a_model_that_cannot_reconstruct_says_so(data, tmp_path):
     model.fit(load_idx(data / "images.idx"), load_idx(data / "labels.idx"))
     model.save(tmp_path / "classes.zip")
     result = run(
-        "plot", "reconstructions", "--model", tmp_path / "classes.zip", "--images",
-        data / "photos", "--out", tmp_path / "x.png", status=1,
-    )  # fmt: skip
+        "plot",
+        "reconstructions",
+        "--model",
+        tmp_path / "classes.zip",
+        "--images",
+        data / "photos",
+        "--out",
+        tmp_path / "x.png",
+        status=1,
+    )
     assert "This ConvNet does not give its input back: images have 784 values" in result.stderr
     assert "reshape" not in result.stderr
 
 
-def test_an_interrupted_training_leaves_the_older_model_alone(data, tmp_path, monkeypatch):
+def test_interrupted_training_leaves_older_model_alone(data, tmp_path, monkeypatch):
     from pyimgret.training import loop
 
     out = tmp_path / "ae.zip"
@@ -311,14 +354,14 @@ def test_an_interrupted_training_leaves_the_older_model_alone(data, tmp_path, mo
 
     monkeypatch.setattr(loop._Run, "_is_over", stop)
     result = run("train", "--idx", data / "images.idx", *SMALL, "--out", out, status=130)
-    kept = tmp_path / "ae.interrupted.zip"
-    assert f"{kept} contains the model after 1 of 2 epochs" in result.stderr
+    saved = tmp_path / "ae.interrupted.zip"
+    assert f"{saved} contains the model after 1 of 2 epochs" in result.stderr
     assert out.read_bytes() == older
-    vectors = run_json("embed", "--model", kept, "--idx", data / "images.idx")["embeddings"]
+    vectors = run_json("embed", "--model", saved, "--idx", data / "images.idx")["embeddings"]
     assert np.shape(vectors[0]["vector"]) == (8,)
 
 
-def test_what_cannot_be_plotted_is_said(pca, data, tmp_path):
+def test_what_cannot_be_plotted_is_reported(pca, data, tmp_path):
     out = ("--out", tmp_path / "x.png")
     assert "fit the model first" in run("plot", "history", "--model", pca, *out, status=1).stderr
     twice = ("--model", pca, "--model", pca)
@@ -336,9 +379,11 @@ def test_demo_on_few_digits_writes_everything(monkeypatch, tmp_path):
 
     whole = demo.load_split()
     few = demo.Split(
-        whole.database[:400], whole.database_labels[:400],
-        whole.queries[:80], whole.query_labels[:80],
-    )  # fmt: skip
+        whole.database[:400],
+        whole.database_labels[:400],
+        whole.queries[:80],
+        whole.query_labels[:80],
+    )
     monkeypatch.setattr(demo, "load_split", lambda: few)
     monkeypatch.setitem(demo.RECIPE, "hidden_sizes", (64,))
     monkeypatch.setitem(demo.RECIPE, "epochs", 2)
@@ -375,7 +420,7 @@ def test_demo_does_not_replace_what_is_no_index(tmp_path):
     assert (tmp_path / "index" / "thesis.txt").exists()
 
 
-def test_demo_does_not_replace_an_index_of_something_else(tmp_path):
+def test_demo_does_not_replace_index_of_something_else(tmp_path):
     from pyimgret import Index
 
     with Index.create(tmp_path / "index", dimension=2) as index:
@@ -386,7 +431,7 @@ def test_demo_does_not_replace_an_index_of_something_else(tmp_path):
 
 
 @pytest.mark.slow
-def test_demo_shows_the_autoencoder_ahead(tmp_path):
+def test_demo_shows_autoencoder_ahead(tmp_path):
     methods = run_json("demo", "--out", tmp_path)["methods"]
     best = methods.pop("autoencoder")
     for figures in methods.values():

@@ -22,9 +22,14 @@ def data(shuffled_digits):
 def network(data):
     X, y, _, _ = data
     return ConvNet(
-        (8, 16), dense_size=64, dropout=0.2, head="centres", shift=1, rotation=5,
+        (8, 16),
+        dense_size=64,
+        dropout=0.2,
+        head="centres",
+        shift=1,
+        rotation=5,
         **FAST | {"epochs": 8},
-    ).fit(X, y)  # fmt: skip
+    ).fit(X, y)
 
 
 def test_classes_of_new_digits_are_found(network, data) -> None:
@@ -44,7 +49,7 @@ def test_codes_and_their_signs_find_better_than_pixels(network, data) -> None:
     assert signs > pixels + 0.2
 
 
-def test_the_centres_stay_where_they_were(network) -> None:
+def test_centres_stay_where_they_were(network) -> None:
     last = network.last_layer
     W = network.java_network.get(f"{last}_W")
     assert np.allclose(np.abs(W), 16 / 32)
@@ -57,7 +62,7 @@ def test_any_layer_encodes_by_name(network, data) -> None:
     assert network.encode(X[:3], layer=0).shape == (3, 24 * 24 * 8)
 
 
-def test_a_saved_network_predicts_the_same(network, data, tmp_path) -> None:
+def test_saved_network_predicts_same(network, data, tmp_path) -> None:
     _, _, X, _ = data
     network.save(tmp_path / "net.zip")
     again = pyimgret.load(tmp_path / "net.zip")
@@ -65,14 +70,14 @@ def test_a_saved_network_predicts_the_same(network, data, tmp_path) -> None:
     assert np.array_equal(again.predict(X), network.predict(X))
 
 
-def test_a_learned_head_with_batch_normalisation(data) -> None:
+def test_learned_head_with_batch_normalisation(data) -> None:
     X, y, X_test, y_test = data
     settings = FAST | {"batch_normalization": True, "kernel_size": 3}
     network = ConvNet((8,), dense_size=32, dropout=0.0, **settings).fit(X, y)
     assert network.score(X_test, y_test) > 0.8
 
 
-def test_a_heavy_class_is_named_more_often(data) -> None:
+def test_heavy_class_is_named_more_often(data) -> None:
     X, y, X_test, _ = data
     settings = FAST | {"epochs": 1, "dropout": 0.0}
     plain = ConvNet((4,), dense_size=16, **settings).fit(X, y)
@@ -88,7 +93,7 @@ def test_a_heavy_class_is_named_more_often(data) -> None:
         ({"channels": (2, 2, 2)}, "leave nothing"),
     ],
 )
-def test_settings_that_make_no_sense(data, settings, message) -> None:
+def test_settings_that_are_invalid(data, settings, message) -> None:
     X, y, _, _ = data
     with pytest.raises(ValueError, match=message):
         ConvNet(**{"channels": (2,)} | FAST | settings).fit(X, y)
@@ -99,7 +104,7 @@ def test_classes_are_needed(data) -> None:
         ConvNet(**FAST).fit(data[0])
 
 
-def test_a_convolutional_autoencoder_gives_the_picture_back(data, tmp_path) -> None:
+def test_convolutional_autoencoder_gives_image_back(data, tmp_path) -> None:
     X = data[0][:600]
     model = ConvAutoencoder((8,), **FAST | {"epochs": 8}).fit(X)
     error = ((model.reconstruct(X) - X / 255.0) ** 2).mean()
@@ -119,7 +124,7 @@ def test_lines_are_learned_and_saved(data, tmp_path) -> None:
     assert network.encode(X[:5], bits=True).shape == (5, 4)
 
 
-def test_a_convolutional_autoencoder_keeps_colours_apart() -> None:
+def test_convolutional_autoencoder_keeps_colours_apart() -> None:
     X = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
     X[..., 2] = 0
     model = ConvAutoencoder((16,), code_channels=12, **FAST | {"epochs": 40}).fit(X)

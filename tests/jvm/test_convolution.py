@@ -43,7 +43,7 @@ print(json.dumps(helpers))
 """
 
 
-def test_the_slide_of_the_talk_the_centre_becomes_the_pixel_above_it() -> None:
+def test_flipped_kernel_moves_pixels_up() -> None:
     layers = [Convolution2D(1, mode="same", bias=False), Loss()]
     network = JavaNetwork.create(
         {

@@ -14,9 +14,16 @@ from pyimgret.jvm import bridge
 from pyimgret.training.checkpoints import Checkpoints
 
 SMALL: dict[str, Any] = {
-    "hidden_sizes": (64, 32), "code_size": 8, "rbm_epochs": 3, "rbm_batch_size": 20,
-    "batch_size": 20, "epochs": 3, "learning_rate": 0.01, "random_state": 0, "verbose": False,
-}  # fmt: skip
+    "hidden_sizes": (64, 32),
+    "code_size": 8,
+    "rbm_epochs": 3,
+    "rbm_batch_size": 20,
+    "batch_size": 20,
+    "epochs": 3,
+    "learning_rate": 0.01,
+    "random_state": 0,
+    "verbose": False,
+}
 
 
 def sigmoid(x: Any) -> Any:
@@ -36,7 +43,7 @@ def model(digits):
     return DeepAutoencoder(**SMALL).fit(digits, X_val=digits[:100])
 
 
-def test_the_unrolled_machines_are_the_network(digits):
+def test_unrolled_rbms_are_network(digits):
     model = DeepAutoencoder(**SMALL).pretrain(digits)
     h = digits.reshape(len(digits), -1) / 255
     for number, rbm in enumerate(model.rbms_):
@@ -48,23 +55,28 @@ def test_the_unrolled_machines_are_the_network(digits):
     np.testing.assert_allclose(model.reconstruct(digits), h.reshape(digits.shape), atol=1e-4)
 
 
-def test_the_code_is_linear_and_the_rest_is_not(model):
+def test_code_is_linear_and_rest_is_not(model):
     layers = model.java_network.describe()["layers"]
     assert [layer["name"] for layer in layers] == [
-        "encoder_0", "encoder_1", "code", "decoder_0", "decoder_1", "output",
-    ]  # fmt: skip
+        "encoder_0",
+        "encoder_1",
+        "code",
+        "decoder_0",
+        "decoder_1",
+        "output",
+    ]
     configuration = model.java_network.configuration()
     assert configuration.count("ActivationSigmoid") == 5
     assert configuration.count("ActivationIdentity") == 1
 
 
-def test_fine_tuning_makes_the_error_smaller(digits):
+def test_fine_tuning_makes_error_smaller(digits):
     model = DeepAutoencoder(**SMALL).pretrain(digits)
     before = squared_error(model, digits)
     assert squared_error(model.fine_tune(digits), digits) < 0.8 * before
 
 
-def test_pretraining_beats_random_weights_of_the_same_layers(digits, model):
+def test_pretraining_beats_random_weights_of_same_layers(digits, model):
     """Deep sigmoid layers hardly learn from random weights: why the paper pretrains."""
     cold = DeepAutoencoder(**SMALL).pretrain(digits)
     for rbm in cold.rbms_:
@@ -75,7 +87,7 @@ def test_pretraining_beats_random_weights_of_the_same_layers(digits, model):
     assert squared_error(model, digits) < 0.85 * squared_error(cold.fine_tune(digits), digits)
 
 
-def test_the_history_tells_of_every_stage(model):
+def test_history_tells_of_every_stage(model):
     for number in (1, 2, 3):
         assert len(model.history_[f"rbm_{number}_error"]) == 3
         assert len(model.history_[f"rbm_{number}_free_energy_gap"]) == 3
@@ -88,7 +100,7 @@ def test_equal_seeds_give_equal_weights(digits, model):
     np.testing.assert_array_equal(parameters(again), parameters(model))
 
 
-def test_a_saved_model_is_the_same(model, digits, tmp_path):
+def test_saved_model_is_same(model, digits, tmp_path):
     model.save(tmp_path / "deep.zip")
     back = load(tmp_path / "deep.zip")
     assert isinstance(back, DeepAutoencoder)
@@ -100,7 +112,7 @@ def test_a_saved_model_is_the_same(model, digits, tmp_path):
     assert back.set_params(epochs=1, rbm_epochs=1).fit(digits[:60]).embedding_size == 8
 
 
-def test_without_machines_the_layers_are_modern(digits):
+def test_without_rbms_layers_are_modern(digits):
     model = DeepAutoencoder(**SMALL | {"pretraining": "none", "learning_rate": 1e-2}).fit(digits)
     names = [layer["name"] for layer in model.java_network.describe()["layers"]]
     assert "encoder_0_normalization" in names
@@ -110,7 +122,7 @@ def test_without_machines_the_layers_are_modern(digits):
         model.pretrain(digits)
 
 
-def test_the_weights_of_higher_machines_are_seen_through_the_lower(digits):
+def test_weights_of_higher_rbms_are_seen_through_lower(digits):
     model = DeepAutoencoder(**SMALL).pretrain(digits)
     assert [model.rbm_weights(n).shape for n in (1, 2, 3)] == [(784, 64), (784, 32), (784, 8)]
     np.testing.assert_allclose(
@@ -124,12 +136,12 @@ def test_the_weights_of_higher_machines_are_seen_through_the_lower(digits):
 
 
 class Killed(Exception):  # noqa: N818
-    """What a test throws where a machine would fall silent."""
+    """What a test throws where a process would be killed."""
 
 
 @pytest.mark.parametrize("writes", [2, 5, 11])
-def test_a_killed_run_goes_on_where_it_was(writes, digits, model, tmp_path, monkeypatch):
-    """3 machines x 3 epochs and 3 of fine-tuning are 12 states: killed in each kind of place."""
+def test_killed_run_resumes(writes, digits, model, tmp_path, monkeypatch):
+    """3 RBMs x 3 epochs and 3 of fine-tuning are 12 states: killed in each kind of place."""
     whole, done = Checkpoints.write, []
 
     def write(self, *arguments):
@@ -158,7 +170,7 @@ def test_another_run_is_not_gone_on_with(digits, tmp_path):
         DeepAutoencoder(**settings).fit(digits[::-1])
 
 
-def test_a_broken_state_is_told_of(digits, tmp_path):
+def test_broken_state_is_reported(digits, tmp_path):
     settings = SMALL | {"checkpoint": tmp_path / "run"}
     DeepAutoencoder(**settings).fit(digits)
     for content in (b"", b"PK\x03\x04 and no more"):
@@ -167,7 +179,7 @@ def test_a_broken_state_is_told_of(digits, tmp_path):
             DeepAutoencoder(**settings).fit(digits)
 
 
-def test_checkpoints_need_a_seed(digits, tmp_path):
+def test_checkpoints_need_seed(digits, tmp_path):
     settings = SMALL | {"checkpoint": tmp_path, "random_state": None}
     with pytest.raises(ValueError, match="needs a random_state"):
         DeepAutoencoder(**settings).fit(digits)
@@ -176,7 +188,7 @@ def test_checkpoints_need_a_seed(digits, tmp_path):
 # Wrong input.
 
 
-def test_values_outside_the_unit_interval_are_refused(digits):
+def test_values_outside_unit_interval_are_refused(digits):
     with pytest.raises(ValueError, match="X / 255"):
         DeepAutoencoder(**SMALL).fit(digits.astype(np.float32))
     with pytest.raises(ValueError, match="NaN"):
@@ -197,7 +209,7 @@ def test_fine_tuning_needs_pretraining(digits):
         ({"epochs": 0}, "epochs must be at least 1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message, digits):
+def test_settings_that_are_invalid_are_refused(settings, message, digits):
     with pytest.raises(ValueError, match=message):
         DeepAutoencoder(**SMALL | settings).fit(digits)
 

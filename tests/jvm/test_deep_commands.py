@@ -28,21 +28,41 @@ def run(*arguments: object, status: int = 0) -> Any:
 def folder(tmp_path_factory) -> Path:
     """A deep autoencoder of two codes with its checkpoints, and a PCA."""
     where: Path = tmp_path_factory.mktemp("deep")
-    run("train", "--model", "deep-autoencoder", "--digits", *SMALL, "--code-size", 2,
-        "--checkpoint", where / "run", "--out", where / "deep.zip")  # fmt: skip
+    run(
+        "train",
+        "--model",
+        "deep-autoencoder",
+        "--digits",
+        *SMALL,
+        "--code-size",
+        2,
+        "--checkpoint",
+        where / "run",
+        "--out",
+        where / "deep.zip",
+    )
     run("train", "--model", "pca", "--digits", "--code-size", 5, "--out", where / "pca.zip")
     return where
 
 
-def test_training_gives_the_model_and_its_states(folder):
+def test_training_gives_model_and_its_states(folder):
     assert isinstance(load(folder / "deep.zip"), DeepAutoencoder)
     names = sorted(path.name for path in (folder / "run").iterdir())
     assert names == ["fine_tuning.npz", "rbm_1.npz", "rbm_2.npz", "rbm_3.npz"]
 
 
-def test_options_of_the_deep_autoencoder_are_its_own(tmp_path):
-    result = run("train", "--model", "pca", "--digits", "--rbm-epochs", 1, "--out",
-                 tmp_path / "x.zip", status=2)  # fmt: skip
+def test_options_of_deep_autoencoder_are_own(tmp_path):
+    result = run(
+        "train",
+        "--model",
+        "pca",
+        "--digits",
+        "--rbm-epochs",
+        1,
+        "--out",
+        tmp_path / "x.zip",
+        status=2,
+    )
     assert "--rbm-epochs cannot be used with --model pca" in result.output
 
 
@@ -59,7 +79,7 @@ def test_options_of_the_deep_autoencoder_are_its_own(tmp_path):
     ],
     ids=lambda arguments: " ".join(map(str, arguments)),
 )
-def test_every_picture_is_drawn(arguments, folder, tmp_path, monkeypatch):
+def test_every_image_is_drawn(arguments, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     out = tmp_path / "figure.png"
     run("plot", *arguments, "--model", "deep.zip", "--out", out)
@@ -67,26 +87,31 @@ def test_every_picture_is_drawn(arguments, folder, tmp_path, monkeypatch):
         assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
-def test_layers_and_machines_are_seen_through_those_below(folder):
+def test_layers_and_rbms_are_seen_through_those_below(folder):
     model = load(folder / "deep.zip")
     first, second = (model.java_network.get(f"{number}_W") for number in (0, 1))
     np.testing.assert_allclose(layer_weights(model, 2), first @ second, rtol=1e-4, atol=1e-5)
-    machines = [np.load(folder / "run" / f"rbm_{n}.npz")["weights"].T for n in (1, 2)]
-    expected = machines[0] @ machines[1]
+    weights = [np.load(folder / "run" / f"rbm_{n}.npz")["weights"].T for n in (1, 2)]
+    expected = weights[0] @ weights[1]
     np.testing.assert_allclose(
         pretrained_weights(folder / "run", 2), expected, rtol=1e-4, atol=1e-5
     )
     out = folder / "never.png"
     for more in (("--layer", 4), ("--layer", 4, "--checkpoint", folder / "run")):
-        assert "4" in run("plot", "weights", "--model", folder / "deep.zip", *more,
-                          "--out", out, status=2).output  # fmt: skip
+        assert (
+            "4"
+            in run(
+                "plot", "weights", "--model", folder / "deep.zip", *more, "--out", out, status=2
+            ).output
+        )
 
 
-def test_noise_is_reported_as_table_document_and_picture(folder, tmp_path):
+def test_noise_is_reported_as_table_document_and_image(folder, tmp_path):
     models = ("--model", folder / "deep.zip", "--model", folder / "pca.zip")
     out = tmp_path / "noise.png"
-    result = run("evaluate", "--noise", *models, "--digits", "--queries", 100, "--out", out,
-                 "--json")  # fmt: skip
+    result = run(
+        "evaluate", "--noise", *models, "--digits", "--queries", 100, "--out", out, "--json"
+    )
     document = json.loads(result.stdout)
     assert document["dimensions"] == {"raw pixels": 784, "deep": 2, "pca": 5}
     assert len(document["rows"]) == 3 * 5 * 5

@@ -56,12 +56,12 @@ _PAIRS = [pair for pair in _CHECKS.args[1] if "check_array_api_input" not in str
 @pytest.mark.jvm
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @pytest.mark.parametrize(_CHECKS.args[0], _PAIRS, ids=_CHECKS.kwargs["ids"])
-def test_scikit_learns_checks(estimator, check) -> None:
+def test_estimator_checks(estimator, check) -> None:
     check(estimator)
 
 
 @pytest.mark.parametrize("kind", [type(e) for e in (*LINEAR, *AUTOENCODERS, *OTHERS)])
-def test_the_docstring_describes_every_parameter(kind) -> None:
+def test_docstring_describes_every_parameter(kind) -> None:
     section = re.search(r"Parameters\n-+\n((?:.+\n)+)", inspect.cleandoc(kind.__doc__))
     assert section is not None
     entries = re.findall(r"^(\w.*?) : ", section[1], re.MULTILINE)
@@ -90,7 +90,7 @@ def test_folds_of_sorted_classes_are_stratified(digits, digit_labels) -> None:
 @pytest.mark.jvm
 @pytest.mark.parametrize("model", [*LINEAR, *AUTOENCODERS], ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize("colour", [False, True])
-def test_codes_decode_to_the_reconstruction(model, colour, digits) -> None:
+def test_codes_decode_to_reconstruction(model, colour, digits) -> None:
     X = digits[:60, ::2, ::2] / 255.0
     if colour:
         X = np.stack([X, X**2, 1 - X], axis=-1)
@@ -122,7 +122,7 @@ def test_data_frames_give_named_codes() -> None:
 
 @pytest.mark.jvm
 @pytest.mark.parametrize("source", [np.random.RandomState, np.random.default_rng])
-def test_a_random_source_repeats_a_run(source, digits) -> None:
+def test_random_source_repeats_run(source, digits) -> None:
     for model in (pyimgret.Autoencoder((8,), 2, **SMALL), pyimgret.RBM(4, **SMALL)):
         first, second = (
             model.set_params(random_state=source(3)).fit_transform(digits[:50]) for _ in range(2)

@@ -22,7 +22,7 @@ def java_methods(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", FACADES)
-def test_every_method_has_the_signature_that_java_declares(name: str) -> None:
+def test_every_method_has_signature_that_java_declares(name: str) -> None:
     assert dict(java_methods(name)) == FACADES[name]
 
 
@@ -32,6 +32,6 @@ def test_no_method_is_overloaded(name: str) -> None:
     assert len(names) == len(set(names)) > 0
 
 
-def test_a_name_means_one_method() -> None:
+def test_name_means_one_method() -> None:
     names = [method for methods in FACADES.values() for method in methods]
     assert len(names) == len(set(names))

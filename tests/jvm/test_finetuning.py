@@ -42,24 +42,24 @@ def base():
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     files = []
-    for number, picture in enumerate(made_pictures(16, seed=9)):
+    for number, photo in enumerate(made_pictures(16, seed=9)):
         files.append(folder / f"{number:02}.png")
-        Image.fromarray(picture // (6 if number % 2 else 1)).save(files[-1])
+        Image.fromarray(photo // (6 if number % 2 else 1)).save(files[-1])
     return files, np.array(["light", "dark"] * 8)
 
 
 @pytest.fixture(scope="module")
-def frozen(base, pictures, tmp_path_factory):
+def frozen(base, photos, tmp_path_factory):
     layer = FineTunedNetwork(freeze=BLOCK).frozen_layer
-    return cached_features(base, pictures[0], tmp_path_factory.mktemp("cache"), layer=layer)
+    return cached_features(base, photos[0], tmp_path_factory.mktemp("cache"), layer=layer)
 
 
 @pytest.fixture(scope="module")
-def tuned(base, frozen, pictures):
-    return FineTunedNetwork(freeze=BLOCK, **SETTINGS).fit(base, frozen, pictures[1])
+def tuned(base, frozen, photos):
+    return FineTunedNetwork(freeze=BLOCK, **SETTINGS).fit(base, frozen, photos[1])
 
 
 def parameters(model) -> dict[str, np.ndarray]:
@@ -68,7 +68,7 @@ def parameters(model) -> dict[str, np.ndarray]:
     return {key: network.get(key) for layer in layers for key in layer["parameters"]}
 
 
-def test_what_is_frozen_stays_to_the_bit_and_the_rest_learns(base, tuned) -> None:
+def test_what_is_frozen_stays_to_bit_and_rest_learns(base, tuned) -> None:
     published, learned = parameters(base), parameters(tuned)
     for number, row in enumerate(MOBILENET_V2.rows):
         for key in (f"{row.name}_W", f"{row.name}_b"):
@@ -76,14 +76,12 @@ def test_what_is_frozen_stays_to_the_bit_and_the_rest_learns(base, tuned) -> Non
                 assert np.array_equal(published[key], learned[key]) == (number < CUT), key
 
 
-def test_tuning_makes_the_loss_smaller(tuned) -> None:
+def test_tuning_makes_loss_smaller(tuned) -> None:
     assert len(tuned.history_["tuning_loss"]) == 3
     assert tuned.history_["tuning_loss"][-1] < tuned.history_["loss"][-1]
 
 
-def test_the_saved_graph_is_the_frozen_part_and_then_the_tuned_one(
-    tuned, frozen, pictures, tmp_path
-) -> None:
+def test_saved_graph_is_frozen_part_and_then_tuned_one(tuned, frozen, photos, tmp_path) -> None:
     tuned.save(tmp_path / "my.zip")
     again = pyimgret.load(tmp_path / "my.zip")
     shape = InputShape.of("convolutional", frozen)
@@ -95,47 +93,47 @@ def test_the_saved_graph_is_the_frozen_part_and_then_the_tuned_one(
     names = [layer["name"] for layer in tail.describe()["layers"]]
     for name, width in (("code", 8), ("classes", 2)):
         parts = tail.activate(data, last=names.index(name), width=width, batch_size=5)
-        assert np.abs(again.activate(pictures[0], name) - parts).max() <= 1e-5
-    assert again.predict(pictures[0]).tolist() == tuned.predict(pictures[0]).tolist()
+        assert np.abs(again.activate(photos[0], name) - parts).max() <= 1e-5
+    assert again.predict(photos[0]).tolist() == tuned.predict(photos[0]).tolist()
     assert again.freeze == BLOCK
 
 
-def test_deeplearning4j_alone_restores_it(tuned, pictures, tmp_path) -> None:
+def test_deeplearning4j_alone_restores_it(tuned, photos, tmp_path) -> None:
     tuned.save(tmp_path / "my.zip")
-    tensors = np.stack([tuned.preprocessor(file) for file in pictures[0][:3]])
+    tensors = np.stack([tuned.preprocessor(file) for file in photos[0][:3]])
     codes = plain_codes(tmp_path / "my.zip", "code", "CONVOLUTIONAL,224,224,3", tensors)
-    assert np.abs(codes - tuned.encode(pictures[0][:3])).max() <= 1e-5
+    assert np.abs(codes - tuned.encode(photos[0][:3])).max() <= 1e-5
 
 
-def test_two_runs_with_one_random_state_are_equal(base, tuned, frozen, pictures) -> None:
-    again = FineTunedNetwork(freeze=BLOCK, **SETTINGS).fit(base, frozen, pictures[1])
+def test_two_runs_with_one_random_state_are_equal(base, tuned, frozen, photos) -> None:
+    again = FineTunedNetwork(freeze=BLOCK, **SETTINGS).fit(base, frozen, photos[1])
     other = FineTunedNetwork(freeze=BLOCK, **SETTINGS | {"random_state": 1})
-    other.fit(base, frozen, pictures[1])
+    other.fit(base, frozen, photos[1])
     assert np.array_equal(again.java_network.parameters, tuned.java_network.parameters)
     assert not np.array_equal(other.java_network.parameters, tuned.java_network.parameters)
 
 
-def test_fixed_centres_stay_while_the_rest_is_tuned(base, frozen, pictures) -> None:
+def test_fixed_centres_stay_while_rest_is_tuned(base, frozen, photos) -> None:
     model = FineTunedNetwork(freeze=BLOCK, **SETTINGS | {"head": "centres"})
-    model.fit(base, frozen, pictures[1])
+    model.fit(base, frozen, photos[1])
     W = model.java_network.get("classes_W")
     assert np.allclose(np.abs(W), 16 / 8)
     assert "classes_b" not in parameters(model)
     assert not np.array_equal(parameters(base)["features_W"], parameters(model)["features_W"])
-    assert model.score(*pictures) == 1.0
+    assert model.score(*photos) == 1.0
 
 
-def test_the_maps_are_those_of_the_network_in_the_order_of_pictures(base, pictures) -> None:
-    pixels = np.stack([base.preprocessor.pixels(file) for file in pictures[0][:2]])
+def test_maps_are_those_of_network_in_order_of_images(base, photos) -> None:
+    pixels = np.stack([base.preprocessor.pixels(file) for file in photos[0][:2]])
     last = base.feature_maps(pixels, "features").transpose(0, 2, 3, 1)
     assert last.shape == (2, 7, 7, 1280)
     assert np.allclose(last.mean(axis=(1, 2)), base.encode(pixels), atol=1e-5)
 
 
-def test_the_cache_is_mapped_and_knows_its_layer_its_files_and_its_weights(
-    base, pictures, tmp_path, monkeypatch
+def test_cache_is_mapped_and_depends_on_layer_files_and_weights(
+    base, photos, tmp_path, monkeypatch
 ) -> None:
-    files = pictures[0][:3]
+    files = photos[0][:3]
 
     def stored(network=base, layer="block16_add"):
         return cached_features(network, files, tmp_path, layer=layer)
@@ -157,31 +155,31 @@ def test_the_cache_is_mapped_and_knows_its_layer_its_files_and_its_weights(
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_a_cache_that_cannot_be_finished_leaves_nothing(base, pictures, tmp_path) -> None:
+def test_cache_that_cannot_be_finished_leaves_nothing(base, photos, tmp_path) -> None:
     bad = tmp_path / "bad.png"
-    bad.write_bytes(b"no picture")
+    bad.write_bytes(b"no image")
     with pytest.raises(ImageDecodeError):
-        cached_features(base, [*pictures[0][:2], bad], tmp_path / "cache", layer="block16_add")
+        cached_features(base, [*photos[0][:2], bad], tmp_path / "cache", layer="block16_add")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 @pytest.mark.parametrize("freeze", ["block18", "pooled", "input"])
-def test_an_unknown_block_is_refused_with_those_there_are(freeze) -> None:
+def test_unknown_block_is_refused_with_those_there_are(freeze) -> None:
     with pytest.raises(ValueError, match=r"no layer .*; known: stem, block1, .*, features"):
         _ = FineTunedNetwork(freeze=freeze).frozen_layer
 
 
-def test_the_network_is_not_divided_inside_a_shortcut() -> None:
+def test_network_is_not_divided_inside_shortcut() -> None:
     with pytest.raises(ValueError, match="block16_add looks back beyond 'block16_expand'"):
         _ = FineTunedNetwork(freeze="block16_expand").frozen_layer
 
 
-def test_features_of_another_layer_are_refused(base, frozen, pictures) -> None:
+def test_features_of_another_layer_are_refused(base, frozen, photos) -> None:
     with pytest.raises(ValueError, match="freeze='features' wants vectors"):
-        FineTunedNetwork(**SETTINGS).fit(base, frozen, pictures[1])
+        FineTunedNetwork(**SETTINGS).fit(base, frozen, photos[1])
 
 
-def test_ctrl_c_while_tuning_leaves_a_model_that_encodes(base, frozen, pictures, monkeypatch):
+def test_ctrl_c_while_tuning_leaves_model_that_encodes(base, frozen, photos, monkeypatch):
     def stopping(tail, data, targets, settings, **options):
         train(tail, data, targets, dataclasses.replace(settings, epochs=1), **options)
         raise KeyboardInterrupt
@@ -189,15 +187,15 @@ def test_ctrl_c_while_tuning_leaves_a_model_that_encodes(base, frozen, pictures,
     monkeypatch.setattr(finetuning, "train", stopping)
     model = FineTunedNetwork(freeze=BLOCK, **SETTINGS)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(base, frozen, pictures[1])
+        model.fit(base, frozen, photos[1])
     assert (len(model.history_["loss"]), len(model.history_["tuning_loss"])) == (5, 1)
-    assert Encoder(model).encode(pictures[0][:2]).shape == (2, 8)
+    assert Encoder(model).encode(photos[0][:2]).shape == (2, 8)
 
 
-def test_the_command_tunes_and_its_file_embeds(pictures, tmp_path, monkeypatch) -> None:
+def test_command_tunes_and_its_file_embeds(photos, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("pyimgret.files.cache.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
-    for file, label in zip(*pictures, strict=True):
+    for file, label in zip(*photos, strict=True):
         place = tmp_path / "photos" / label / file.name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(file)
@@ -209,10 +207,10 @@ def test_the_command_tunes_and_its_file_embeds(pictures, tmp_path, monkeypatch) 
     assert json.loads(result.stdout)["freeze"] == "block17_expand"
     model = pyimgret.load(out)
     assert model.freeze == "block17_expand"
-    assert Encoder(model).encode(pictures[0][:2]).shape == (2, 30)
+    assert Encoder(model).encode(photos[0][:2]).shape == (2, 30)
 
 
-def test_freeze_needs_the_network(tmp_path) -> None:
+def test_freeze_needs_network(tmp_path) -> None:
     out = str(tmp_path / "ae.zip")
     result = CliRunner().invoke(main, ["train", "--digits", "--freeze", "stem", "--out", out])
     assert result.exit_code == 2

@@ -19,7 +19,7 @@ RENAMED = {"updater": "optimizer"}
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_embeddings_are_those_of_the_golden_file(model):
+def test_embeddings_are_those_of_golden_file(model):
     encoder = Encoder.load(GOLDEN / "models" / f"{model}.zip", batch_size=16)
     names = list(MODELS[model])
     found = encoder.encode([GOLDEN / "pictures" / name for name in names])
@@ -27,7 +27,7 @@ def test_the_embeddings_are_those_of_the_golden_file(model):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_every_golden_model_is_in_the_golden_file():
+def test_every_golden_model_is_in_golden_file():
     assert {path.stem for path in (GOLDEN / "models").iterdir()} == set(MODELS)
 
 

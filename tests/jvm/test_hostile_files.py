@@ -84,7 +84,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
-def test_a_file_that_is_not_right_is_refused(change, good: Path, tmp_path: Path) -> None:
+def test_file_that_is_not_right_is_refused(change, good: Path, tmp_path: Path) -> None:
     with pytest.raises((ModelFormatError, ValueError)) as caught:
         pyimgret.load(changed(good, tmp_path / "bad.zip", change))
     assert isinstance(caught.value, ModelFormatError), caught.value
@@ -99,13 +99,13 @@ def test_absurd_layer_sizes_are_refused_before_memory_is_taken(good: Path, tmp_p
         pyimgret.load(changed(good, tmp_path / "bad.zip", grow))
 
 
-def test_a_bomb_is_refused(good: Path, tmp_path: Path) -> None:
+def test_bomb_is_refused(good: Path, tmp_path: Path) -> None:
     bomb = add("coefficients.bin", b"\x00" * 300_000_000)
     with pytest.raises(ModelFormatError):
         pyimgret.load(changed(good, tmp_path / "bad.zip", bomb))
 
 
-def test_a_class_that_the_configuration_names_is_not_made(good: Path, tmp_path: Path) -> None:
+def test_class_that_configuration_names_is_not_made(good: Path, tmp_path: Path) -> None:
     """Jackson makes what ``@class`` names: this class touches a file when it is made."""
     flag = tmp_path / "touched"
 
@@ -131,7 +131,7 @@ def test_serialized_java_is_not_read(good: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [i / 10 for i in range(10)])
-def test_a_file_that_was_cut_off_is_refused(part: float, good: Path, tmp_path: Path) -> None:
+def test_file_that_was_cut_off_is_refused(part: float, good: Path, tmp_path: Path) -> None:
     content = good.read_bytes()
     target = tmp_path / "cut.zip"
     target.write_bytes(content[: int(len(content) * part)])
@@ -140,25 +140,27 @@ def test_a_file_that_was_cut_off_is_refused(part: float, good: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"<html>", b"\x89PNG\r\n\x1a\n"])
-def test_a_file_that_is_no_zip_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_file_that_is_no_zip_is_refused(content: bytes, tmp_path: Path) -> None:
     target = tmp_path / "model.zip"
     target.write_bytes(content)
     with pytest.raises(ModelFormatError):
         pyimgret.load(target)
 
 
-def test_a_zip_of_plain_deeplearning4j_needs_to_be_told_what_it_takes(
+def test_zip_of_plain_deeplearning4j_needs_code_layer_and_input(
     good: Path, tmp_path: Path, digits
 ) -> None:
     plain = changed(good, tmp_path / "plain.zip", lambda e: e.pop("pyimgret.json") and None)
     with pytest.raises(ModelFormatError, match=r"load\(path, code_layer=.*preprocessing="):
         pyimgret.load(plain)
-    told = pyimgret.load(plain, code_layer="code", preprocessing=pyimgret.Preprocessor("L", 28, 28))
-    assert (told.encode(digits[:5]) == pyimgret.load(good).encode(digits[:5])).all()
-    told.save(tmp_path / "again.zip")
+    loaded = pyimgret.load(
+        plain, code_layer="code", preprocessing=pyimgret.Preprocessor("L", 28, 28)
+    )
+    assert (loaded.encode(digits[:5]) == pyimgret.load(good).encode(digits[:5])).all()
+    loaded.save(tmp_path / "again.zip")
     assert pyimgret.load(tmp_path / "again.zip").embedding_size == 4
 
 
-def test_a_missing_file_is_said(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such model file"):
         pyimgret.load(tmp_path / "none.zip")

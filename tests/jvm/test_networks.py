@@ -1,4 +1,4 @@
-"""Networks learn, repeat, and follow scikit-learn's manners."""
+"""Networks learn, repeat, and follow the scikit-learn estimator API."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def error(model, X) -> float:
     return float(((model.reconstruct(X) - X / 255.0) ** 2).mean())
 
 
-def test_training_makes_the_reconstruction_better(digits) -> None:
+def test_training_makes_reconstruction_better(digits) -> None:
     short = Autoencoder(**SMALL | {"epochs": 1}).fit(digits)
     long = Autoencoder(**SMALL | {"epochs": 15}).fit(digits)
     assert error(long, digits) < 0.7 * error(short, digits)
     assert long.history_["loss"][-1] < long.history_["loss"][0]
 
 
-def test_codes_are_float32_of_the_code_size(trained, digits) -> None:
+def test_codes_are_float32_of_code_size(trained, digits) -> None:
     codes = trained.encode(digits[:7])
     assert codes.shape == (7, 8)
     assert codes.dtype == np.float32
@@ -44,13 +44,13 @@ def test_embeddings_have_length_one(trained, digits) -> None:
     assert np.allclose(np.linalg.norm(Encoder(trained).encode(digits[:9]), axis=1), 1, atol=1e-6)
 
 
-def test_the_batch_size_does_not_change_the_codes(trained, digits) -> None:
+def test_batch_size_does_not_change_codes(trained, digits) -> None:
     whole = trained.encode(digits)
     assert np.allclose(trained.encode(digits, batch_size=7), whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [Autoencoder, DenoisingAutoencoder])
-def test_a_random_state_repeats_a_run_bit_for_bit(kind, digits) -> None:
+def test_random_state_repeats_run_bit_for_bit(kind, digits) -> None:
     first, second = (kind(**SMALL).fit(digits).java_network.parameters for _ in range(2))
     other = kind(**SMALL | {"random_state": 1}).fit(digits).java_network.parameters
     assert np.array_equal(first, second)
@@ -79,12 +79,12 @@ def test_corruption_changes_what_is_learned(digits) -> None:
     assert not np.allclose(noisy.java_network.parameters, plain.java_network.parameters)
 
 
-def test_floats_in_the_unit_interval_train_as_the_pixels_do(trained, digits) -> None:
+def test_floats_in_unit_interval_train_as_pixels_do(trained, digits) -> None:
     floats = Autoencoder(**SMALL).fit(digits.astype(np.float32) / 255)
     assert np.allclose(floats.encode(digits / 255.0), trained.encode(digits), atol=1e-3)
 
 
-def test_early_stopping_goes_back_to_the_best_weights(digits) -> None:
+def test_early_stopping_goes_back_to_best_weights(digits) -> None:
     settings = SMALL | {"epochs": 40, "schedule": "constant", "learning_rate": 0.01}
     model = Autoencoder(**settings, patience=2).fit(digits[:300], X_val=digits[300:400])
     losses = model.history_["val_loss"]
@@ -92,7 +92,7 @@ def test_early_stopping_goes_back_to_the_best_weights(digits) -> None:
     assert np.argmin(losses) == len(losses) - 3
 
 
-def test_a_classifier_learns_classes_of_any_name(digits, digit_labels) -> None:
+def test_classifier_learns_classes_of_any_name(digits, digit_labels) -> None:
     names = np.array([f"digit {label}" for label in digit_labels])
     layers = [
         Convolution2D(8, stride=2, activation="relu"),
@@ -107,7 +107,7 @@ def test_a_classifier_learns_classes_of_any_name(digits, digit_labels) -> None:
     assert net.encode(digits[:3]).shape == (3, 32)
 
 
-def test_a_batch_of_one_is_left_for_another_epoch(digits) -> None:
+def test_batch_of_one_is_left_for_another_epoch(digits) -> None:
     model = Autoencoder(**SMALL | {"batch_size": 100}).fit(digits[:201])
     assert np.isfinite(model.java_network.parameters).all()
 
@@ -120,14 +120,14 @@ def test_parameters_are_scikit_learns(digits) -> None:
         model.set_params(colour=1)
 
 
-def test_a_model_stands_in_a_pipeline(digits) -> None:
+def test_model_stands_in_pipeline(digits) -> None:
     pipeline = make_pipeline(PCA(5), Normalizer())
     codes = pipeline.fit(digits).transform(digits[:4])
     assert np.allclose(np.linalg.norm(codes, axis=1), 1)
 
 
 @pytest.mark.parametrize("kind", [PCA, SVD])
-def test_a_linear_code_equals_scikit_learns(kind, digits) -> None:
+def test_linear_code_equals_scikit_learns(kind, digits) -> None:
     from sklearn import decomposition
 
     theirs = {PCA: decomposition.PCA, SVD: decomposition.TruncatedSVD}[kind]
@@ -139,7 +139,7 @@ def test_a_linear_code_equals_scikit_learns(kind, digits) -> None:
     assert np.allclose(model.reconstruct(digits).reshape(len(digits), -1), back, atol=1e-4)
 
 
-def test_more_components_than_pixels_are_refused_with_the_most_that_can_be_had(digits) -> None:
+def test_more_components_than_pixels_are_refused(digits) -> None:
     with pytest.raises(ValueError, match="choose at most 600"):
         PCA(785).fit(digits)
 
@@ -154,7 +154,7 @@ def test_more_components_than_pixels_are_refused_with_the_most_that_can_be_had(d
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_a_saved_model_comes_back_as_what_it_was(model, digits, tmp_path: Path) -> None:
+def test_saved_model_comes_back_as_what_it_was(model, digits, tmp_path: Path) -> None:
     model.fit(digits)
     model.save(tmp_path / "model.zip")
     loaded = pyimgret.load(tmp_path / "model.zip")
@@ -172,7 +172,7 @@ def test_other_weights_have_another_checksum(digits) -> None:
     assert first != second
 
 
-def test_an_unfitted_model_says_what_to_do(digits) -> None:
+def test_unfitted_model_reports_remedy(digits) -> None:
     with pytest.raises(NotFittedError, match=r"call fit\(X\)"):
         Autoencoder().encode(digits)
 
@@ -182,7 +182,7 @@ def test_another_shape_is_refused(trained) -> None:
         trained.encode(np.zeros((3, 500), np.float32))
 
 
-def test_pictures_of_another_size_are_brought_to_size(trained, digits) -> None:
+def test_images_of_another_size_are_brought_to_size(trained, digits) -> None:
     large = digits[:4].repeat(2, axis=1).repeat(2, axis=2)
     assert np.allclose(trained.encode(large), trained.encode(digits[:4]), atol=0.5)
 
@@ -203,7 +203,7 @@ def test_no_data_is_refused(trained, shape) -> None:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_layout_and_type_of_an_array_do_not_matter(trained, digits, order, dtype) -> None:
+def test_layout_and_type_of_array_do_not_matter(trained, digits, order, dtype) -> None:
     X = np.array(digits[:20].reshape(20, -1) / 255.0, dtype=dtype, order=order)
     X.flags.writeable = False
     assert np.allclose(trained.encode(X), trained.encode(digits[:20]), atol=1e-5)
@@ -223,7 +223,7 @@ def test_layout_and_type_of_an_array_do_not_matter(trained, digits, order, dtype
         ({"random_state": -1}, "must be from 0"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message, digits) -> None:
+def test_settings_that_are_invalid_are_refused(settings, message, digits) -> None:
     with pytest.raises(ValueError, match=message):
         Autoencoder(**SMALL | settings).fit(digits)
 
@@ -234,7 +234,7 @@ def test_divergence_stops_with_advice(digits) -> None:
         Network(layers, learning_rate=1e30, optimizer="sgd", verbose=False).fit(digits)
 
 
-def test_global_pooling_gives_one_number_a_channel(digits) -> None:
+def test_global_pooling_gives_one_number_channel(digits) -> None:
     layers = [
         Convolution2D(6, activation="relu"),
         GlobalPooling(name="code"),

@@ -34,12 +34,12 @@ def cosine(encoder: Encoder, one: object, other: object) -> float:
     return float(a @ b)
 
 
-def save(picture: Image.Image, path: Path, **options: object) -> Path:
-    picture.save(path, **options)
+def save(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
     return path
 
 
-def test_a_cmyk_photo_is_the_one_in_rgb(encoder, tmp_path) -> None:
+def test_cmyk_photo_is_one_in_rgb(encoder, tmp_path) -> None:
     photo = Image.fromarray(PHOTO)
     cmyk = save(photo.convert("CMYK"), tmp_path / "cmyk.jpg", quality=95)
     with Image.open(cmyk) as stored:
@@ -47,7 +47,7 @@ def test_a_cmyk_photo_is_the_one_in_rgb(encoder, tmp_path) -> None:
     assert cosine(encoder, cmyk, save(photo, tmp_path / "rgb.jpg", quality=95)) > 0.98
 
 
-def test_a_16_bit_photo_is_the_one_of_8_bits(encoder, tmp_path) -> None:
+def test_16_bit_photo_is_one_of_8_bits(encoder, tmp_path) -> None:
     grey = PHOTO[..., 0]
     deep = save(Image.fromarray(grey.astype(np.uint16) << 8 | 77), tmp_path / "deep.png")
     with Image.open(deep) as stored:
@@ -55,7 +55,7 @@ def test_a_16_bit_photo_is_the_one_of_8_bits(encoder, tmp_path) -> None:
     assert cosine(encoder, deep, save(Image.fromarray(grey), tmp_path / "grey.png")) > 1 - 1e-6
 
 
-def test_an_animated_photo_is_its_first_frame(encoder, tmp_path) -> None:
+def test_animated_photo_is_its_first_frame(encoder, tmp_path) -> None:
     frames = [Image.fromarray(PHOTO).quantize(64), Image.fromarray(255 - PHOTO).quantize(64)]
     animated = save(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with Image.open(animated) as stored:
@@ -64,7 +64,7 @@ def test_an_animated_photo_is_its_first_frame(encoder, tmp_path) -> None:
     assert cosine(encoder, animated, still) > 1 - 1e-6
 
 
-def test_a_photo_that_exif_turns_is_the_upright_one(encoder, tmp_path) -> None:
+def test_photo_that_exif_turns_is_upright_one(encoder, tmp_path) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     lying = Image.fromarray(np.ascontiguousarray(np.rot90(PHOTO, 1)))
@@ -74,7 +74,7 @@ def test_a_photo_that_exif_turns_is_the_upright_one(encoder, tmp_path) -> None:
     assert cosine(encoder, save(lying, tmp_path / "lying.png"), upright) < 0.999
 
 
-def test_a_transparent_photo_lies_on_white(encoder, tmp_path) -> None:
+def test_transparent_photo_lies_on_white(encoder, tmp_path) -> None:
     alpha = np.full((*PHOTO.shape[:2], 1), 255, np.uint8)
     alpha[:150] = 0
     clear = Image.fromarray(np.concatenate([PHOTO, alpha], axis=2))
@@ -83,14 +83,14 @@ def test_a_transparent_photo_lies_on_white(encoder, tmp_path) -> None:
     assert cosine(encoder, *files) > 1 - 1e-6
 
 
-def test_a_photo_of_one_pixel_is_a_plane_of_its_colour(encoder, tmp_path) -> None:
+def test_photo_of_one_pixel_is_plane_of_its_colour(encoder, tmp_path) -> None:
     colour = np.array([[[200, 30, 90]]], np.uint8)
     pixel = save(Image.fromarray(colour), tmp_path / "pixel.png")
     plane = Image.fromarray(np.broadcast_to(colour, (300, 300, 3)).copy())
     assert cosine(encoder, pixel, save(plane, tmp_path / "plane.png")) > 1 - 1e-6
 
 
-def test_a_gigantic_photo_is_read_and_a_bomb_is_refused(encoder, tmp_path) -> None:
+def test_gigantic_photo_is_read_and_bomb_is_refused(encoder, tmp_path) -> None:
     small = Image.fromarray(PHOTO)
     large = small.resize((280 * 20, 300 * 20), Image.Resampling.BICUBIC)
     assert cosine(encoder, save(large, tmp_path / "33_megapixels.jpg"), small) > 0.98
@@ -109,12 +109,12 @@ def bomb(path: Path) -> Path:
     return path
 
 
-def test_broken_photos_are_reported_and_the_others_are_indexed(tmp_path) -> None:
+def test_broken_photos_are_reported_and_others_are_indexed(tmp_path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     whole = save(Image.fromarray(PHOTO), folder / "whole.jpg")
     (folder / "truncated.jpg").write_bytes(whole.read_bytes()[:2000])
-    (folder / "words.jpg").write_text("no picture")
+    (folder / "words.jpg").write_text("no image")
     (folder / "empty.png").write_bytes(b"")
     bomb(folder / "bomb.png")
     index = str(tmp_path / "idx")

@@ -1,4 +1,4 @@
-"""A graph that Deeplearning4j saved itself encodes, once it is told how pictures come in."""
+"""A graph that Deeplearning4j saved itself encodes, once the code layer and the input are given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (3, 9, 8, 3), dtype=np.uint
 
 
 def graph(kind: str) -> JavaGraph:
-    """Make a small graph that takes pictures, or vectors."""
+    """Make a small graph that takes images, or vectors."""
     first = (
         [Convolution2D(5, name="maps", activation="tanh"), GlobalPooling(name="code")]
         if kind == "convolutional"
@@ -28,18 +28,22 @@ def graph(kind: str) -> JavaGraph:
     )
     layers = [*first, Output(2, name="out")]
     names = ["input", *(layer.name for layer in layers)]
-    return JavaGraph.create({
-        "seed": 3, "updater": {"type": "sgd", "learning_rate": 0.1},
-        "input": InputShape(kind, 9, 8, 3).to_network(), "outputs": ["out"],
-        "vertices": [
-            layer.to_dict() | {"inputs": [before]}
-            for layer, before in zip(layers, names, strict=False)
-        ],
-    })  # fmt: skip
+    return JavaGraph.create(
+        {
+            "seed": 3,
+            "updater": {"type": "sgd", "learning_rate": 0.1},
+            "input": InputShape(kind, 9, 8, 3).to_network(),
+            "outputs": ["out"],
+            "vertices": [
+                layer.to_dict() | {"inputs": [before]}
+                for layer, before in zip(layers, names, strict=False)
+            ],
+        }
+    )
 
 
 @pytest.mark.parametrize("kind", ["convolutional", "dense"])
-def test_it_encodes_as_the_graph_does(kind, tmp_path) -> None:
+def test_it_encodes_as_graph_does(kind, tmp_path) -> None:
     network = graph(kind)
     network.write(tmp_path / "graph.zip")
     model = pyimgret.load(tmp_path / "graph.zip", code_layer="code", preprocessing=SIZE)
@@ -49,12 +53,12 @@ def test_it_encodes_as_the_graph_does(kind, tmp_path) -> None:
     expected = network.activate(data, last=place, width=5, batch_size=2)
     assert np.abs(expected).max() > 0
     assert np.array_equal(model.encode(PICTURES), expected)
-    model.save(tmp_path / "told.zip")
-    again = Encoder.load(tmp_path / "told.zip")
+    model.save(tmp_path / "saved.zip")
+    again = Encoder.load(tmp_path / "saved.zip")
     assert np.allclose(again.encode(PICTURES), Encoder(model).encode(PICTURES))
 
 
-def test_the_maps_are_those_of_numpy(tmp_path) -> None:
+def test_maps_are_those_of_numpy(tmp_path) -> None:
     network = graph("convolutional")
     network.write(tmp_path / "graph.zip")
     model = pyimgret.load(tmp_path / "graph.zip", code_layer="code", preprocessing=SIZE)

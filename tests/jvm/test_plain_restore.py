@@ -23,7 +23,7 @@ from tests.plain_dl4j import plain_codes
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_plain_deeplearning4j_gives_the_same_codes(model, digits, tmp_path: Path) -> None:
+def test_plain_deeplearning4j_gives_same_codes(model, digits, tmp_path: Path) -> None:
     model.fit(digits)
     X = digits[:50].reshape(50, -1).astype(np.float32) / np.float32(255)
     model.save(tmp_path / "model.zip")

@@ -32,71 +32,71 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def photos():
     return made_pictures(4)
 
 
-def test_the_logits_are_torchvisions(network, pictures) -> None:
+def test_logits_are_torchvisions(network, photos) -> None:
     expected = np.load(GOLDEN)["logits"]
-    assert np.abs(network.logits(pictures) - expected).max() <= 1e-3
+    assert np.abs(network.logits(photos) - expected).max() <= 1e-3
 
 
-def test_the_embeddings_are_torchvisions(network, pictures) -> None:
+def test_embeddings_are_torchvisions(network, photos) -> None:
     expected = np.load(GOLDEN)["embeddings"]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    cosines = (Encoder(network).encode(pictures) * expected).sum(axis=1)
+    cosines = (Encoder(network).encode(photos) * expected).sum(axis=1)
     assert cosines.min() >= 0.9999
 
 
-def test_deeplearning4j_alone_restores_it(network, pictures, tmp_path) -> None:
+def test_deeplearning4j_alone_restores_it(network, photos, tmp_path) -> None:
     network.save(tmp_path / "net.zip")
     encoder = Encoder(network)
-    tensors = np.stack([encoder.preprocessor(picture) for picture in pictures])
+    tensors = np.stack([encoder.preprocessor(photo) for photo in photos])
     codes = plain_codes(tmp_path / "net.zip", "pooled", "CONVOLUTIONAL,224,224,3", tensors)
     assert np.abs(normalize(codes) - encoder.encode_tensors(tensors)).max() <= 1e-5
 
 
-def test_a_wrong_stride_would_be_seen(network, pictures) -> None:
+def test_wrong_stride_would_be_seen(network, photos) -> None:
     expected = np.load(GOLDEN)["logits"]
-    moved = np.roll(pictures, 1, axis=2)
+    moved = np.roll(photos, 1, axis=2)
     assert np.abs(network.logits(moved) - expected).max() > 1e-2
 
 
-def test_the_maps_pool_to_the_embedding(network, pictures) -> None:
-    maps = network.feature_maps(pictures[:2])
+def test_maps_pool_to_embedding(network, photos) -> None:
+    maps = network.feature_maps(photos[:2])
     assert maps.shape == (2, 1280, 7, 7)
-    assert np.allclose(maps.mean(axis=(2, 3)), network.encode(pictures[:2]), atol=1e-5)
+    assert np.allclose(maps.mean(axis=(2, 3)), network.encode(photos[:2]), atol=1e-5)
 
 
-def test_gem_is_the_generalised_mean(network, pictures) -> None:
-    maps = network.feature_maps(pictures[:2]).astype(np.float64)
+def test_gem_is_generalised_mean(network, photos) -> None:
+    maps = network.feature_maps(photos[:2]).astype(np.float64)
     gem = np.cbrt((maps**3).mean(axis=(2, 3)))
     gem /= np.linalg.norm(gem, axis=1, keepdims=True)
-    other = Encoder(mobilenet_v2(pooling="gem")).encode(pictures[:2])
+    other = Encoder(mobilenet_v2(pooling="gem")).encode(photos[:2])
     assert np.allclose(other, gem, atol=1e-5)
 
 
-def test_a_mirrored_picture_has_the_same_embedding_when_flips_are_averaged(pictures) -> None:
+def test_mirrored_image_has_same_embedding_when_flips_are_averaged(photos) -> None:
     network = mobilenet_v2(flip=True)
-    straight = network.encode(pictures[:1])
-    assert np.allclose(network.encode(pictures[:1, :, ::-1]), straight, atol=1e-4)
+    straight = network.encode(photos[:1])
+    assert np.allclose(network.encode(photos[:1, :, ::-1]), straight, atol=1e-4)
 
 
-def test_a_saved_network_encodes_the_same(network, pictures, tmp_path) -> None:
+def test_saved_network_encodes_same(network, photos, tmp_path) -> None:
     network.save(tmp_path / "model.zip")
     again = pyimgret.load(tmp_path / "model.zip")
     assert again.preprocessor == MOBILENET_V2.preprocessing
-    assert np.array_equal(again.encode(pictures[:1]), network.encode(pictures[:1]))
+    assert np.array_equal(again.encode(photos[:1]), network.encode(photos[:1]))
     assert Encoder(again).model_checksum == Encoder(network).model_checksum
 
 
-def test_the_batch_does_not_change_an_embedding(network, pictures) -> None:
-    whole = network.encode(pictures)
-    assert np.allclose(network.encode(pictures, batch_size=1), whole, atol=1e-4)
+def test_batch_does_not_change_embedding(network, photos) -> None:
+    whole = network.encode(photos)
+    assert np.allclose(network.encode(photos, batch_size=1), whole, atol=1e-4)
 
 
-def test_classes_come_with_probabilities_that_fall(network, pictures) -> None:
-    [best] = network.classify(pictures[:1], k=5)
+def test_classes_come_with_probabilities_that_fall(network, photos) -> None:
+    [best] = network.classify(photos[:1], k=5)
     assert len(best) == 5
     assert [p for _, p in best] == sorted((p for _, p in best), reverse=True)
     assert {name for name, _ in best} <= set(network.classes_)
@@ -110,7 +110,7 @@ def test_whitening_decorrelates_what_it_was_made_from(network) -> None:
     assert np.allclose(np.cov(codes.T, bias=True), np.eye(6), atol=0.02)
 
 
-def test_whitening_survives_the_file(network, tmp_path) -> None:
+def test_whitening_survives_file(network, tmp_path) -> None:
     X = made_pictures(8, seed=3)
     white = network.whitened(network.encode(X), 4)
     white.save(tmp_path / "white.zip")
@@ -124,7 +124,7 @@ def test_another_networks_checkpoint_is_refused(tmp_path) -> None:
         mobilenet_v2(tmp_path / "missing.pth")
 
 
-def test_a_whole_folder_of_weights_can_be_named(tmp_path, monkeypatch) -> None:
+def test_whole_folder_of_weights_can_be_named(tmp_path, monkeypatch) -> None:
     source = find_weights(MOBILENET_V2.published)
     (tmp_path / source.name).symlink_to(source)
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(tmp_path))
@@ -133,11 +133,11 @@ def test_a_whole_folder_of_weights_can_be_named(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path):
-    for number, picture in enumerate(made_pictures(6, side=64, seed=5)):
+    for number, photo in enumerate(made_pictures(6, side=64, seed=5)):
         place = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(place)
-    (tmp_path / "photos" / "a" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+        Image.fromarray(photo).save(place)
+    (tmp_path / "photos" / "a" / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
     return tmp_path / "photos"
 
 
@@ -167,7 +167,7 @@ def test_classify_names_five_classes(folder) -> None:
     assert len(document["classes"]) == 5
 
 
-def test_options_of_the_network_need_the_network(folder, tmp_path) -> None:
+def test_options_of_network_need_network(folder, tmp_path) -> None:
     result = CliRunner().invoke(
         main, ["index", "add", "--index", str(tmp_path / "i"), "--flip", str(folder)]
     )
@@ -192,7 +192,7 @@ def test_what_is_alike_is_found_in_its_quarter(network, quarter) -> None:
     assert hot[y : y + 112, x : x + 112].sum() >= 0.8 * hot.sum()
 
 
-def test_search_draws_the_explanation(folder, tmp_path) -> None:
+def test_search_draws_explanation(folder, tmp_path) -> None:
     run("index", "add", "--index", tmp_path / "idx", "--pretrained", "mobilenet_v2", folder)
     query = folder / "a" / "0.png"
     run("search", "--index", tmp_path / "idx", query, "--explain", tmp_path / "out.png")
@@ -201,12 +201,12 @@ def test_search_draws_the_explanation(folder, tmp_path) -> None:
         assert len(np.unique(np.asarray(drawing.convert("L")))) > 50
 
 
-def test_a_head_of_ones_own_is_learned_on_cached_features(network, tmp_path) -> None:
+def test_head_of_ones_own_is_learned_on_cached_features(network, tmp_path) -> None:
     files, y = [], []
-    for number, picture in enumerate(made_pictures(12, seed=9)):
+    for number, photo in enumerate(made_pictures(12, seed=9)):
         dark = number % 2
         path = tmp_path / f"{number}.png"
-        Image.fromarray(picture // (6 if dark else 1)).save(path)
+        Image.fromarray(photo // (6 if dark else 1)).save(path)
         files.append(path)
         y.append("dark" if dark else "light")
     features = cached_features(network, files, tmp_path / "cache")
@@ -221,7 +221,7 @@ def test_a_head_of_ones_own_is_learned_on_cached_features(network, tmp_path) -> 
     assert again.embedding_size == 8
 
 
-def test_train_takes_a_pretrained_network(folder, tmp_path, monkeypatch) -> None:
+def test_train_takes_pretrained_network(folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("pyimgret.files.cache.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PYIMGRET_WEIGHTS", str(find_weights(MOBILENET_V2.published)))
     out = tmp_path / "my.zip"

@@ -14,13 +14,13 @@ def model(digits):
     return pyimgret.Autoencoder((32,), 6, epochs=1, random_state=0, verbose=False).fit(digits)
 
 
-def test_a_models_own_network_is_there(model) -> None:
+def test_models_own_network_is_there(model) -> None:
     summary = pyimgret.with_java(lambda java: java.network(model).summary())
     assert "BatchNormalization" in summary
     assert "encoder_0_weights" in summary
 
 
-def test_what_a_script_changes_the_model_shows(model, digits) -> None:
+def test_what_script_changes_model_shows(model, digits) -> None:
     def double_the_scale_of_the_code(java) -> float:
         network = java.network(model)
         gamma = network.getParam(f"{model.code_layer_}_gamma")
@@ -47,6 +47,6 @@ def test_pythons_errors_come_as_they_are() -> None:
         pyimgret.with_java(lambda _: 1 // 0)
 
 
-def test_our_own_calls_work_inside_a_script(model, digits) -> None:
+def test_our_own_calls_work_inside_script(model, digits) -> None:
     inside = pyimgret.with_java(lambda _: model.encode(digits[:3]))
     assert np.array_equal(inside, model.encode(digits[:3]))

@@ -23,7 +23,7 @@ def sigmoid(x: Any) -> Any:
 
 
 def plant(rbm: RBM, X: Any, seed: int = 3, scale: float = 0.8) -> RBM:
-    """Give a machine that has seen X's shape large random parameters."""
+    """Give an RBM that has seen X's shape large random parameters."""
     random = np.random.default_rng(seed)
     rbm.set_params(learning_rate=1e-12).partial_fit(X)
     for values in (rbm.components_, rbm.intercept_hidden_, rbm.intercept_visible_):
@@ -33,8 +33,9 @@ def plant(rbm: RBM, X: Any, seed: int = 3, scale: float = 0.8) -> RBM:
 
 def exact(rbm: RBM) -> tuple[NDArray[Any], float]:
     """Return the probability of every visible state, and log Z."""
-    W, b, c = (np.float64(v) for v in (rbm.components_, rbm.intercept_visible_,
-                                       rbm.intercept_hidden_))  # fmt: skip
+    W, b, c = (
+        np.float64(v) for v in (rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_)
+    )
     log_p = STATES @ b + np.logaddexp(0, STATES @ W.T + c).sum(axis=1)
     log_z = float(np.logaddexp.reduce(log_p))
     return np.exp(log_p - log_z), log_z
@@ -72,7 +73,7 @@ def examples(n: int) -> NDArray[np.float32]:
     )
 
 
-def test_many_steps_give_the_exact_gradient_of_the_log_likelihood():
+def test_many_steps_give_exact_gradient_of_log_likelihood():
     X = examples(20_000)
     rbm = RBM(HIDDEN, k=60, momentum=0.0, weight_decay=0.0, batch_size=20_000, random_state=1)
     expected = exact_gradient(plant(rbm, X), X)
@@ -83,17 +84,18 @@ def test_many_steps_give_the_exact_gradient_of_the_log_likelihood():
         np.testing.assert_allclose(got[name], values, atol=0.015)
 
 
-def test_one_step_is_not_the_exact_gradient():
+def test_one_step_is_not_exact_gradient():
     X = examples(20_000)
     rbm = RBM(HIDDEN, k=1, momentum=0.0, weight_decay=0.0, batch_size=20_000, random_state=1)
     expected = exact_gradient(plant(rbm, X), X)["weights"]
     assert np.abs(learned_gradient(rbm.partial_fit(X))["weights"] - expected).max() > 0.03
 
 
-def test_the_persistent_chains_give_the_exact_gradient():
+def test_persistent_chains_give_exact_gradient():
     X = examples(2_000)
-    rbm = RBM(HIDDEN, persistent=True, momentum=0.0, weight_decay=0.0, batch_size=2_000,
-              random_state=1)  # fmt: skip
+    rbm = RBM(
+        HIDDEN, persistent=True, momentum=0.0, weight_decay=0.0, batch_size=2_000, random_state=1
+    )
     plant(rbm, X).set_params(learning_rate=1e-7)
     expected = exact_gradient(rbm, X)
     sums = {name: np.zeros_like(values) for name, values in expected.items()}
@@ -107,15 +109,23 @@ def test_the_persistent_chains_give_the_exact_gradient():
 
 
 @pytest.mark.parametrize("settings", [{"k": 5}, {"persistent": True}])
-def test_the_exact_log_likelihood_rises(settings):
+def test_exact_log_likelihood_rises(settings):
     X = examples(1_000)
-    rbm = RBM(HIDDEN, weight_decay=0.0, learning_rate=0.1, batch_size=50, epochs=1,
-              random_state=0, **settings).fit(X)  # fmt: skip
+    rbm = RBM(
+        HIDDEN,
+        weight_decay=0.0,
+        learning_rate=0.1,
+        batch_size=50,
+        epochs=1,
+        random_state=0,
+        **settings,
+    ).fit(X)
     start = log_likelihood(rbm, X)
     seen = [log_likelihood(rbm.partial_fit(X), X) for _ in range(20)]
     independent = np.clip(X.mean(axis=0), 1e-6, 1 - 1e-6)
-    best = float(np.sum(independent * np.log(independent)
-                        + (1 - independent) * np.log1p(-independent)))  # fmt: skip
+    best = float(
+        np.sum(independent * np.log(independent) + (1 - independent) * np.log1p(-independent))
+    )
     assert seen[-1] > start - 0.01
     # The examples are independent pixels: their entropy is the most that can be reached.
     assert seen[-1] == pytest.approx(best, abs=0.06)
@@ -125,15 +135,16 @@ def test_correlated_pixels_are_learned():
     random = np.random.default_rng(0)
     on = random.random((2_000, 1)) < 0.5
     X = np.float32(np.repeat(on, VISIBLE, axis=1) ^ (random.random((2_000, VISIBLE)) < 0.05))
-    rbm = RBM(HIDDEN, k=3, weight_decay=0.0, learning_rate=0.1, batch_size=50, epochs=1,
-              random_state=0).fit(X)  # fmt: skip
+    rbm = RBM(
+        HIDDEN, k=3, weight_decay=0.0, learning_rate=0.1, batch_size=50, epochs=1, random_state=0
+    ).fit(X)
     start = log_likelihood(rbm, X)
     for _ in range(30):
         rbm.partial_fit(X)
     assert start < -4 < -2.3 < log_likelihood(rbm, X)
 
 
-def test_samples_have_the_exact_distribution():
+def test_samples_have_exact_distribution():
     rbm = plant(RBM(HIDDEN, random_state=0), examples(10))
     V = rbm.sample(40_000, n_steps=60, random_state=2)
     assert set(np.unique(V)) == {0, 1}
@@ -178,8 +189,9 @@ def normals(seed: int, n: int) -> NDArray[Any]:
 
 def step(rbm: RBM, v: NDArray[Any], epoch: int) -> dict[str, NDArray[Any]]:
     """Return the gradient of CD-1 for a single example."""
-    W, b, c = (np.float64(p) for p in (rbm.components_, rbm.intercept_visible_,
-                                       rbm.intercept_hidden_))  # fmt: skip
+    W, b, c = (
+        np.float64(p) for p in (rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_)
+    )
     batch = mix(mix(rbm._seed, epoch), 1)
 
     def hidden(visible: NDArray[Any], number: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -196,14 +208,17 @@ def step(rbm: RBM, v: NDArray[Any], epoch: int) -> dict[str, NDArray[Any]]:
     v1 = sigmoid(x) if rbm.visible == "bernoulli" else x
     h1 = hidden(v1, 2)[0]
     return {
-        "weights": np.outer(h0, v) - np.outer(h1, v1), "hidden": h0 - h1, "visible": v - v1,
-        "error": np.mean((v - v1) ** 2), "activity": h0,
-    }  # fmt: skip
+        "weights": np.outer(h0, v) - np.outer(h1, v1),
+        "hidden": h0 - h1,
+        "visible": v - v1,
+        "error": np.mean((v - v1) ** 2),
+        "activity": h0,
+    }
 
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian", "relu"])
-def test_a_step_follows_the_formulas(visible, hidden):
+def test_step_follows_formulas(visible, hidden):
     random = np.random.default_rng(4)
     v = random.random((1, 37), dtype=np.float32)
     rbm = RBM(21, visible=visible, hidden=hidden, momentum=0.0, weight_decay=0.0, random_state=9)
@@ -215,7 +230,7 @@ def test_a_step_follows_the_formulas(visible, hidden):
     assert rbm.history_["error"][-1] == pytest.approx(expected["error"], rel=1e-4)
 
 
-def test_momentum_and_decay_follow_the_formulas():
+def test_momentum_and_decay_follow_formulas():
     v = np.random.default_rng(4).random((1, 20), dtype=np.float32)
     rbm = RBM(12, momentum=0.7, weight_decay=0.05, random_state=9)
     plant(rbm, v, scale=0.3).set_params(learning_rate=0.2)
@@ -231,10 +246,17 @@ def test_momentum_and_decay_follow_the_formulas():
     )
 
 
-def test_the_sparsity_term_follows_the_formula():
+def test_sparsity_term_follows_formula():
     v = np.random.default_rng(4).random((1, 20), dtype=np.float32)
-    rbm = RBM(12, momentum=0.0, weight_decay=0.0, random_state=9, sparsity_target=0.1,
-              sparsity_cost=0.5, sparsity_decay=0.6)  # fmt: skip
+    rbm = RBM(
+        12,
+        momentum=0.0,
+        weight_decay=0.0,
+        random_state=9,
+        sparsity_target=0.1,
+        sparsity_cost=0.5,
+        sparsity_decay=0.6,
+    )
     plant(rbm, v, scale=0.3)
     rbm._parameters.activity[...] = 0.4
     plain = step(rbm, v[0].astype(np.float64), epoch=1)
@@ -268,7 +290,7 @@ def test_rows_sum_up_over_batches_of_any_size(digits):
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian", "relu"])
-def test_means_and_free_energies_follow_the_formulas(visible, hidden):
+def test_means_and_free_energies_follow_formulas(visible, hidden):
     V = np.random.default_rng(1).random((700, 23), dtype=np.float32)
     rbm = plant(RBM(17, visible=visible, hidden=hidden, random_state=0), V, scale=0.5)
     x = V @ np.float64(rbm.components_).T + rbm.intercept_hidden_
@@ -278,8 +300,11 @@ def test_means_and_free_energies_follow_the_formulas(visible, hidden):
     back = sigmoid(back) if visible == "bernoulli" else back
     np.testing.assert_allclose(rbm.reconstruct(V), back, atol=2e-4)
     copies = x[..., None] - np.arange(200) - 0.5
-    energy = {"bernoulli": np.logaddexp(0, x), "gaussian": x**2 / 2,
-              "relu": np.logaddexp(0, copies).sum(axis=-1)}[hidden].sum(axis=1)  # fmt: skip
+    energy = {
+        "bernoulli": np.logaddexp(0, x),
+        "gaussian": x**2 / 2,
+        "relu": np.logaddexp(0, copies).sum(axis=-1),
+    }[hidden].sum(axis=1)
     own = V @ np.float64(rbm.intercept_visible_)
     if visible == "gaussian":
         own = -((V - np.float64(rbm.intercept_visible_)) ** 2).sum(axis=1) / 2
@@ -299,7 +324,7 @@ def test_scikit_learn_agrees(digits):
     np.testing.assert_allclose(rbm.free_energy(X), peer._free_energy(X), rtol=1e-5)
 
 
-def test_the_pseudo_likelihood_is_the_mean_over_flips():
+def test_pseudo_likelihood_is_mean_over_flips():
     X = examples(40)
     rbm = plant(RBM(HIDDEN, random_state=0), X)
     estimates = [rbm.score_samples(X, random_state=seed) for seed in range(300)]
@@ -328,7 +353,8 @@ def set_threads(count: int) -> None:
     with_java(lambda java: java.autoclass(nd4j).getEnvironment().setMaxThreads(count))
 
 
-def test_one_thread_and_two_give_the_same_weights(digits):
+def x(digits):
+def test_one_thread_and_two_give_same_weights(digits):
     usual = json.loads(bridge().call("info"))["threads"]
     weights = []
     try:
@@ -340,7 +366,7 @@ def test_one_thread_and_two_give_the_same_weights(digits):
     np.testing.assert_allclose(weights[0], weights[1], atol=1e-4)
 
 
-def test_training_goes_on_where_it_was(digits):
+def test_training_resumes(digits):
     whole = RBM(24, epochs=4, persistent=True, sparsity_target=0.2, random_state=1).fit(digits)
     part = RBM(24, epochs=2, persistent=True, sparsity_target=0.2, random_state=1).fit(digits)
     other = RBM(24, epochs=2, persistent=True, sparsity_target=0.2, random_state=7)
@@ -349,7 +375,7 @@ def test_training_goes_on_where_it_was(digits):
     assert len(other.history_["error"]) == 4
 
 
-def test_the_history_tells_error_and_overfitting(digits):
+def test_history_tells_error_and_overfitting(digits):
     rbm = RBM(200, epochs=25, batch_size=10, random_state=0, weight_decay=0.0)
     history = rbm.fit(digits[:100], X_val=digits[100:400]).history_
     assert history["error"][-1] < history["error"][0] / 2
@@ -379,7 +405,7 @@ def test_rectified_units_learn(digits):
         ({"weight_decay": -1.0}, "must not be negative"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message):
+def test_settings_that_are_invalid_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         RBM(**settings).fit(examples(10))
 
@@ -404,15 +430,16 @@ def test_another_width_is_refused():
             method(np.zeros((2, 5)))
 
 
-def test_an_untrained_machine_says_so():
+def test_untrained_rbm_is_reported():
     with pytest.raises(NotFittedError, match="call fit"):
         RBM(2).transform(examples(2))
 
 
 def test_divergence_keeps_what_was_learned():
     X = np.float32(np.random.default_rng(0).normal(size=(200, 8)))
-    rbm = RBM(8, visible="gaussian", hidden="gaussian", learning_rate=0.001, epochs=1,
-              random_state=0).fit(X)  # fmt: skip
+    rbm = RBM(
+        8, visible="gaussian", hidden="gaussian", learning_rate=0.001, epochs=1, random_state=0
+    ).fit(X)
     before = rbm.components_.copy()
     with pytest.raises(TrainingError, match="smaller learning_rate"):
         rbm.set_params(learning_rate=1e30).partial_fit(X)

@@ -35,26 +35,70 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "models"
 
 #: A value other than the default for every constructor parameter that any kind has.
 UNUSUAL: dict[str, Any] = {
-    "activation": "tanh", "architecture": "narrow", "batch_normalization": True, "batch_size": 32,
-    "channels": [4], "class_weight": {0: 2.0, 3: 0.5}, "code_channels": 3, "code_layer": "code",
-    "code_learning_rate": 0.002, "code_size": 6, "convolutions": 2, "dense_size": 12,
-    "dropout": 0.25, "epochs": 2, "flip": True, "freeze": "block1", "head": "centres",
-    "hidden": "relu", "hidden_size": 8, "hidden_sizes": [24, 12], "input": "convolutional", "k": 2,
-    "kernel_size": 3, "l2": 1e-4, "learning_rate": 0.004, "masking": 0.1, "mode": "same",
-    "momentum": ((0, 0.4), (1, 0.8)), "n_components": 6, "noise": 0.1,
-    "output": "identity", "patience": 7, "persistent": True, "pooling": "gem",
-    "preprocessing": GREY, "pretraining": "none", "random_state": 3, "rbm_batch_size": 50,
-    "rbm_epochs": 1, "rbm_learning_rate": 0.05, "rbm_momentum": ((0, 0.4), (1, 0.8)),
-    "rbm_weight_decay": 1e-3, "rotation": 5.0, "sample_visible": True, "schedule": "cosine",
-    "shift": 1.0, "sparsity_cost": 0.2, "sparsity_decay": 0.8, "sparsity_target": 0.1,
-    "tuning_epochs": 1, "tuning_rate": 2e-4, "optimizer": "nadam", "verbose": False,
-    "visible": "gaussian", "weight_decay": 1e-3, "zoom": 0.1,
+    "activation": "tanh",
+    "architecture": "narrow",
+    "batch_normalization": True,
+    "batch_size": 32,
+    "channels": [4],
+    "class_weight": {0: 2.0, 3: 0.5},
+    "code_channels": 3,
+    "code_layer": "code",
+    "code_learning_rate": 0.002,
+    "code_size": 6,
+    "convolutions": 2,
+    "dense_size": 12,
+    "dropout": 0.25,
+    "epochs": 2,
+    "flip": True,
+    "freeze": "block1",
+    "head": "centres",
+    "hidden": "relu",
+    "hidden_size": 8,
+    "hidden_sizes": [24, 12],
+    "input": "convolutional",
+    "k": 2,
+    "kernel_size": 3,
+    "l2": 1e-4,
+    "learning_rate": 0.004,
+    "masking": 0.1,
+    "mode": "same",
+    "momentum": ((0, 0.4), (1, 0.8)),
+    "n_components": 6,
+    "noise": 0.1,
+    "output": "identity",
+    "patience": 7,
+    "persistent": True,
+    "pooling": "gem",
+    "preprocessing": GREY,
+    "pretraining": "none",
+    "random_state": 3,
+    "rbm_batch_size": 50,
+    "rbm_epochs": 1,
+    "rbm_learning_rate": 0.05,
+    "rbm_momentum": ((0, 0.4), (1, 0.8)),
+    "rbm_weight_decay": 1e-3,
+    "rotation": 5.0,
+    "sample_visible": True,
+    "schedule": "cosine",
+    "shift": 1.0,
+    "sparsity_cost": 0.2,
+    "sparsity_decay": 0.8,
+    "sparsity_target": 0.1,
+    "tuning_epochs": 1,
+    "tuning_rate": 2e-4,
+    "optimizer": "nadam",
+    "verbose": False,
+    "visible": "gaussian",
+    "weight_decay": 1e-3,
+    "zoom": 0.1,
     "layers": [
         Convolution2D(4, kernel_size=(3, 2), activation="relu", name="maps"),
-        BatchNormalization(decay=0.8), GlobalPooling(), Dense(6, l1=1e-5, name="code"),
+        BatchNormalization(decay=0.8),
+        GlobalPooling(),
+        Dense(6, l1=1e-5, name="code"),
         Output(4, "categorical_cross_entropy", "softmax", class_weights=(1.0, 2.0, 1.0, 1.0)),
     ],
-}  # fmt: skip
+}
 #: Where the value above is the default, or does not go with the others.
 OTHERWISE: dict[str, dict[str, Any]] = {
     "Autoencoder": {"batch_normalization": False},
@@ -63,10 +107,20 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "RowNet": {"head": "softmax"},
 }
 KINDS = [
-    "Autoencoder", "ConvAutoencoder", "ConvNet", "DeepAutoencoder", "DenoisingAutoencoder",
-    "FineTunedNetwork", "Network", "PCA", "PlainNetwork", "PretrainedNetwork", "RBM", "RowNet",
+    "Autoencoder",
+    "ConvAutoencoder",
+    "ConvNet",
+    "DeepAutoencoder",
+    "DenoisingAutoencoder",
+    "FineTunedNetwork",
+    "Network",
+    "PCA",
+    "PlainNetwork",
+    "PretrainedNetwork",
+    "RBM",
+    "RowNet",
     "SVD",
-]  # fmt: skip
+]
 #: Kinds that take images in colour.
 COLOURED = {"FineTunedNetwork", "PretrainedNetwork"}
 SAVED = [kind for kind in KINDS if kind != "RBM"]
@@ -116,9 +170,11 @@ def fine_tuned(unfitted: FineTunedNetwork, X: Any, y: Any) -> FineTunedNetwork:
 def plain_network(folder: Path) -> Model:
     layers = [Dense(6, activation="tanh", name="code"), Output(3, name="out")]
     settings = {
-        "seed": 3, "updater": {"type": "sgd", "learning_rate": 0.1},
-        "input": {"kind": "dense", "size": 256}, "layers": [layer.to_dict() for layer in layers],
-    }  # fmt: skip
+        "seed": 3,
+        "updater": {"type": "sgd", "learning_rate": 0.1},
+        "input": {"kind": "dense", "size": 256},
+        "layers": [layer.to_dict() for layer in layers],
+    }
     JavaNetwork.create(settings).write(folder / "plain.zip")
     return pyimgret.load(folder / "plain.zip", code_layer="code", preprocessing=GREY)
 
@@ -186,7 +242,7 @@ def test_every_kind_is_among_those_tested() -> None:
 
 
 @pytest.mark.parametrize("name", [k for k in KINDS if k != "PlainNetwork"])
-def test_no_parameter_of_a_tested_model_is_at_its_default(models, name) -> None:
+def test_no_parameter_of_tested_model_is_at_its_default(models, name) -> None:
     signature = inspect.signature(type(models[name]).__init__).parameters
     for parameter, value in models[name].get_params().items():
         default = signature[parameter].default
@@ -196,7 +252,7 @@ def test_no_parameter_of_a_tested_model_is_at_its_default(models, name) -> None:
 
 
 @pytest.mark.parametrize("name", SAVED)
-def test_a_saved_model_keeps_everything(models, name, data, tmp_path) -> None:
+def test_saved_model_keeps_everything(models, name, data, tmp_path) -> None:
     models[name].save(tmp_path / "model.zip")
     loaded = pyimgret.load(tmp_path / "model.zip")
     assert_same(loaded, models[name], data[0])
@@ -229,9 +285,7 @@ def _unpickle(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_model_pickled_into_another_process_gives_the_same_codes(
-    models, name, data, unpickled
-) -> None:
+def test_model_pickled_into_another_process_gives_same_codes(models, name, data, unpickled) -> None:
     expected = codes(models[name], data[0])
     np.testing.assert_allclose(np.load(unpickled / f"{name}.npy"), expected, atol=1e-6)
     assert (unpickled / f"{name}.text").read_text() == repr(models[name])
@@ -239,7 +293,7 @@ def test_a_model_pickled_into_another_process_gives_the_same_codes(
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_deep_copy_is_equal_and_independent(models, name, data) -> None:
+def test_deep_copy_is_equal_and_independent(models, name, data) -> None:
     X = data[0]
     twin = copy.deepcopy(models[name])
     assert_same(twin, models[name], X)
@@ -259,7 +313,7 @@ def test_a_deep_copy_is_equal_and_independent(models, name, data) -> None:
 
 
 @pytest.mark.parametrize("name", FITTED)
-def test_a_clone_trains_to_the_same_codes(models, name, data, tmp_path) -> None:
+def test_clone_trains_to_same_codes(models, name, data, tmp_path) -> None:
     origin = models[name]
     if name != "RBM":
         origin.save(tmp_path / "model.zip")
@@ -279,14 +333,14 @@ def test_unfitted_models_pickle_too(name, tmp_path) -> None:
     assert not hasattr(again, "_network")
 
 
-def test_an_encoder_pickles_with_its_model(models, data) -> None:
+def test_encoder_pickles_with_its_model(models, data) -> None:
     encoder = Encoder(models["PCA"], batch_size=7)
     again = pickle.loads(pickle.dumps(encoder))
     assert (again.batch_size, again.model_checksum) == (7, encoder.model_checksum)
     np.testing.assert_allclose(again.encode(data[0]), encoder.encode(data[0]), atol=1e-6)
 
 
-def test_a_copy_of_a_pretrained_stack_keeps_its_machines(data) -> None:
+def test_copy_of_pretrained_stack_keeps_its_rbms(data) -> None:
     settings: dict[str, Any] = {"hidden_sizes": (12,), "code_size": 4, "rbm_epochs": 1}
     model = pyimgret.DeepAutoencoder(**settings, epochs=1, random_state=0, verbose=False)
     model.pretrain(data[0])
@@ -297,13 +351,13 @@ def test_a_copy_of_a_pretrained_stack_keeps_its_machines(data) -> None:
     np.testing.assert_array_equal(twin.encode(data[0]), model.encode(data[0]))
 
 
-def test_a_shallow_copy_of_an_rbm_trains_by_itself(models, data) -> None:
+def test_shallow_copy_of_rbm_trains_by_itself(models, data) -> None:
     expected = models["RBM"].components_.copy()
     copy.copy(models["RBM"]).partial_fit(data[0])
     np.testing.assert_array_equal(models["RBM"].components_, expected)
 
 
-def test_a_java_object_refuses_to_be_pickled() -> None:
+def test_java_object_refuses_to_be_pickled() -> None:
     handle = JavaObject(0)
     handle._handle = None  # NB: it stands for nothing, so nothing is to be released.
     for way in (pickle.dumps, copy.copy, copy.deepcopy):
@@ -311,14 +365,14 @@ def test_a_java_object_refuses_to_be_pickled() -> None:
             way(handle)
 
 
-def test_an_open_index_refuses_to_be_pickled(tmp_path) -> None:
+def test_open_index_refuses_to_be_pickled(tmp_path) -> None:
     with pyimgret.Index.create(tmp_path / "index", dimension=2) as index:
         for way in (pickle.dumps, copy.copy, copy.deepcopy):
             with pytest.raises(TypeError, match=r"Index\.open"):
                 way(index)
 
 
-def test_a_parameter_that_no_file_can_hold_is_named(data, tmp_path) -> None:
+def test_parameter_that_no_file_can_hold_is_named(data, tmp_path) -> None:
     model = pyimgret.PCA(3, random_state=0).fit(data[0])
     expected = Encoder(model).model_checksum
     model.set_params(random_state=np.random.RandomState(0))
@@ -349,7 +403,7 @@ def test_classes_keep_their_type(labels, data, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(GOLDEN.iterdir()), ids=lambda file: file.stem)
-def test_files_of_the_first_version_are_saved_anew(file, tmp_path) -> None:
+def test_files_of_first_version_are_saved_anew(file, tmp_path) -> None:
     model = pyimgret.load(file)
     model.save(tmp_path / "model.zip")
     again = pyimgret.load(tmp_path / "model.zip")
@@ -357,7 +411,7 @@ def test_files_of_the_first_version_are_saved_anew(file, tmp_path) -> None:
     assert Encoder(again).model_checksum == Encoder(model).model_checksum
 
 
-def test_files_of_the_first_version_say_what_they_lack(data) -> None:
+def test_files_of_first_version_say_what_they_lack(data) -> None:
     model = pyimgret.load(GOLDEN / "convolutional.zip")
     assert model.classes_.tolist() == [0, 1, 2]
     assert model.layers is None
@@ -369,13 +423,13 @@ def test_files_of_the_first_version_say_what_they_lack(data) -> None:
 @pytest.mark.parametrize(
     "given", [{"code_layer": 0}, {"preprocessing": GREY}, {"shape": InputShape("dense", 16, 16)}]
 )
-def test_what_a_file_says_itself_cannot_be_given(models, given, tmp_path) -> None:
+def test_what_file_says_itself_cannot_be_given(models, given, tmp_path) -> None:
     models["PCA"].save(tmp_path / "model.zip")
     with pytest.raises(ValueError, match=f"says itself how.*{next(iter(given))} can be given"):
         pyimgret.load(tmp_path / "model.zip", **given)
 
 
-def test_a_garbled_parameter_is_a_broken_file(models, tmp_path) -> None:
+def test_garbled_parameter_is_broken_file(models, tmp_path) -> None:
     import json
     import zipfile
 
@@ -419,7 +473,7 @@ def test_cross_validation_returns_live_models_from_other_processes(data) -> None
 
 
 @pytest.mark.parametrize("name", ["RBM", "PCA", "ConvNet"])
-def test_joblib_brings_a_model_to_its_workers(models, name, data, tmp_path) -> None:
+def test_joblib_brings_model_to_its_workers(models, name, data, tmp_path) -> None:
     X = data[0]
     parts = [(models[name], X[part]) for part in (slice(60), slice(60, 120))]
     found = elsewhere(_codes_elsewhere, parts)

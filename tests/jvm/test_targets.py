@@ -98,7 +98,7 @@ FIVE = np.zeros((60, 5))
         (RowNet(4, **QUIET), None, r"learns classes.*y is None"),
         (RowNet(4, **QUIET), np.zeros(60), "1 class, 0"),
     ],
-)  # fmt: skip
+)
 def test_targets_that_do_not_fit_are_refused_before_training(
     model, y, message, X, untrained
 ) -> None:
@@ -130,7 +130,7 @@ def test_validation_targets_need_their_images(X) -> None:
         dense(Output(3, **SOFTMAX)).fit(X, THREE, y_val=THREE)
 
 
-def test_a_refused_fit_leaves_the_model_as_it_was(X) -> None:
+def test_refused_fit_leaves_model_as_it_was(X) -> None:
     model = dense(Output(3, **SOFTMAX)).fit(X, THREE)
     expected = model.predict(X)
     with pytest.raises(DimensionMismatchError):
@@ -139,7 +139,7 @@ def test_a_refused_fit_leaves_the_model_as_it_was(X) -> None:
     assert np.array_equal(model.predict(X), expected)
 
 
-def test_a_network_that_learns_targets_after_classes_forgets_the_classes(X) -> None:
+def test_network_that_learns_targets_after_classes_forgets_classes(X) -> None:
     model = dense(Output(3)).fit(X, THREE)
     assert model.classes_.tolist() == [0, 1, 2]
     model.fit(X, np.eye(3)[THREE])
@@ -154,7 +154,7 @@ def ink(digits) -> Any:
 
 
 @pytest.mark.parametrize("last", [[Output(1)], [Dense(1), Loss()]], ids=["Output", "Loss"])
-def test_floats_are_targets_of_a_regression(last, digits, ink, tmp_path) -> None:
+def test_floats_are_targets_of_regression(last, digits, ink, tmp_path) -> None:
     model = dense(*last, epochs=30, learning_rate=0.01).fit(digits, ink)
     assert not hasattr(model, "classes_")
     predicted = model.predict(digits)
@@ -167,18 +167,18 @@ def test_floats_are_targets_of_a_regression(last, digits, ink, tmp_path) -> None
     assert loaded.score(digits, ink) == pytest.approx(model.score(digits, ink))
 
 
-def test_whole_numbers_are_targets_of_a_single_output(digits, ink) -> None:
+def test_whole_numbers_are_targets_of_single_output(digits, ink) -> None:
     model = dense(Output(1), epochs=2).fit(digits, np.rint(100 * ink).astype(int))
     assert model.predict(digits).shape == (600,)
 
 
-def test_the_score_of_several_targets_is_their_mean_r2(digits, ink) -> None:
+def test_score_of_several_targets_is_their_mean_r2(digits, ink) -> None:
     y = np.stack([ink, 1 - ink], axis=1)
     model = dense(Output(2), epochs=5).fit(digits, y)
     assert model.score(digits, y) == pytest.approx(r2_score(y, model.predict(digits)))
 
 
-def test_the_score_of_classes_is_the_accuracy(X) -> None:
+def test_score_of_classes_is_accuracy(X) -> None:
     names = np.array(["a", "b", "c"])[THREE]
     model = dense(Output(3, **SOFTMAX)).fit(X, names)
     assert model.score(X, names) == np.mean(model.predict(X) == names)
@@ -205,13 +205,13 @@ def test_what_was_not_learned_has_no_score(X) -> None:
         labels.score(X, FIVE)
 
 
-def test_a_classifier_does_not_reconstruct(X) -> None:
+def test_classifier_does_not_reconstruct(X) -> None:
     model = ConvNet((2,), dense_size=8, **QUIET).fit(X, THREE)
     with pytest.raises(DimensionMismatchError, match="784 values, its last layer gives 3"):
         model.reconstruct(X)
 
 
-def test_a_network_of_maps_gives_colours_back_in_their_places() -> None:
+def test_network_of_maps_gives_colours_back_in_their_places() -> None:
     X = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
     X[..., 2] = 0
     layers = [
@@ -225,7 +225,7 @@ def test_a_network_of_maps_gives_colours_back_in_their_places() -> None:
     assert np.abs(out[..., 2]).mean() < 0.1 < out[..., 0].mean()
 
 
-def test_a_cluster_is_given_what_fits(X, tmp_path, monkeypatch) -> None:
+def test_cluster_is_given_what_fits(X, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(cluster, "submit", lambda *_, **__: pytest.fail("the job was submitted"))
     options = spark.SparkOptions(master="local[1]")
     np.save(tmp_path / "X.npy", X)
@@ -268,7 +268,7 @@ def test_vectors_of_bytes_are_refused(X) -> None:
 
 
 @pytest.mark.parametrize("kind", [Autoencoder, PCA])
-def test_a_model_of_images_refuses_pixels_that_are_not_scaled(kind, X) -> None:
+def test_model_of_images_refuses_pixels_that_are_not_scaled(kind, X) -> None:
     model = Autoencoder((8,), 4, **QUIET).fit(X) if kind is Autoencoder else PCA(4).fit(X)
     for pixels in (X.astype(np.float32), X.reshape(60, -1), X[:1] / 16.0):
         for method in (model.encode, model.reconstruct):
@@ -278,7 +278,7 @@ def test_a_model_of_images_refuses_pixels_that_are_not_scaled(kind, X) -> None:
     assert model.encode(noisy).shape == (60, 4)
 
 
-def test_the_range_is_the_preprocessings_own(X) -> None:
+def test_range_is_preprocessings_own(X) -> None:
     standardised = Preprocessor("L", 28, 28, mean=(0.1307,), std=(0.3081,))
     model = Autoencoder((8,), 4, preprocessing=standardised, **QUIET).fit(X)
     assert model.encode(standardised.batch(X)).shape == (60, 4)
@@ -288,7 +288,7 @@ def test_the_range_is_the_preprocessings_own(X) -> None:
     assert raw.encode(X.astype(np.float32)).shape == (60, 4)
 
 
-def test_a_model_of_floats_refuses_bytes(X) -> None:
+def test_model_of_floats_refuses_bytes(X) -> None:
     model = Autoencoder((8,), 4, **QUIET).fit(X / 255.0)
     with pytest.raises(ValueError, match=r"uint8 values from 0 to 255.*Scale X like the training"):
         model.encode(X)
