@@ -1,9 +1,11 @@
 package org.pyimgret.spark;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.Iterator;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
@@ -11,7 +13,7 @@ import org.apache.hadoop.fs.Path;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /** The rows of one array in a file: IDX or NumPy's .npy, uint8 through a table, or float32. */
-final class ArrayRecords implements Records {
+final class ArrayRecords extends Records {
 
     private static final long serialVersionUID = 1L;
     private static final int CHUNK_BYTES = 1 << 20;
@@ -21,7 +23,8 @@ final class ArrayRecords implements Records {
     private final int channels;
     private final float[] table;
 
-    private ArrayRecords(String path, ArrayHeader header, float[] table) {
+    private ArrayRecords(String path, ArrayHeader header, float[] table, Configuration hadoop) {
+        super(hadoop);
         this.path = path;
         this.header = header;
         this.table = table;
@@ -34,63 +37,61 @@ final class ArrayRecords implements Records {
         try (FSDataInputStream in = files.open(path)) {
             ArrayHeader header = ArrayHeader.read(in, path.toString());
             header.check(files.getFileStatus(path).getLen(), path.toString());
-            float[] table = header.isBytes() ? table(input.get("preprocessing")) : null;
-            return new ArrayRecords(path.toString(), header, table);
+            float[] table = header.isBytes() ? table(input.path("preprocessing")) : null;
+            return new ArrayRecords(path.toString(), header, table, hadoop);
         }
     }
 
     /** What each level of a channel means: (p / 255 - mean) / std in float64, rounded once. */
     private static float[] table(JsonNode preprocessing) {
-        JsonNode mean = preprocessing == null ? null : preprocessing.get("mean");
-        JsonNode std = preprocessing == null ? null : preprocessing.get("std");
-        int channels = mean == null ? 1 : mean.size();
-        float[] values = new float[channels * 256];
+        JsonNode mean = preprocessing.path("mean");
+        JsonNode std = preprocessing.path("std");
+        float[] values = new float[Math.max(1, mean.size()) * 256];
         for (int i = 0; i < values.length; i++) {
             double level = (i & 255) / 255.0;
-            double shift = mean == null ? 0 : mean.get(i >> 8).asDouble();
-            double scale = std == null ? 1 : std.get(i >> 8).asDouble();
-            values[i] = (float) ((level - shift) / scale);
+            values[i] = (float)
+                    ((level - mean.path(i >> 8).asDouble(0)) / std.path(i >> 8).asDouble(1));
         }
         return values;
     }
 
     @Override
-    public int count() {
+    int count() {
         return header.rows();
     }
 
     @Override
-    public int size() {
+    int size() {
         return header.size();
     }
 
     @Override
-    public int chunkRows() {
+    int chunkRows() {
         return Math.max(1, CHUNK_BYTES / header.rowBytes());
     }
 
     @Override
-    public String key(int row) {
+    String key(int row) {
         return Integer.toString(row);
     }
 
     @Override
-    public String folder(int row) {
+    String folder(int row) {
         return "";
     }
 
     @Override
-    public Object load(Configuration hadoop, int first, int rows) throws IOException {
+    Object load(int first, int rows) throws IOException {
         byte[] bytes = new byte[rows * header.rowBytes()];
         Path file = new Path(path);
-        try (FSDataInputStream in = file.getFileSystem(hadoop).open(file)) {
+        try (FSDataInputStream in = file.getFileSystem(hadoop()).open(file)) {
             in.readFully(header.offset() + (long) first * header.rowBytes(), bytes);
         }
         return bytes;
     }
 
     @Override
-    public void copy(Object chunk, int row, float[] out) {
+    void copy(Object chunk, int row, float[] out) {
         byte[] bytes = (byte[]) chunk;
         int from = row * header.rowBytes();
         if (table == null) {
@@ -107,22 +108,21 @@ final class ArrayRecords implements Records {
     }
 
     @Override
-    public Iterator<Outcome> read(Configuration hadoop, int first, int rows) {
+    Iterator<Outcome> read(int first, int rows) {
         int step = chunkRows();
         return IntStream.iterate(0, at -> at < rows, at -> at + step)
                 .boxed()
-                .flatMap(at -> chunk(hadoop, first + at, Math.min(step, rows - at)))
+                .flatMap(at -> chunk(first + at, Math.min(step, rows - at)))
                 .iterator();
     }
 
-    private java.util.stream.Stream<Outcome> chunk(Configuration hadoop, int first, int rows) {
+    private Stream<Outcome> chunk(int first, int rows) {
         Object chunk;
         try {
-            chunk = load(hadoop, first, rows);
+            chunk = load(first, rows);
         } catch (IOException e) {
-            // NB: not a broken image but a broken file or disk: the task fails and is tried
-            // again.
-            throw new java.io.UncheckedIOException(path + " cannot be read", e);
+            // NB: the file or the disk failed, not an image: the task fails and is tried again.
+            throw new UncheckedIOException(path + " cannot be read", e);
         }
         return IntStream.range(0, rows).mapToObj(i -> {
             float[] values = new float[size()];

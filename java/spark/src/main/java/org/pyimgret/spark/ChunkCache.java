@@ -3,10 +3,9 @@ package org.pyimgret.spark;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.apache.hadoop.conf.Configuration;
 
 /**
- * What an executor has read of its data, the least recently used given up first.
+ * The chunks of data that an executor has read; the least recently used are dropped first.
  *
  * <p>One for each process, so that tasks that run side by side share it.
  */
@@ -19,15 +18,14 @@ final class ChunkCache {
 
     private ChunkCache() {}
 
-    /** Copies one row, read from the file system only when its chunk is not at hand. */
-    static void row(String dataset, Records records, Configuration hadoop, int row, long limit, float[] out)
-            throws IOException {
+    /** Copies one row; its chunk is read from the file system unless it is in the cache. */
+    static void row(String dataset, Records records, int row, long limit, float[] out) throws IOException {
         int rows = records.chunkRows();
         int chunk = row / rows;
         Object values = INSTANCE.chunk(dataset + '/' + chunk, limit);
         if (values == null) {
             int first = chunk * rows;
-            values = records.load(hadoop, first, Math.min(rows, records.count() - first));
+            values = records.load(first, Math.min(rows, records.count() - first));
             INSTANCE.keep(dataset + '/' + chunk, values, limit);
         }
         records.copy(values, row - chunk * rows, out);

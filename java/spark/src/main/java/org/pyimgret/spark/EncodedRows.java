@@ -6,11 +6,22 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.LongAccumulator;
 import org.pyimgret.encoder.TensorEncoder;
 
-/** Rows become embeddings, a batch at a time: no more than one batch is in memory. */
-final class EncodedRows implements Iterator<Embedding> {
+/** The rows of the output, encoded a batch at a time: no more than one batch is in memory. */
+final class EncodedRows implements Iterator<Row> {
+
+    /** The key with its vector, or with the reason why there is none. */
+    static final StructType SCHEMA = new StructType()
+            .add("key", DataTypes.StringType)
+            .add("vector", DataTypes.createArrayType(DataTypes.FloatType, false))
+            .add("reason", DataTypes.StringType)
+            .add("broken", DataTypes.BooleanType, false);
 
     private final TensorEncoder encoder;
     private final Records records;
@@ -18,7 +29,7 @@ final class EncodedRows implements Iterator<Embedding> {
     private final int batchSize;
     private final boolean strict;
     private final LongAccumulator done;
-    private final Deque<Embedding> ready = new ArrayDeque<>();
+    private final Deque<Row> ready = new ArrayDeque<>();
 
     EncodedRows(
             TensorEncoder encoder,
@@ -44,7 +55,7 @@ final class EncodedRows implements Iterator<Embedding> {
     }
 
     @Override
-    public Embedding next() {
+    public Row next() {
         if (!hasNext()) {
             throw new NoSuchElementException("all rows are encoded");
         }
@@ -52,44 +63,36 @@ final class EncodedRows implements Iterator<Embedding> {
     }
 
     private void encode() {
-        List<Records.Outcome> good = new ArrayList<>(batchSize);
+        List<Integer> good = new ArrayList<>(batchSize);
+        List<float[]> values = new ArrayList<>(batchSize);
         int taken = 0;
-        while (taken < batchSize && rows.hasNext()) {
+        for (; taken < batchSize && rows.hasNext(); taken++) {
             Records.Outcome outcome = rows.next();
-            taken++;
-            if (outcome.reason() != null) {
-                refuse(outcome.row(), outcome.reason());
-            } else if (!finite(outcome.values())) {
-                refuse(outcome.row(), "the values are not all finite numbers");
+            if (outcome.reason != null) {
+                fail(outcome.row, outcome.reason);
+            } else if (!finite(outcome.values)) {
+                fail(outcome.row, "the values are not all finite numbers");
             } else {
-                good.add(outcome);
+                good.add(outcome.row);
+                values.add(outcome.values);
             }
         }
-        if (!good.isEmpty()) {
-            embed(good);
+        float[][] vectors = encoder.encode(values);
+        for (int i = 0; i < vectors.length; i++) {
+            if (finite(vectors[i])) {
+                ready.add(RowFactory.create(records.key(good.get(i)), vectors[i], null, false));
+            } else {
+                fail(good.get(i), "the embedding is not finite: the values are too large");
+            }
         }
         done.add(taken);
     }
 
-    private void embed(List<Records.Outcome> good) {
-        List<float[]> values = new ArrayList<>(good.size());
-        good.forEach(outcome -> values.add(outcome.values()));
-        float[][] vectors = encoder.encode(values);
-        for (int i = 0; i < good.size(); i++) {
-            int row = good.get(i).row();
-            if (finite(vectors[i])) {
-                ready.add(Embedding.of(records.key(row), vectors[i]));
-            } else {
-                refuse(row, "the embedding is not finite: the values are too large");
-            }
-        }
-    }
-
-    private void refuse(int row, String reason) {
+    private void fail(int row, String reason) {
         if (strict) {
             throw new IllegalArgumentException(records.key(row) + ": " + reason);
         }
-        ready.add(Embedding.broken(records.key(row), reason));
+        ready.add(RowFactory.create(records.key(row), null, reason, true));
     }
 
     private static boolean finite(float[] vector) {

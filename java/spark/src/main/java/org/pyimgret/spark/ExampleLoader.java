@@ -1,9 +1,7 @@
 package org.pyimgret.spark;
 
 import java.io.IOException;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.broadcast.Broadcast;
-import org.datavec.spark.util.SerializableHadoopConfig;
 import org.deeplearning4j.core.loader.DataSetLoader;
 import org.nd4j.common.loader.Source;
 import org.nd4j.linalg.dataset.DataSet;
@@ -11,7 +9,7 @@ import org.pyimgret.nn.Examples;
 import org.pyimgret.nn.Json;
 
 /**
- * Makes a worker's batches, on the worker: what travels is the name of a batch only.
+ * Makes the batches of a worker, on the worker: only the names of batches are sent.
  *
  * <p>The name is {@code epoch-first-rows}, rows {@code first} and on of the epoch's order, which
  * every worker knows from the seed.
@@ -21,7 +19,6 @@ final class ExampleLoader implements DataSetLoader {
     private static final long serialVersionUID = 1L;
 
     private final Broadcast<Records> records;
-    private final Broadcast<SerializableHadoopConfig> hadoop;
     private final Broadcast<int[]> labels;
     private final String dataset;
     private final String settings;
@@ -31,21 +28,15 @@ final class ExampleLoader implements DataSetLoader {
     private transient Examples examples;
 
     ExampleLoader(
-            Broadcast<Records> records,
-            Broadcast<SerializableHadoopConfig> hadoop,
-            Broadcast<int[]> labels,
-            String dataset,
-            String settings,
-            long cacheBytes) {
+            Broadcast<Records> records, Broadcast<int[]> labels, String dataset, String settings, long cacheBytes) {
         this.records = records;
-        this.hadoop = hadoop;
         this.labels = labels;
         this.dataset = dataset;
         this.settings = settings;
         this.cacheBytes = cacheBytes;
         this.seed = Settings.required(Json.parse(settings), "seed").asLong();
         Records all = records.value();
-        // Data that no executor can hold is mixed in runs, so that a read brings what is used.
+        // Data that no executor can hold is shuffled in runs, so that all of a chunk that is read is used.
         boolean fits = (long) all.count() * all.size() * Float.BYTES <= cacheBytes;
         this.run = fits ? 1 : Math.min(16, all.chunkRows());
     }
@@ -84,13 +75,12 @@ final class ExampleLoader implements DataSetLoader {
     }
 
     private DataSet batch(long epoch, int[] order, int first, int rows) throws IOException {
-        Configuration files = hadoop.value().getConfiguration();
         float[][] values = new float[rows][examples.size()];
         int[] sources = new int[rows];
         int[] classes = labels == null ? null : new int[rows];
         for (int i = 0; i < rows; i++) {
             sources[i] = order[first + i];
-            ChunkCache.row(dataset, records.value(), files, sources[i], cacheBytes, values[i]);
+            ChunkCache.row(dataset, records.value(), sources[i], cacheBytes, values[i]);
             if (classes != null) {
                 classes[i] = labels.value()[sources[i]];
             }

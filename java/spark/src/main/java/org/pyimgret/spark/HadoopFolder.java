@@ -1,7 +1,6 @@
 package org.pyimgret.spark;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -12,7 +11,7 @@ import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 
-/** Images in a file system that Hadoop reaches: names are text there, and nothing is linked. */
+/** Images in a file system of Hadoop's: names are text there, and there are no links. */
 final class HadoopFolder implements ImageFolder {
 
     private static final long serialVersionUID = 1L;
@@ -24,10 +23,9 @@ final class HadoopFolder implements ImageFolder {
     }
 
     @Override
-    public Listing list(Configuration hadoop, boolean hidden) throws IOException {
+    public int list(Configuration hadoop, boolean hidden, List<String> keys) throws IOException {
         Path folder = new Path(root + "/");
         RemoteIterator<LocatedFileStatus> all = folder.getFileSystem(hadoop).listFiles(folder, true);
-        List<String> keys = new ArrayList<>();
         Set<String> skipped = new HashSet<>();
         while (all.hasNext()) {
             String name = all.next().getPath().toString().substring(root.length() + 1);
@@ -38,7 +36,7 @@ final class HadoopFolder implements ImageFolder {
                 skipped.add(hiddenPart);
             }
         }
-        return new Listing(keys, skipped.size());
+        return skipped.size();
     }
 
     /** The path down to the first hidden file or folder in it, null where there is none. */

@@ -10,7 +10,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.pyimgret.encoder.ImageDecodeException;
 
-/** A folder of images: the keys of the files below it (see {@link Keys}), and what they hold. */
+/** A folder of images: the keys of the files below it (see {@link Keys}), and their contents. */
 interface ImageFolder extends Serializable {
 
     /** The largest file that can be an image. */
@@ -20,19 +20,7 @@ interface ImageFolder extends Serializable {
     Set<String> SYSTEM_NAMES =
             Set.of("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information");
 
-    /** The keys that a folder has, and how many hidden files and folders were left out. */
-    final class Listing {
-
-        final List<String> keys;
-        final int hiddenSkipped;
-
-        Listing(List<String> keys, int hiddenSkipped) {
-            this.keys = keys;
-            this.hiddenSkipped = hiddenSkipped;
-        }
-    }
-
-    /** Finds out what kind of file system a folder is in. */
+    /** Opens a folder by the file system that it is in. */
     static ImageFolder of(String path, Configuration hadoop) throws IOException {
         Path folder = new Path(path);
         FileSystem files = folder.getFileSystem(hadoop);
@@ -45,11 +33,13 @@ interface ImageFolder extends Serializable {
     /**
      * Lists the files below the folder, in any order.
      *
-     * @param hidden whether to take hidden and system files, too
+     * @param hidden whether to include hidden and system files
+     * @param keys receives the keys of the files
+     * @return the number of hidden files and folders that were skipped
      */
-    Listing list(Configuration hadoop, boolean hidden) throws IOException;
+    int list(Configuration hadoop, boolean hidden, List<String> keys) throws IOException;
 
-    /** Whether a file or folder of this name is left out. */
+    /** Whether a file or folder of this name is hidden, or left behind by a system. */
     static boolean isHidden(String name) {
         return name.startsWith(".") || SYSTEM_NAMES.contains(name.toLowerCase(Locale.ROOT));
     }
@@ -58,12 +48,12 @@ interface ImageFolder extends Serializable {
      * Reads a file.
      *
      * @throws ImageDecodeException if it cannot be an image
-     * @throws java.io.FileNotFoundException if it is not there, or not for us to read
+     * @throws java.io.FileNotFoundException if it does not exist, or permission is denied
      * @throws IOException if the file system fails
      */
     byte[] read(Configuration hadoop, String key) throws IOException;
 
-    /** Refuses what would fill the memory. */
+    /** Refuses files that would fill the memory. */
     static void checkLength(long length) throws ImageDecodeException {
         if (length > MAX_FILE) {
             throw new ImageDecodeException("is " + length + " bytes long; at most " + MAX_FILE + ".");

@@ -3,7 +3,9 @@ package org.pyimgret.spark;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
@@ -12,12 +14,12 @@ import org.pyimgret.encoder.ImageDecodeException;
 import org.pyimgret.encoder.ImagePreprocessor;
 
 /**
- * The files below a folder, in the order of their keys; what is no image is told with the broken
- * ones.
+ * The files below a folder, in the order of their keys; a file that is not an image is a failure
+ * like an image that cannot be decoded.
  *
  * <p>The driver holds the keys; the files are read by the executors.
  */
-final class ImageRecords implements Records {
+final class ImageRecords extends Records {
 
     private static final long serialVersionUID = 1L;
     private static final int CHUNK_ROWS = 16;
@@ -29,8 +31,10 @@ final class ImageRecords implements Records {
     private final int size;
     private transient ImagePreprocessor preprocessor;
 
-    private ImageRecords(ImageFolder folder, String[] keys, int hiddenSkipped, String preprocessing)
+    private ImageRecords(
+            ImageFolder folder, String[] keys, int hiddenSkipped, String preprocessing, Configuration hadoop)
             throws IOException {
+        super(hadoop);
         this.folder = folder;
         this.keys = keys;
         this.hiddenSkipped = hiddenSkipped;
@@ -42,16 +46,14 @@ final class ImageRecords implements Records {
     static ImageRecords list(JsonNode input, Configuration hadoop) throws IOException {
         String path = Settings.required(input, "path").asText();
         ImageFolder folder = ImageFolder.of(path, hadoop);
-        ImageFolder.Listing found = folder.list(hadoop, input.path("hidden").asBoolean(false));
-        String[] keys = found.keys.stream().sorted().toArray(String[]::new);
-        if (keys.length == 0) {
-            throw new FileNotFoundException(path + " holds no files (" + found.hiddenSkipped + " are hidden)");
+        List<String> keys = new ArrayList<>();
+        int hiddenSkipped = folder.list(hadoop, input.path("hidden").asBoolean(false), keys);
+        if (keys.isEmpty()) {
+            throw new FileNotFoundException(path + " holds no files (" + hiddenSkipped + " are hidden)");
         }
-        return new ImageRecords(
-                folder,
-                keys,
-                found.hiddenSkipped,
-                Settings.required(input, "preprocessing").toString());
+        String[] sorted = keys.stream().sorted().toArray(String[]::new);
+        String preprocessing = Settings.required(input, "preprocessing").toString();
+        return new ImageRecords(folder, sorted, hiddenSkipped, preprocessing, hadoop);
     }
 
     /** The same images without some of them. */
@@ -60,76 +62,74 @@ final class ImageRecords implements Records {
                 .filter(i -> !rows.contains(i))
                 .mapToObj(i -> keys[i])
                 .toArray(String[]::new);
-        return new ImageRecords(folder, rest, hiddenSkipped, preprocessing);
+        return new ImageRecords(folder, rest, hiddenSkipped, preprocessing, hadoop());
     }
 
     @Override
-    public int hiddenSkipped() {
+    int hiddenSkipped() {
         return hiddenSkipped;
     }
 
     @Override
-    public int count() {
+    int count() {
         return keys.length;
     }
 
     @Override
-    public int size() {
+    int size() {
         return size;
     }
 
     @Override
-    public int chunkRows() {
+    int chunkRows() {
         return CHUNK_ROWS;
     }
 
     @Override
-    public String key(int row) {
+    String key(int row) {
         return keys[row];
     }
 
     @Override
-    public String folder(int row) {
+    String folder(int row) {
         int slash = keys[row].indexOf('/');
         return slash < 0 ? "" : Keys.toText(keys[row].substring(0, slash));
     }
 
     @Override
-    public Object load(Configuration hadoop, int first, int rows) throws IOException {
+    Object load(int first, int rows) throws IOException {
         float[] values = new float[rows * size];
         for (int i = 0; i < rows; i++) {
-            System.arraycopy(decode(hadoop, first + i), 0, values, i * size, size);
+            System.arraycopy(decode(first + i), 0, values, i * size, size);
         }
         return values;
     }
 
     @Override
-    public void copy(Object chunk, int row, float[] out) {
+    void copy(Object chunk, int row, float[] out) {
         System.arraycopy((float[]) chunk, row * size, out, 0, size);
     }
 
     @Override
-    public Iterator<Outcome> read(Configuration hadoop, int first, int rows) {
-        return IntStream.range(first, first + rows)
-                .mapToObj(i -> outcome(hadoop, i))
-                .iterator();
+    Iterator<Outcome> read(int first, int rows) {
+        return IntStream.range(first, first + rows).mapToObj(this::outcome).iterator();
     }
 
-    private Outcome outcome(Configuration hadoop, int row) {
+    private Outcome outcome(int row) {
         try {
-            return Outcome.good(row, decode(hadoop, row));
+            return Outcome.good(row, decode(row));
         } catch (ImageDecodeException | FileNotFoundException e) {
-            return Outcome.broken(row, String.valueOf(e.getMessage()));
+            return Outcome.failed(row, String.valueOf(e.getMessage()));
         } catch (IOException e) {
             // NB: the file system failed, not the image: the task fails and is tried again.
             throw new UncheckedIOException(keys[row] + " cannot be read", e);
         }
     }
 
-    private float[] decode(Configuration hadoop, int row) throws IOException {
+    private float[] decode(int row) throws IOException {
         if (preprocessor == null) {
             preprocessor = ImagePreprocessor.fromJson(preprocessing);
         }
-        return preprocessor.apply(folder.read(hadoop, keys[row]));
+        return preprocessor.apply(folder.read(hadoop(), keys[row]));
     }
 }

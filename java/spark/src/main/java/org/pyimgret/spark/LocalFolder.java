@@ -23,11 +23,11 @@ import org.apache.hadoop.conf.Configuration;
 import org.pyimgret.encoder.ImageDecodeException;
 
 /**
- * Images in this machine's own file system, links followed and each folder entered once.
+ * Images in the local file system; links are followed, and each folder is entered once.
  *
- * <p>NB: not by way of Hadoop, whose local file system leaves out, without a word, every name that
- * the locale cannot decode (all but ASCII where LANG is not set), and fails at colons. A URI holds
- * a name's bytes.
+ * <p>NB: not through Hadoop, whose local file system silently leaves out every name that the locale
+ * cannot decode (all but ASCII where LANG is not set), and fails at colons. A URI holds the bytes of a
+ * name.
  */
 final class LocalFolder implements ImageFolder {
 
@@ -40,47 +40,40 @@ final class LocalFolder implements ImageFolder {
     }
 
     @Override
-    public Listing list(Configuration hadoop, boolean hidden) throws IOException {
-        List<String> keys = new ArrayList<>();
-        int skipped = URI.create(root).getRawPath().length();
+    public int list(Configuration hadoop, boolean hidden, List<String> keys) throws IOException {
+        int prefix = URI.create(root).getRawPath().length();
         Walk walk = new Walk(hidden);
         for (Path file : walk.below(Path.of(URI.create(root)))) {
-            keys.add(Keys.ofUri(file.toUri().getRawPath().substring(skipped)));
+            keys.add(Keys.ofUri(file.toUri().getRawPath().substring(prefix)));
         }
-        return new Listing(keys, walk.hiddenSkipped);
+        return walk.hiddenSkipped;
     }
 
     @Override
     public byte[] read(Configuration hadoop, String key) throws IOException {
         Path file = Path.of(URI.create(root + Keys.toUri(key)));
         try {
-            BasicFileAttributes attributes = attributes(file);
+            BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
             if (!attributes.isRegularFile()) {
-                throw new ImageDecodeException("is no regular file.");
+                throw new ImageDecodeException("is not a regular file.");
             }
             ImageFolder.checkLength(attributes.size());
             return Files.readAllBytes(file);
-        } catch (NoSuchFileException e) {
-            throw new FileNotFoundException("is not there any more.");
-        } catch (AccessDeniedException e) {
-            throw new FileNotFoundException("may not be read: permission denied.");
-        }
-    }
-
-    private static BasicFileAttributes attributes(Path file) throws IOException {
-        try {
-            return Files.readAttributes(file, BasicFileAttributes.class);
         } catch (FileSystemException e) {
-            if (Files.isSymbolicLink(file)) {
+            if (Files.isSymbolicLink(file) && !Files.exists(file)) {
                 throw new ImageDecodeException("is a link that leads nowhere.", e);
+            } else if (e instanceof NoSuchFileException) {
+                throw new FileNotFoundException("does not exist any more.");
+            } else if (e instanceof AccessDeniedException) {
+                throw new FileNotFoundException("cannot be read: permission denied.");
             }
             throw e;
         }
     }
 
     /**
-     * Linked folders come after all real ones, so that no link takes a folder's files away, and in
-     * the order of their names, so that chance does not decide which of two names them.
+     * Linked folders come after all real ones, so that no file of a folder gets its key from a link,
+     * and in the order of their names, so that the keys are the same each time.
      */
     private static final class Walk {
 
@@ -100,21 +93,21 @@ final class LocalFolder implements ImageFolder {
             while (!folders.isEmpty() || !links.isEmpty()) {
                 Path folder = folders.isEmpty() ? links.remove() : folders.remove();
                 if (entered.add(folder.toRealPath())) {
-                    lookInto(folder);
+                    enter(folder);
                 }
             }
             return found;
         }
 
-        private void lookInto(Path folder) throws IOException {
+        private void enter(Path folder) throws IOException {
             try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
-                entries.forEach(this::look);
+                entries.forEach(this::visit);
             } catch (DirectoryIteratorException e) {
                 throw e.getCause();
             }
         }
 
-        private void look(Path path) {
+        private void visit(Path path) {
             if (!hidden && ImageFolder.isHidden(path.getFileName().toString())) {
                 hiddenSkipped++;
             } else if (Files.isDirectory(path)) {

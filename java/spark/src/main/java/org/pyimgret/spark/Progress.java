@@ -3,12 +3,11 @@ package org.pyimgret.spark;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.util.LongAccumulator;
 import org.pyimgret.nn.Json;
 
-/** Tells whoever started the job how far it is: one JSON document a line on standard output. */
+/** Reports the progress of a job to whoever started it: one JSON document a line on standard output. */
 final class Progress {
 
     private static final long EVERY_NANOS = 500_000_000L;
@@ -16,7 +15,7 @@ final class Progress {
 
     private Progress() {}
 
-    static synchronized void say(String event, Map<String, ?> values) {
+    static synchronized void emit(String event, Map<String, ?> values) {
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("event", event);
         line.putAll(values);
@@ -30,37 +29,37 @@ final class Progress {
         long now = System.nanoTime();
         if (now - last > EVERY_NANOS) {
             last = now;
-            say("round", Map.of("epoch", epoch + 1, "round", done, "rounds", of, "score", score));
+            emit("round", Map.of("epoch", epoch + 1, "round", done, "rounds", of, "score", score));
         }
     }
 
-    /** Counts the executors that live, so that the loss of one is seen. */
+    /** Counts the live executors, so that the loss of one is seen. */
     static int executors(JavaSparkContext spark) {
         // The driver counts as one.
         return Math.max(0, spark.sc().statusTracker().getExecutorInfos().length - 1);
     }
 
-    /** Runs a job, telling now and then how many rows are done; a row done twice counts twice. */
-    static void during(JavaSparkContext spark, LongAccumulator done, int of, Callable<Void> job) throws Exception {
-        Thread teller = new Thread(() -> tell(spark, done, of), "pyimgret-progress");
-        teller.setDaemon(true);
-        teller.start();
+    /** Runs a job and reports regularly how many rows are done; a row done twice counts twice. */
+    static void during(JavaSparkContext spark, LongAccumulator done, int of, Runnable job) {
+        Thread reporter = new Thread(() -> report(spark, done, of), "pyimgret-progress");
+        reporter.setDaemon(true);
+        reporter.start();
         try {
-            job.call();
+            job.run();
         } finally {
-            teller.interrupt();
+            reporter.interrupt();
         }
     }
 
-    private static void tell(JavaSparkContext spark, LongAccumulator done, int of) {
+    private static void report(JavaSparkContext spark, LongAccumulator done, int of) {
         try {
-            long told = 0;
+            long reported = 0;
             while (true) {
                 Thread.sleep(EVERY_NANOS / 1_000_000);
                 long now = Math.min(of, done.value());
-                if (now > told) {
-                    say("rows", Map.of("done", now, "of", of, "executors", executors(spark)));
-                    told = now;
+                if (now > reported) {
+                    emit("rows", Map.of("done", now, "of", of, "executors", executors(spark)));
+                    reported = now;
                 }
             }
         } catch (InterruptedException e) {

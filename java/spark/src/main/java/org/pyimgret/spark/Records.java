@@ -2,26 +2,36 @@ package org.pyimgret.spark;
 
 import java.io.IOException;
 import java.io.Serializable;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.datavec.spark.util.SerializableHadoopConfig;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /**
- * Images or vectors that lie in one of Hadoop's file systems, seen as numbered rows.
+ * Images or vectors in one of Hadoop's file systems, seen as numbered rows.
  *
- * <p>The object itself is small and travels to the executors; the data is read there, chunk by
- * chunk.
+ * <p>The object itself is small and is sent to the executors, which read the data chunk by chunk.
  */
-public interface Records extends Serializable {
+abstract class Records implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    private final SerializableHadoopConfig hadoop;
+
+    Records(Configuration hadoop) {
+        this.hadoop = new SerializableHadoopConfig(hadoop);
+    }
 
     /**
      * Finds the data that a job names.
      *
-     * @param input {@code kind} (array or images), {@code path}, {@code hidden} (whether hidden
-     *     files are taken), and {@code preprocessing} where there is one
-     * @param hadoop which file systems there are
-     * @return its rows
-     * @throws IOException if it cannot be read
+     * @param input {@code kind} (array or images), {@code path}, {@code hidden} (whether hidden files
+     *     are included), and {@code preprocessing} where there is one
      */
     static Records of(JsonNode input, Configuration hadoop) throws IOException {
         return Settings.text(input, "kind", "").equals("images")
@@ -29,88 +39,71 @@ public interface Records extends Serializable {
                 : ArrayRecords.open(input, hadoop);
     }
 
-    /**
-     * Says how many rows there are.
-     *
-     * @return rows
-     */
-    int count();
+    /** The file systems that there are. */
+    Configuration hadoop() {
+        return hadoop.getConfiguration();
+    }
 
-    /**
-     * Says how many hidden files and folders were left out.
-     *
-     * @return their number
-     */
-    default int hiddenSkipped() {
+    /** The number of rows. */
+    abstract int count();
+
+    /** The number of hidden files and folders that were skipped. */
+    int hiddenSkipped() {
         return 0;
     }
 
-    /**
-     * Says how long a row is.
-     *
-     * @return height x width x channels
-     */
-    int size();
+    /** The number of values of a row: height x width x channels. */
+    abstract int size();
 
-    /**
-     * Says how many neighbouring rows are best read at once.
-     *
-     * @return rows of a chunk
-     */
-    int chunkRows();
+    /** The number of neighbouring rows that are best read at once. */
+    abstract int chunkRows();
 
-    /**
-     * Names a row.
-     *
-     * @param row its number
-     * @return the key that the index will have
-     */
-    String key(int row);
+    /** The key of a row in an index. */
+    abstract String key(int row);
 
-    /**
-     * Says which class a row belongs to by its place.
-     *
-     * @param row its number
-     * @return the name of the top folder, empty where there is none
-     */
-    String folder(int row);
+    /** The name of the top folder that a row is in, its class; empty where there is none. */
+    abstract String folder(int row);
 
-    /**
-     * Reads neighbouring rows as they are kept in memory: bytes, or floats that are scaled already.
-     *
-     * @param hadoop which file systems there are
-     * @param first the first row
-     * @param rows how many
-     * @return what {@link #copy} reads
-     * @throws IOException if they cannot be read
-     */
-    Object load(Configuration hadoop, int first, int rows) throws IOException;
+    /** Reads neighbouring rows as they are held in memory: bytes, or floats that are scaled already. */
+    abstract Object load(int first, int rows) throws IOException;
 
-    /**
-     * Copies a row out of what {@link #load} gave, as the network sees it.
-     *
-     * @param chunk a result of load
-     * @param row its place in the chunk
-     * @param out receives (height, width, channels)
-     */
-    void copy(Object chunk, int row, float[] out);
+    /** Copies row {@code row} of a chunk from {@link #load} to {@code out}: (height, width, channels). */
+    abstract void copy(Object chunk, int row, float[] out);
 
-    /**
-     * Reads rows one by one; one that is broken says why and does not end the reading.
-     *
-     * @param hadoop which file systems there are
-     * @param first the first row
-     * @param rows how many
-     * @return the rows in order
-     */
-    Iterator<Outcome> read(Configuration hadoop, int first, int rows);
+    /** Reads rows one by one, in order; one that cannot be read gives its reason, and the next follows. */
+    abstract Iterator<Outcome> read(int first, int rows);
+
+    /** What is done with some neighbouring rows, on an executor. */
+    interface Part<T> extends Serializable {
+        Iterator<T> apply(Records records, int first, int rows) throws Exception;
+    }
+
+    /** Hands out the rows to the executors, so many for each task. */
+    <T> JavaRDD<T> parts(JavaSparkContext spark, int partRows, Part<T> part) {
+        Broadcast<Records> records = spark.broadcast(this);
+        List<Integer> starts = new ArrayList<>();
+        for (int first = 0; first < count(); first += partRows) {
+            starts.add(first);
+        }
+        return spark.parallelize(starts, starts.size())
+                .flatMap(first -> part.apply(
+                        records.value(),
+                        first,
+                        Math.min(partRows, records.value().count() - first)));
+    }
 
     /** A row, or the reason why there is none. */
-    final class Outcome {
+    static final class Outcome implements Serializable {
 
-        private final int row;
-        private final float[] values;
-        private final String reason;
+        private static final long serialVersionUID = 1L;
+
+        final int row;
+
+        /** (height, width, channels), or null. */
+        final float[] values;
+
+        /** Null for a row that could be read. */
+        final String reason;
 
         private Outcome(int row, float[] values, String reason) {
             this.row = row;
@@ -122,35 +115,8 @@ public interface Records extends Serializable {
             return new Outcome(row, values, null);
         }
 
-        static Outcome broken(int row, String reason) {
+        static Outcome failed(int row, String reason) {
             return new Outcome(row, null, reason);
-        }
-
-        /**
-         * Says which row this is.
-         *
-         * @return its number
-         */
-        public int row() {
-            return row;
-        }
-
-        /**
-         * Gives the row.
-         *
-         * @return (height, width, channels), or null
-         */
-        public float[] values() {
-            return values;
-        }
-
-        /**
-         * Says what is wrong.
-         *
-         * @return the reason, null for a good row
-         */
-        public String reason() {
-            return reason;
         }
     }
 }

@@ -4,10 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Deals an epoch's batches out: between two averagings every worker gets equally many.
+ * Assigns the batches of an epoch to workers: between two averagings each gets the same number.
  *
- * <p>Only the last round may be smaller; a worker without a batch is left out of it, so that no
- * average counts one that did nothing.
+ * <p>Only the last round may be smaller; a worker without a batch takes no part in it, so that the
+ * average counts none that did nothing.
  */
 final class Rounds {
 
@@ -37,10 +37,10 @@ final class Rounds {
                 names.add(ExampleLoader.name(epoch, first, rows));
             }
         }
-        return deal(names, workers, frequency);
+        return assign(names, workers, frequency);
     }
 
-    private static List<Round> deal(List<String> names, int workers, int frequency) {
+    private static List<Round> assign(List<String> names, int workers, int frequency) {
         List<Round> rounds = new ArrayList<>();
         int at = 0;
         while (at < names.size()) {

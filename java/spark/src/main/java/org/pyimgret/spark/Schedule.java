@@ -3,7 +3,7 @@ package org.pyimgret.spark;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.node.ObjectNode;
 
-/** Learning rates over time, brought to the length that a training really has. */
+/** Learning-rate schedules, stretched to the length of the training. */
 final class Schedule {
 
     private Schedule() {}

@@ -3,7 +3,6 @@ package org.pyimgret.spark;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -11,7 +10,7 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.nn.Json;
 
-/** Reads the JSON document that tells a job what to do. */
+/** The settings of a job, read from its JSON document. */
 final class Settings {
 
     private Settings() {}
@@ -22,8 +21,7 @@ final class Settings {
             throw new IllegalArgumentException("expected one argument: a JSON document, or its file");
         }
         String text = arguments[0].trim();
-        return Json.parse(
-                text.startsWith("{") ? text : new String(Files.readAllBytes(Path.of(text)), StandardCharsets.UTF_8));
+        return Json.parse(text.startsWith("{") ? text : Files.readString(Path.of(text)));
     }
 
     static JsonNode required(JsonNode node, String field) {

@@ -4,24 +4,18 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.Paths;
-import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Dataset;
-import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.util.LongAccumulator;
-import org.datavec.spark.util.SerializableHadoopConfig;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.encoder.TensorEncoder;
 import org.pyimgret.nn.Json;
@@ -29,9 +23,9 @@ import org.pyimgret.nn.Json;
 /**
  * Runs a saved model over images or vectors and writes the embeddings as Parquet.
  *
- * <p>The model travels to each executor once. An executor encodes one part of the rows after
- * another, a batch at a time, and writes each part as one file; a part whose executor dies is done
- * again, and only whole parts count. The output folder gets {@code broken=false} with columns
+ * <p>The model is sent to each executor once. An executor encodes one part of the rows after
+ * another, a batch at a time, and writes each part as one file; a part whose executor fails is encoded
+ * again, and only complete parts count. The output folder gets {@code broken=false} with columns
  * {@code key, vector}, {@code broken=true} with columns {@code key, reason}, and {@code
  * _pyimgret.json}.
  *
@@ -57,9 +51,9 @@ public final class SparkEncoder {
      * Runs an encoding job; {@code spark-submit} calls this.
      *
      * @param arguments the job, or the name of its file
-     * @throws Exception if data or model cannot be read, or the output not be written
+     * @throws IOException if data or model cannot be read, or the output not be written
      */
-    public static void main(String[] arguments) throws Exception {
+    public static void main(String[] arguments) throws IOException {
         JsonNode job = Settings.read(arguments);
         SparkConf conf = new SparkConf()
                 .setIfMissing("spark.app.name", "pyimgret embed")
@@ -70,11 +64,11 @@ public final class SparkEncoder {
         }
     }
 
-    private void run() throws Exception {
-        byte[] model =
-                Files.readAllBytes(Paths.get(Settings.required(job, "model").asText()));
-        // NB: refused here, before it travels, if it is not a model or could run code.
-        TensorEncoder encoder = Embedder.of(model);
+    private void run() throws IOException {
+        byte[] model = Files.readAllBytes(
+                java.nio.file.Path.of(Settings.required(job, "model").asText()));
+        // NB: refused here, before it is sent, if it is not a model or could run code.
+        TensorEncoder encoder = ModelCache.get(model);
         Records records = Records.of(Settings.required(job, "input"), spark.hadoopConfiguration());
         if (records.size() != encoder.inputSize()) {
             throw new IllegalArgumentException(
@@ -82,63 +76,56 @@ public final class SparkEncoder {
         }
         LongAccumulator done = spark.sc().longAccumulator("done");
         int partRows = partRows(records.count());
-        Progress.say("started", Map.of("images", records.count(), "part_rows", partRows));
+        Progress.emit("started", Map.of("images", records.count(), "part_rows", partRows));
         long start = System.nanoTime();
-        Progress.during(spark, done, records.count(), write(encode(model, records, partRows, done)));
+        JavaRDD<Row> embeddings = encode(model, records, partRows, done);
+        Progress.during(spark, done, records.count(), () -> write(embeddings));
         finish(records, (System.nanoTime() - start) / 1e9, model);
     }
 
     /** Parts small enough that a lost one costs little and all cores end at about the same time. */
     private int partRows(int count) {
-        // NB: the cores are known only when executors have come, and they come for a first job.
+        // NB: the cores are known only when executors have registered, which they do for a first job.
         spark.parallelize(List.of(0), 1).count();
         int cores = Math.max(1, spark.defaultParallelism());
         int usual = Math.max(MIN_PART, Math.min(MAX_PART, count / (PARTS_A_CORE * cores)));
         return Settings.positive(job, "part_rows", usual);
     }
 
-    private JavaRDD<Embedding> encode(byte[] zip, Records all, int partRows, LongAccumulator done) {
+    private JavaRDD<Row> encode(byte[] zip, Records all, int partRows, LongAccumulator done) {
         Broadcast<byte[]> model = spark.broadcast(zip);
-        Broadcast<Records> records = spark.broadcast(all);
-        Broadcast<SerializableHadoopConfig> hadoop =
-                spark.broadcast(new SerializableHadoopConfig(spark.hadoopConfiguration()));
         int batchSize = Settings.positive(job, "batch_size", 256);
         boolean strict = job.path("strict").asBoolean(false);
-        List<Integer> starts = new ArrayList<>();
-        for (int first = 0; first < all.count(); first += partRows) {
-            starts.add(first);
-        }
-        return spark.parallelize(starts, starts.size()).flatMap(first -> {
-            Records data = records.value();
-            int rows = Math.min(partRows, data.count() - first);
-            TensorEncoder encoder = Embedder.of(model.value());
-            Iterator<Records.Outcome> values = data.read(hadoop.value().getConfiguration(), first, rows);
-            return new EncodedRows(encoder, data, values, batchSize, strict, done);
-        });
+        return all.parts(
+                spark,
+                partRows,
+                (records, first, rows) -> new EncodedRows(
+                        ModelCache.get(model.value()), records, records.read(first, rows), batchSize, strict, done));
     }
 
-    private Callable<Void> write(JavaRDD<Embedding> embeddings) {
-        SparkSession session = SparkSession.builder().sparkContext(spark.sc()).getOrCreate();
-        String output = Settings.required(job, "output").asText();
-        return () -> {
-            session.createDataset(embeddings.rdd(), Encoders.bean(Embedding.class))
-                    .select("key", "vector", "reason", "broken")
-                    .write()
-                    // Keys and numbers hardly ever repeat: to look for those that do took a third
-                    // of an executor's time, and was given up for each file.
-                    .option("parquet.enable.dictionary", "false")
-                    .partitionBy("broken")
-                    .parquet(output);
-            return null;
-        };
+    private void write(JavaRDD<Row> embeddings) {
+        session()
+                .createDataFrame(embeddings, EncodedRows.SCHEMA)
+                .write()
+                // Keys and numbers hardly ever repeat: the search for those that do took a third
+                // of an executor's time, and was abandoned for each file.
+                .option("parquet.enable.dictionary", "false")
+                .partitionBy("broken")
+                .parquet(output());
     }
 
-    /** Counts what was written, and says so beside it. */
+    private SparkSession session() {
+        return SparkSession.builder().sparkContext(spark.sc()).getOrCreate();
+    }
+
+    private String output() {
+        return Settings.required(job, "output").asText();
+    }
+
+    /** Counts what was written, and writes the summary beside it. */
     private void finish(Records records, double seconds, byte[] model) throws IOException {
-        SparkSession session = SparkSession.builder().sparkContext(spark.sc()).getOrCreate();
-        String output = Settings.required(job, "output").asText();
         // NB: a column that names folders is read back as text.
-        Dataset<Row> all = session.read().parquet(output);
+        Dataset<Row> all = session().read().parquet(output());
         long broken = all.where("broken = 'true'").count();
         Map<String, Object> end = new LinkedHashMap<>();
         end.put("kind", Settings.text(job.get("input"), "kind", "array"));
@@ -148,12 +135,12 @@ public final class SparkEncoder {
         end.put("broken", broken);
         end.put("seconds", seconds);
         end.put("executors", Progress.executors(spark));
-        end.put("model_zip_sha256", Embedder.checksum(model));
+        end.put("model_zip_sha256", ModelCache.checksum(model));
         end.put("model_checksum", Settings.text(job, "model_checksum", null));
-        Path file = new Path(output, "_pyimgret.json");
+        Path file = new Path(output(), "_pyimgret.json");
         try (OutputStream out = file.getFileSystem(spark.hadoopConfiguration()).create(file)) {
             out.write(Json.write(end).getBytes(StandardCharsets.UTF_8));
         }
-        Progress.say("finished", end);
+        Progress.emit("finished", end);
     }
 }

@@ -1,6 +1,5 @@
 package org.pyimgret.spark;
 
-import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,8 +11,6 @@ import java.util.UUID;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.broadcast.Broadcast;
-import org.datavec.spark.util.SerializableHadoopConfig;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.spark.api.RDDTrainingApproach;
@@ -30,7 +27,7 @@ import org.pyimgret.nn.NetworkFactory;
  * Trains a network on a cluster by averaging parameters (McDonald, Hall and Mann 2010).
  *
  * <p>Every worker trains on {@code averaging_frequency} batches of its own, then the parameters and
- * the updater's state of all workers are averaged, and all go on from there. The driver holds the
+ * the optimizer states of all workers are averaged, and all continue from there. The driver holds the
  * network and the names of the batches, never the data.
  *
  * <p>The job is a JSON document: {@code input} (see {@link Records#of}), {@code examples} (see
@@ -77,17 +74,18 @@ public final class SparkTrainer {
 
     private void run() throws IOException {
         TrainingData data = TrainingData.find(spark, job);
-        checkSize(data.records());
-        MultiLayerNetwork network = network(data.count());
-        Progress.say("started", Map.of("images", data.count(), "workers", workers));
-        train(network, loader(data), data.count());
+        int count = data.records.count();
+        checkSize(data.records);
+        MultiLayerNetwork network = network(count);
+        Progress.emit("started", Map.of("images", count, "workers", workers));
+        train(network, loader(data), count);
         write(network, Settings.required(job, "output").asText());
         Map<String, Object> end = new LinkedHashMap<>();
-        end.put("images", data.count());
-        end.put("broken", data.broken());
-        end.put("hidden_skipped", data.records().hiddenSkipped());
+        end.put("images", count);
+        end.put("broken", data.failures);
+        end.put("hidden_skipped", data.records.hiddenSkipped());
         end.put("iterations", network.getIterationCount());
-        Progress.say("finished", end);
+        Progress.emit("finished", end);
     }
 
     private MultiLayerNetwork network(int count) throws IOException {
@@ -104,17 +102,17 @@ public final class SparkTrainer {
         return network;
     }
 
-    /** The network of a training that was broken off. */
+    /** The network of a training run that was interrupted. */
     private static MultiLayerNetwork resume(Path checkpoint, MultiLayerNetwork fresh) throws IOException {
-        Model kept = ModelFile.open(checkpoint, true).network();
-        boolean same = kept instanceof MultiLayerNetwork
-                && kept.numParams() == fresh.numParams()
-                && ((MultiLayerNetwork) kept).getnLayers() == fresh.getnLayers();
+        Model saved = ModelFile.open(checkpoint, true).network();
+        boolean same = saved instanceof MultiLayerNetwork
+                && saved.numParams() == fresh.numParams()
+                && ((MultiLayerNetwork) saved).getnLayers() == fresh.getnLayers();
         if (!same) {
             throw new IllegalArgumentException(
-                    checkpoint + " is a checkpoint of another network; delete it to begin anew");
+                    checkpoint + " is a checkpoint of another network; delete it to start again");
         }
-        return (MultiLayerNetwork) kept;
+        return (MultiLayerNetwork) saved;
     }
 
     /** Iterations that each worker will have run at the end. */
@@ -139,15 +137,12 @@ public final class SparkTrainer {
 
     private ExampleLoader loader(TrainingData data) {
         ObjectNode examples = job.get("examples").deepCopy();
-        if (data.labels() != null) {
-            examples.put("classes", data.classes());
+        if (data.labels != null) {
+            examples.put("classes", data.classes);
         }
-        Broadcast<SerializableHadoopConfig> hadoop =
-                spark.broadcast(new SerializableHadoopConfig(spark.hadoopConfiguration()));
         return new ExampleLoader(
-                spark.broadcast(data.records()),
-                hadoop,
-                data.labels() == null ? null : spark.broadcast(data.labels()),
+                spark.broadcast(data.records),
+                data.labels == null ? null : spark.broadcast(data.labels),
                 UUID.randomUUID().toString(),
                 examples.toString(),
                 job.path("cache_bytes").asLong(0));
@@ -169,7 +164,7 @@ public final class SparkTrainer {
             values.put("loss", loss);
             values.put("seconds", (System.nanoTime() - start) / 1e9);
             values.put("executors", Progress.executors(spark));
-            Progress.say("epoch", values);
+            Progress.emit("epoch", values);
         }
     }
 
@@ -177,12 +172,12 @@ public final class SparkTrainer {
         return new ParameterAveragingTrainingMaster.Builder(workers, batchSize)
                 .batchSizePerWorker(batchSize)
                 .averagingFrequency(frequency)
-                // NB: without it the data goes through a folder that all machines must share.
+                // NB: otherwise the data goes through a folder that all machines must share.
                 .rddTrainingApproach(RDDTrainingApproach.Direct)
-                // The rounds are dealt out already, and the names of batches need no storage.
+                // The batches are assigned to workers already, and their names need no storage.
                 .repartionData(Repartition.Never)
                 .storageLevelStreams(null)
-                // NB: batches are made on the thread that trains, whose generator they seed.
+                // NB: batches are made on the training thread, whose random generator they seed.
                 .workerPrefetchNumBatches(0)
                 .rngSeed(seed)
                 .build();
@@ -212,11 +207,10 @@ public final class SparkTrainer {
     /** Writes all of it or nothing. */
     private static void write(MultiLayerNetwork network, String output) throws IOException {
         Path target = Path.of(output).toAbsolutePath();
-        String name = target.getFileName().toString();
-        Path part = Files.createTempFile(target.getParent(), name, ".part");
-        File file = part.toFile();
+        Path part =
+                Files.createTempFile(target.getParent(), target.getFileName().toString(), ".part");
         try {
-            ModelSerializer.writeModel(network, file, true);
+            ModelSerializer.writeModel(network, part.toFile(), true);
             Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
         } finally {
             Files.deleteIfExists(part);

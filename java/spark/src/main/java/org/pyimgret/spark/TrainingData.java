@@ -8,35 +8,46 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.Spliterators;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.StreamSupport;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /** What a network is trained on: the rows that can be read, and their classes if there are any. */
 final class TrainingData {
 
-    private final Records records;
-    private final int[] labels;
-    private final int classes;
-    private final Map<String, String> broken;
+    private static final int CHECKED_ROWS = 256;
 
-    private TrainingData(Records records, int[] labels, int classes, Map<String, String> broken) {
+    final Records records;
+
+    /** The class of each row, or null. */
+    final int[] labels;
+
+    final int classes;
+
+    /** The reason of each image that cannot be read, by its key. */
+    final Map<String, String> failures;
+
+    private TrainingData(Records records, int[] labels, int classes, Map<String, String> failures) {
         this.records = records;
         this.labels = labels;
         this.classes = classes;
-        this.broken = broken;
+        this.failures = failures;
     }
 
-    /** Finds the rows; of images every one is decoded once, and the broken ones are left out. */
+    /** Finds the rows; every image is decoded once, and those that cannot be read are left out. */
     static TrainingData find(JavaSparkContext spark, JsonNode job) throws IOException {
         Records records = Records.of(Settings.required(job, "input"), spark.hadoopConfiguration());
-        Map<String, String> broken = new TreeMap<>();
+        Map<String, String> failures = new TreeMap<>();
         if (records instanceof ImageRecords) {
-            records = intact(spark, (ImageRecords) records, broken);
+            records = readable(spark, (ImageRecords) records, failures);
         }
         String labels = Settings.text(job, "labels", null);
         if (labels == null) {
-            return new TrainingData(records, null, 0, broken);
+            return new TrainingData(records, null, 0, failures);
         }
         int classes = Settings.positive(job, "classes", 1);
         int[] numbers = labels.equals("folders")
@@ -47,23 +58,26 @@ final class TrainingData {
                 throw new IOException("class " + number + " is none of " + classes);
             }
         }
-        return new TrainingData(records, numbers, classes, broken);
+        return new TrainingData(records, numbers, classes, failures);
     }
 
-    private static ImageRecords intact(JavaSparkContext spark, ImageRecords all, Map<String, String> broken)
+    private static ImageRecords readable(JavaSparkContext spark, ImageRecords all, Map<String, String> failures)
             throws IOException {
-        List<Check.Broken> found = Check.run(spark, all);
-        for (Check.Broken image : found) {
-            broken.put(all.key(image.row()), image.reason());
+        List<Records.Outcome> found = all.<Records.Outcome>parts(
+                        spark, CHECKED_ROWS, (records, first, rows) -> StreamSupport.stream(
+                                        Spliterators.spliteratorUnknownSize(records.read(first, rows), 0), false)
+                                .filter(outcome -> outcome.reason != null)
+                                .iterator())
+                .collect();
+        found.forEach(outcome -> failures.put(all.key(outcome.row), outcome.reason));
+        if (found.size() == all.count()) {
+            throw new IOException("no image can be read, the first because: " + found.get(0).reason);
         }
-        if (broken.size() == all.count()) {
-            throw new IOException(
-                    "no image can be read, the first because: " + found.get(0).reason());
-        }
-        return found.isEmpty() ? all : all.without(Check.rows(found));
+        Set<Integer> rows = found.stream().map(outcome -> outcome.row).collect(Collectors.toSet());
+        return found.isEmpty() ? all : all.without(rows);
     }
 
-    /** Each image's class is the place of its top folder in the list. */
+    /** The class of an image is the position of its top folder in the list. */
     private static int[] byFolder(Records records, JsonNode folders) throws IOException {
         Map<String, Integer> numbers = new HashMap<>();
         folders.forEach(name -> numbers.put(name.asText(), numbers.size()));
@@ -87,25 +101,5 @@ final class TrainingData {
             throw new IOException(file + " holds " + labels.length + " labels for " + records.count() + " rows.");
         }
         return labels;
-    }
-
-    Records records() {
-        return records;
-    }
-
-    int count() {
-        return records.count();
-    }
-
-    int[] labels() {
-        return labels;
-    }
-
-    int classes() {
-        return classes;
-    }
-
-    Map<String, String> broken() {
-        return broken;
     }
 }

@@ -11,8 +11,9 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -49,16 +50,15 @@ class ImageFolderTest {
         return assertInstanceOf(LocalFolder.class, ImageFolder.of("file:" + root, hadoop));
     }
 
-    private List<String> keys(ImageFolder pictures) throws IOException {
-        return keys(pictures.list(hadoop, false));
-    }
-
-    private static List<String> keys(ImageFolder.Listing listing) {
-        return listing.keys.stream().sorted().collect(Collectors.toList());
+    private List<String> keys(ImageFolder images) throws IOException {
+        List<String> keys = new ArrayList<>();
+        images.list(hadoop, false, keys);
+        Collections.sort(keys);
+        return keys;
     }
 
     @Test
-    void bothWaysGiveTheSameKeysAndBytes() throws IOException {
+    void localAndHadoopFoldersGiveTheSameKeysAndBytes() throws IOException {
         file("a/1 #?+.png");
         file("2%25.png");
         file(".3.png");
@@ -74,7 +74,7 @@ class ImageFolderTest {
     }
 
     @Test
-    void hiddenAndSystemFilesAreCountedAndTakenOnlyWhenWanted() throws IOException {
+    void hiddenAndSystemFilesAreCountedAndIncludedOnRequest() throws IOException {
         List<String> names = List.of(
                 ".git/a/1.png",
                 ".git/b/2.png",
@@ -87,25 +87,25 @@ class ImageFolderTest {
         for (String name : names) {
             file(name);
         }
-        for (ImageFolder pictures : List.of(local(), new HadoopFolder("file:" + root))) {
-            ImageFolder.Listing visible = pictures.list(hadoop, false);
-            assertEquals(List.of("1.png", "a/thumbs.png"), keys(visible));
-            assertEquals(5, visible.hiddenSkipped);
-            ImageFolder.Listing all = pictures.list(hadoop, true);
-            assertEquals(0, all.hiddenSkipped);
-            assertEquals(names, keys(all));
+        for (ImageFolder images : List.of(local(), new HadoopFolder("file:" + root))) {
+            assertEquals(List.of("1.png", "a/thumbs.png"), keys(images));
+            assertEquals(5, images.list(hadoop, false, new ArrayList<>()));
+            List<String> all = new ArrayList<>();
+            assertEquals(0, images.list(hadoop, true, all));
+            Collections.sort(all);
+            assertEquals(names, all);
         }
     }
 
     @Test
-    void aColonIsNoScheme() throws IOException {
+    void colonInNameIsNotReadAsScheme() throws IOException {
         file("a:1.png");
         assertEquals(List.of("a:1.png"), keys(local()));
         assertEquals(7, local().read(hadoop, "a:1.png").length);
     }
 
     @Test
-    void namesThatAreNoUtf8AreReadAsWell() throws IOException {
+    void namesThatAreNotUtf8AreRead() throws IOException {
         Path strange = Path.of(URI.create(root.toUri() + "caf%E9.png"));
         Files.writeString(strange, "coffee");
         assertEquals(List.of("caf%E9.png"), keys(local()));
@@ -114,7 +114,7 @@ class ImageFolderTest {
     }
 
     @Test
-    void linksThatRunInACircleAreEnteredOnce() throws IOException {
+    void circularLinksAreEnteredOnce() throws IOException {
         file("a/b/1.png");
         link("a/b/up", "..");
         link("a/b/root", root.toString());
@@ -123,7 +123,7 @@ class ImageFolderTest {
     }
 
     @Test
-    void aLinkTakesNoFolderItsFiles() throws IOException {
+    void filesAreListedUnderTheirRealFolderBeforeItsLinks() throws IOException {
         link("a", "z");
         file("z/1.png");
         file("z/.hidden/2.png");
@@ -143,7 +143,7 @@ class ImageFolderTest {
     }
 
     @Test
-    void linksThatLeadNowhereAreToldAndNotLost() throws IOException {
+    void linksThatLeadNowhereAreListedAndFailWithReason() throws IOException {
         link("gone.png", "nothing");
         link("itself.png", "itself.png");
         assertEquals(List.of("gone.png", "itself.png"), keys(local()));
@@ -154,8 +154,8 @@ class ImageFolderTest {
     }
 
     @Test
-    void aFileThatIsGoneIsNoFailureOfTheFileSystem() throws IOException {
-        ImageFolder pictures = local();
-        assertThrows(FileNotFoundException.class, () -> pictures.read(hadoop, "gone.png"));
+    void deletedFileIsFileNotFound() throws IOException {
+        ImageFolder images = local();
+        assertThrows(FileNotFoundException.class, () -> images.read(hadoop, "gone.png"));
     }
 }

@@ -1,6 +1,7 @@
 package org.pyimgret.spark;
 
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -10,33 +11,31 @@ import java.util.Map;
 import org.pyimgret.encoder.TensorEncoder;
 
 /** The model of an executor: restored once for each process, and shared by its tasks. */
-final class Embedder {
+final class ModelCache {
 
-    private static final Map<String, TensorEncoder> KNOWN = new HashMap<>();
+    private static final Map<String, TensorEncoder> ENCODERS = new HashMap<>();
 
-    private Embedder() {}
+    private ModelCache() {}
 
-    static synchronized TensorEncoder of(byte[] zip) throws IOException {
+    static synchronized TensorEncoder get(byte[] zip) throws IOException {
         String name = checksum(zip);
-        if (!KNOWN.containsKey(name)) {
+        if (!ENCODERS.containsKey(name)) {
             Path file = Files.createTempFile("pyimgret-model", ".zip");
             try {
-                Files.write(file, zip);
-                KNOWN.put(name, TensorEncoder.load(file));
+                ENCODERS.put(name, TensorEncoder.load(Files.write(file, zip)));
             } finally {
                 Files.delete(file);
             }
         }
-        return KNOWN.get(name);
+        return ENCODERS.get(name);
     }
 
+    /** The SHA-256 of a zip, hexadecimal. */
     static String checksum(byte[] zip) {
         try {
-            StringBuilder hex = new StringBuilder();
-            for (byte b : MessageDigest.getInstance("SHA-256").digest(zip)) {
-                hex.append(String.format("%02x", b));
-            }
-            return hex.toString();
+            return String.format(
+                    "%064x",
+                    new BigInteger(1, MessageDigest.getInstance("SHA-256").digest(zip)));
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("every Java has SHA-256", e);
         }
