@@ -5,14 +5,15 @@ import org.nd4j.linalg.factory.Nd4j;
 /**
  * Opens oneDNN for Deeplearning4j 1.0.0-M2.1.
  *
- * <p>Its helpers ask a class of this name, by reflection, whether oneDNN may be used; M2 moved the
- * class to another package, so without this one every helper reports "not supported" and
- * convolutions run on the slow path. The second lock is the system property {@code
- * org.eclipse.deeplearning4j.helpers.disable=false}.
+ * <p>Its helpers call a class of this name, by reflection, to find whether oneDNN may be used; M2
+ * moved the class to another package, so without this one every helper reports "not supported" and
+ * convolutions run on the slow path. The system property {@link #HELPERS_DISABLED} must be false as
+ * well.
  */
 public final class Nd4jCpu {
 
-    private static final String DISABLED = "org.eclipse.deeplearning4j.helpers.disable";
+    /** The system property that keeps Deeplearning4j from using oneDNN. */
+    public static final String HELPERS_DISABLED = "org.eclipse.deeplearning4j.helpers.disable";
 
     private Nd4jCpu() {}
 
@@ -23,22 +24,14 @@ public final class Nd4jCpu {
 
         private Environment() {}
 
-        /**
-         * Returns the only instance.
-         *
-         * @return the environment that Deeplearning4j asks
-         */
+        /** Returns the only instance. */
         public static Environment getInstance() {
             return INSTANCE;
         }
 
-        /**
-         * Says whether convolutions may run on oneDNN.
-         *
-         * @return whether the helpers of Deeplearning4j and of the native library are allowed
-         */
+        /** Says whether the helpers of Deeplearning4j and of the native library may use oneDNN. */
         public boolean isUseMKLDNN() {
-            boolean disabled = Boolean.parseBoolean(System.getProperty(DISABLED, "true"));
+            boolean disabled = Boolean.parseBoolean(System.getProperty(HELPERS_DISABLED, "true"));
             return !disabled && Nd4j.getEnvironment().helpersAllowed();
         }
     }

@@ -38,8 +38,7 @@ final class Coefficients {
         } catch (ModelFormatException e) {
             throw e;
         } catch (IOException | IllegalArgumentException e) {
-            throw new ModelFormatException(
-                    archive.refuse("has a damaged " + entry + ": " + e).getMessage(), e);
+            throw archive.refuse("has a damaged " + entry + ": " + e, e);
         }
     }
 

@@ -1,20 +1,23 @@
 package org.pyimgret.encoder;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Deque;
 import java.util.List;
-import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.UnaryOperator;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.deeplearning4j.nn.graph.ComputationGraph;
+import org.deeplearning4j.nn.layers.mkldnn.BaseMKLDNNHelper;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.indexing.NDArrayIndex;
+import org.nd4j.nativeblas.Nd4jCpu;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.engine.InferenceNetwork;
 import org.pyimgret.engine.Precision;
@@ -26,26 +29,24 @@ import org.pyimgret.nn.CompiledNetworks;
 /**
  * A network up to its code layer.
  *
- * <p>Safe for use by several threads. The engine runs what it can; of other networks each thread
- * takes a {@link ModelPass}, with the state and the memory of one run, and puts it back for the next
- * one. All read the same weights.
+ * <p>Safe for use by several threads, which read the same weights. The engine runs what it can, and
+ * Deeplearning4j the other networks.
  */
 final class EmbeddingNetwork {
 
     private static final long MAX_ACTIVATIONS = 1L << 28;
 
-    private final ModelDescription description;
+    final ModelDescription description;
     private final Model model;
     private final INDArray weights;
     private final String codeVertex;
     private final InferenceNetwork engine;
+    private final StockNetwork stock;
 
     /** Why Deeplearning4j runs the network, where the engine does not. */
     private final String reason;
 
-    private final Deque<ModelPass> idle = new ConcurrentLinkedDeque<>();
-
-    /** Runs read the weights and share it; closing, which frees them, has it alone. */
+    /** Runs share the lock, because they only read the weights; closing, which frees them, excludes all. */
     private final ReadWriteLock memory = new ReentrantReadWriteLock();
 
     private volatile boolean closed;
@@ -66,6 +67,19 @@ final class EmbeddingNetwork {
         }
         engine = compiled;
         reason = refused;
+        stock = new StockNetwork(description, this::replica);
+    }
+
+    /** Loads a model zip; what comes after the code layer is dropped where possible. */
+    static EmbeddingNetwork load(Path path) throws IOException {
+        try (ModelArchive archive = ModelArchive.open(path)) {
+            // The description comes first: it is refused before a network is built.
+            ModelDescription description = ModelDescription.parse(archive.metadata());
+            return of(ModelFile.restore(archive, false), description);
+        } catch (ModelFormatException e) {
+            boolean named = e.getMessage().startsWith(path.toString());
+            throw named ? e : new ModelFormatException(path + ": " + e.getMessage(), e);
+        }
     }
 
     private InferenceNetwork compile() throws UnsupportedLayerException {
@@ -77,13 +91,24 @@ final class EmbeddingNetwork {
         return InferenceNetwork.of(layers, 0, layers.getnLayers() - 1, input, Precision.FLOAT32);
     }
 
-    /** Tells what runs the network: the engine, or Deeplearning4j and why. */
+    /** Says what runs the network: "on" for the engine, or Deeplearning4j and why, and what to do. */
     String engine() {
-        return engine != null ? "on" : "off: " + reason + "; Deeplearning4j's own: " + OneDnn.state();
+        return engine != null ? "on" : "off: " + reason + "; Deeplearning4j's own: " + stockEngine();
     }
 
-    /** Takes a restored network; what lies behind the code layer is dropped where it can be. */
-    static EmbeddingNetwork of(Model model, ModelDescription description) throws ModelFormatException {
+    /** Whether Deeplearning4j may use oneDNN in this process; only the host can change that. */
+    private static String stockEngine() {
+        if (BaseMKLDNNHelper.mklDnnEnabled()) {
+            return "on";
+        }
+        if (Boolean.parseBoolean(System.getProperty(Nd4jCpu.HELPERS_DISABLED, "true"))) {
+            return "off: start the JVM with -D" + Nd4jCpu.HELPERS_DISABLED + "=false";
+        }
+        return "off: use an nd4j-native with a classifier of -onednn, and check that the class"
+                + " loader of Deeplearning4j finds org.nd4j.nativeblas.Nd4jCpu of pyimgret-core";
+    }
+
+    private static EmbeddingNetwork of(Model model, ModelDescription description) throws ModelFormatException {
         try {
             return model instanceof ComputationGraph
                     ? ofGraph((ComputationGraph) model, description)
@@ -187,7 +212,28 @@ final class EmbeddingNetwork {
                 codes[i] = (codes[i] + others[i]) / 2;
             }
         }
-        return Embeddings.normalise(codes, tensors.size(), description.embeddingSize);
+        return normalised(codes, tensors.size(), description.embeddingSize);
+    }
+
+    /** Scales codes, which follow each other, to length 1. */
+    static float[][] normalised(float[] codes, int count, int size) {
+        if (codes.length != count * size) {
+            throw new IllegalStateException(
+                    "the code layer gives " + codes.length / count + " numbers; pyimgret.json says " + size);
+        }
+        float[][] embeddings = new float[count][size];
+        for (int i = 0; i < count; i++) {
+            double squares = 0;
+            for (int j = 0; j < size; j++) {
+                squares += (double) codes[i * size + j] * codes[i * size + j];
+            }
+            // A code of zeros has no direction and stays as it is, as in Python.
+            double length = squares > 0 ? Math.sqrt(squares) : 1;
+            for (int j = 0; j < size; j++) {
+                embeddings[i][j] = (float) (codes[i * size + j] / length);
+            }
+        }
+        return embeddings;
     }
 
     private float[] mirror(float[] tensor) {
@@ -202,29 +248,8 @@ final class EmbeddingNetwork {
     }
 
     private float[] codes(List<float[]> tensors, boolean alone) {
-        if (engine != null) {
-            return engineCodes(tensors, alone);
-        }
-        ModelPass pass = idle.poll();
-        pass = pass == null ? newPass() : pass;
-        try {
-            float[] codes = pass.codes(tensors);
-            // NB: the last one first: its memory is still in a cache.
-            idle.push(pass);
-            return codes;
-        } catch (RuntimeException | Error e) {
-            // Where it stopped is unknown: the next call makes a new one.
-            pass.close();
-            throw e;
-        }
-    }
-
-    private float[] engineCodes(List<float[]> tensors, boolean alone) {
-        for (float[] tensor : tensors) {
-            if (tensor.length != engine.inputSize()) {
-                throw new IllegalArgumentException(
-                        "an input of " + tensor.length + " numbers; expected " + engine.inputSize());
-            }
+        if (engine == null) {
+            return stock.codes(tensors);
         }
         int size = engine.outputSize();
         float[] codes = new float[Math.multiplyExact(tensors.size(), size)];
@@ -242,29 +267,27 @@ final class EmbeddingNetwork {
         return codes;
     }
 
-    private ModelPass newPass() {
+    private UnaryOperator<INDArray> replica() {
         if (codeVertex == null) {
             MultiLayerNetwork own = (MultiLayerNetwork) model;
             MultiLayerNetwork copy =
                     new MultiLayerNetwork(own.getLayerWiseConfigurations().clone());
             copy.init(weights, false);
-            return new ModelPass(description, input -> copy.output(input, false));
+            return input -> copy.output(input, false);
         }
         ComputationGraph copy = new ComputationGraph(
                 ((ComputationGraph) model).getConfiguration().clone());
         copy.init(weights, false);
         List<String> code = List.of(codeVertex);
-        return new ModelPass(description, input -> copy.output(code, false, new INDArray[] {input}, null)[0]);
+        return input -> copy.output(code, false, new INDArray[] {input}, null)[0];
     }
 
-    /** Waits for runs to end, and frees the weights and the memory of all passes. */
+    /** Waits for runs to end, and frees the weights. */
     void close() {
         memory.writeLock().lock();
         try {
             if (!closed) {
                 closed = true;
-                idle.forEach(ModelPass::close);
-                idle.clear();
                 if (engine != null) {
                     engine.close();
                 }

@@ -5,7 +5,9 @@ import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import javax.imageio.ImageIO;
@@ -47,13 +49,21 @@ final class ImageDecoder {
         try (ImageInputStream in =
                 new MemoryCacheImageInputStream(new ByteArrayInputStream(withoutTransparency(file, info)))) {
             reader = reader(info, in);
-            Warnings warnings = new Warnings();
-            reader.addIIOReadWarningListener(warnings);
+            // A truncated image is an error here, as in Python; ImageIO only warns.
+            List<String> truncations = new ArrayList<>();
+            reader.addIIOReadWarningListener((source, warning) -> {
+                String text = warning.toLowerCase(Locale.ROOT);
+                if (text.contains("premature end") || text.contains("truncated")) {
+                    truncations.add(warning);
+                }
+            });
             // NB: the whole stream must stay readable: the metadata are read after the pixels.
             reader.setInput(in, false, false);
             checkSize(reader.getWidth(0), reader.getHeight(0));
             ImageData pixels = read(reader, info);
-            warnings.check();
+            if (!truncations.isEmpty()) {
+                throw new ImageDecodeException("cannot be decoded: " + truncations.get(0));
+            }
             return pixels.upright(info.orientation);
         } catch (ImageDecodeException e) {
             throw e;
@@ -184,25 +194,5 @@ final class ImageDecoder {
             }
         }
         return null;
-    }
-
-    /** An image that stops early is an error here, as in Python; ImageIO only warns. */
-    private static final class Warnings implements javax.imageio.event.IIOReadWarningListener {
-
-        private String first;
-
-        @Override
-        public void warningOccurred(ImageReader source, String warning) {
-            String text = warning.toLowerCase(Locale.ROOT);
-            if (first == null && (text.contains("premature end") || text.contains("truncated"))) {
-                first = warning;
-            }
-        }
-
-        void check() throws ImageDecodeException {
-            if (first != null) {
-                throw new ImageDecodeException("cannot be decoded: " + first);
-            }
-        }
     }
 }

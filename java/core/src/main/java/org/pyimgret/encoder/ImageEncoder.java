@@ -12,12 +12,11 @@ import java.util.concurrent.Future;
 /**
  * Turns images into L2-normalised embeddings with a model that Python trained.
  *
- * <p>Safe for use by several threads; close it to give the off-heap memory back: an encode that is
- * running ends first, a later one is an {@link IllegalStateException}. Networks run on
- * threads of the encoder's own. Nothing process-wide is set, but that BLAS uses a share of the
- * processors for each product while {@link #encodeAll} runs networks beside each other: {@link
- * #oneDnn()} tells whether the host lets convolutions run on the fast path, and what to set where
- * it does not.
+ * <p>Safe for use by several threads. Close it to free the off-heap memory: an encode that is running
+ * finishes first, a later one is an {@link IllegalStateException}. Networks run on threads of the
+ * encoder's own. Nothing process-wide is set, except that BLAS uses a share of the processors for each
+ * product while {@link #encodeAll} runs networks in parallel. {@link #oneDnn()} says whether
+ * convolutions can run on the fast path in this process, and what to set where they cannot.
  *
  * <pre>{@code
  * try (ImageEncoder encoder = ImageEncoder.load(Path.of("index/model.zip"));
@@ -33,14 +32,14 @@ public final class ImageEncoder implements AutoCloseable {
     private static final int LARGEST_BATCH = 512;
     private static final int BATCH_VALUES = 1 << 20; // of a network's input, 4 MB
 
-    private final ModelDescription description;
+    private final ImagePreprocessor preprocessor;
     private final EmbeddingNetwork network;
     private final Workers workers;
     private final int threads;
     private final int batchSize;
 
-    private ImageEncoder(ModelDescription description, EmbeddingNetwork network, int threads, int batchSize) {
-        this.description = description;
+    private ImageEncoder(EmbeddingNetwork network, int threads, int batchSize) {
+        this.preprocessor = network.description.preprocessor;
         this.network = network;
         this.workers = new Workers(threads);
         this.threads = threads;
@@ -52,7 +51,7 @@ public final class ImageEncoder implements AutoCloseable {
      *
      * @param model the zip
      * @return the encoder
-     * @throws ModelFormatException if the file is broken, too new, or could run code
+     * @throws ModelFormatException if the file is damaged, too new, or could run code
      * @throws IOException if it cannot be read
      */
     public static ImageEncoder load(Path model) throws IOException {
@@ -104,26 +103,17 @@ public final class ImageEncoder implements AutoCloseable {
          *
          * @param model the zip
          * @return the encoder
-         * @throws ModelFormatException if the file is broken, too new, or could run code
+         * @throws ModelFormatException if the file is damaged, too new, or could run code
          * @throws IOException if it cannot be read
          */
         public ImageEncoder load(Path model) throws IOException {
-            try {
-                ModelDescription description = ModelDescription.parse(ModelFile.readMetadata(model));
-                ModelFile file = ModelFile.open(model);
-                // NB: the file may have been replaced in between; what was opened counts.
-                description = ModelDescription.parse(file.metadata());
-                if (description.preprocessor == null) {
-                    throw new ModelFormatException(
-                            "the model was trained on vectors: it has no preprocessing for images.");
-                }
-                EmbeddingNetwork network = EmbeddingNetwork.of(file.network(), description);
-                return new ImageEncoder(description, network, threads, batchSize(description));
-            } catch (ModelFormatException e) {
-                String name = model.toString();
-                boolean named = e.getMessage().startsWith(name);
-                throw named ? e : new ModelFormatException(name + ": " + e.getMessage(), e);
+            EmbeddingNetwork network = EmbeddingNetwork.load(model);
+            if (network.description.preprocessor == null) {
+                network.close();
+                throw new ModelFormatException(
+                        model + ": the model was trained on vectors: it has no preprocessing for images.");
             }
+            return new ImageEncoder(network, threads, batchSize(network.description));
         }
 
         private int batchSize(ModelDescription description) {
@@ -134,8 +124,7 @@ public final class ImageEncoder implements AutoCloseable {
                 return CONVOLUTIONAL_BATCH;
             }
             // Calling the layers costs more than small images do; big ones cost memory.
-            int pixels = description.height * description.width * description.channels;
-            return Math.max(SMALLEST_BATCH, Math.min(LARGEST_BATCH, BATCH_VALUES / pixels));
+            return Math.max(SMALLEST_BATCH, Math.min(LARGEST_BATCH, BATCH_VALUES / description.inputSize()));
         }
 
         private static int positive(String name, int count) {
@@ -152,7 +141,7 @@ public final class ImageEncoder implements AutoCloseable {
      * @return the dimension
      */
     public int dimension() {
-        return description.embeddingSize;
+        return network.description.embeddingSize;
     }
 
     /**
@@ -161,11 +150,11 @@ public final class ImageEncoder implements AutoCloseable {
      * @return the preprocessor
      */
     public ImagePreprocessor preprocessor() {
-        return description.preprocessor;
+        return preprocessor;
     }
 
     /**
-     * Tells whether the network runs on oneDNN 3, several times as fast as by Deeplearning4j.
+     * Says whether the network runs on oneDNN 3, several times as fast as on Deeplearning4j.
      *
      * @return "on", or why not and what the host can set
      */
@@ -181,7 +170,7 @@ public final class ImageEncoder implements AutoCloseable {
      * @throws ImageDecodeException if it cannot be read as an image
      */
     public float[] encode(byte[] file) throws ImageDecodeException {
-        return embed(description.preprocessor.apply(file));
+        return embed(preprocessor.apply(file));
     }
 
     /**
@@ -193,7 +182,7 @@ public final class ImageEncoder implements AutoCloseable {
      * @throws IOException if it cannot be read at all
      */
     public float[] encode(Path file) throws IOException {
-        return embed(description.preprocessor.apply(file));
+        return embed(preprocessor.apply(file));
     }
 
     /**
@@ -204,7 +193,7 @@ public final class ImageEncoder implements AutoCloseable {
      * @throws ImageDecodeException if it has too many pixels
      */
     public float[] encode(BufferedImage image) throws ImageDecodeException {
-        return embed(description.preprocessor.apply(image));
+        return embed(preprocessor.apply(image));
     }
 
     /**
@@ -212,9 +201,9 @@ public final class ImageEncoder implements AutoCloseable {
      *
      * @param images each a {@code byte[]}, a {@code Path} or a {@code BufferedImage}
      * @return their embeddings, in the same order
-     * @throws ImageDecodeException if one cannot be read as an image; the message tells which
+     * @throws ImageDecodeException if one cannot be read as an image; the message says which
      * @throws IOException if one cannot be read at all
-     * @throws IllegalArgumentException if one is null or of another type; the message tells which
+     * @throws IllegalArgumentException if one is null or of another type; the message says which
      */
     public List<float[]> encodeAll(List<?> images) throws IOException {
         Objects.requireNonNull(images, "images");
@@ -254,13 +243,13 @@ public final class ImageEncoder implements AutoCloseable {
 
     private float[] prepare(Object image) throws IOException {
         if (image instanceof Path) {
-            return description.preprocessor.apply((Path) image);
+            return preprocessor.apply((Path) image);
         }
         if (image instanceof byte[]) {
-            return description.preprocessor.apply((byte[]) image);
+            return preprocessor.apply((byte[]) image);
         }
         if (image instanceof BufferedImage) {
-            return description.preprocessor.apply((BufferedImage) image);
+            return preprocessor.apply((BufferedImage) image);
         }
         String what = image == null ? "null" : image.getClass().getName();
         throw new IllegalArgumentException("got " + what + "; expected a Path, a byte[] or a BufferedImage");
@@ -274,7 +263,7 @@ public final class ImageEncoder implements AutoCloseable {
         }
     }
 
-    /** Waits for what runs, and gives the memory back; a later call is an error. */
+    /** Waits for running calls, and frees the memory; a later call is an error. */
     @Override
     public synchronized void close() {
         workers.close();

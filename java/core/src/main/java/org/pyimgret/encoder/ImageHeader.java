@@ -4,9 +4,11 @@ import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
- * What ImageIO does not tell of an image file: its format, its EXIF orientation, and how a PNG
+ * What ImageIO does not report of an image file: its format, its EXIF orientation, and how a PNG
  * stores its samples.
  */
 final class ImageHeader {
@@ -29,12 +31,14 @@ final class ImageHeader {
     final Format format;
     int orientation = 1;
 
-    // PNG only: the colour type, the bits of a sample, the samples of tRNS (grey or colour).
+    // PNG only: the colour type, the bits of a sample, the samples of tRNS (grey or colour), and
+    // type, start and length of the data of every chunk.
     int colourType;
     int bitDepth;
     int[] transparentColour = {};
     int paletteSize;
     int transparencyAt;
+    final List<int[]> chunks = new ArrayList<>();
 
     // JPEG only: four components are inks, which Adobe may have stored as YCCK.
     int components;
@@ -50,7 +54,7 @@ final class ImageHeader {
         try {
             info.read(ByteBuffer.wrap(file));
         } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
-            // Broken extras must not cost the image; broken pixels are the decoder's to report.
+            // Damaged metadata must not lose the image; damaged pixels are reported by the decoder.
             return info;
         }
         return info;
@@ -101,9 +105,10 @@ final class ImageHeader {
         while (file.remaining() >= 8) {
             int length = file.getInt();
             int type = file.getInt();
+            int start = file.position();
             ByteBuffer chunk = slice(file, length);
             if (type == 0x74524E53 && (colourType == 0 || colourType == 2)) { // tRNS
-                transparencyAt = file.position() - length - 4;
+                transparencyAt = start - 4;
                 transparentColour = new int[colourType == 0 ? 1 : 3];
                 for (int i = 0; i < transparentColour.length; i++) {
                     transparentColour[i] = chunk.getShort() & 0xffff;
@@ -113,7 +118,8 @@ final class ImageHeader {
             } else if (type == 0x65584966) { // eXIf
                 orientation = orientationOf(chunk);
             }
-            file.position(file.position() + 4);
+            file.position(file.position() + 4); // the checksum
+            chunks.add(new int[] {type, start, length});
         }
     }
 

@@ -3,9 +3,11 @@ package org.pyimgret.encoder;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
@@ -21,7 +23,7 @@ final class ModelArchive implements Closeable {
     static final String CONFIGURATION = "configuration.json";
     static final String COEFFICIENTS = "coefficients.bin";
     static final String UPDATER = "updaterState.bin";
-    static final String METADATA = "pyimgret.json";
+    private static final String METADATA = "pyimgret.json";
 
     private static final int MAX_ENTRIES = 1_000;
     private static final int MAX_JSON_BYTES = 32 << 20;
@@ -91,7 +93,7 @@ final class ModelArchive implements Closeable {
             throw refuse(bomb(entry.getName()));
         }
         try (InputStream in = zip.getInputStream(entry)) {
-            if (java.util.Arrays.equals(in.readNBytes(SERIALIZED_JAVA.length), SERIALIZED_JAVA)) {
+            if (Arrays.equals(in.readNBytes(SERIALIZED_JAVA.length), SERIALIZED_JAVA)) {
                 throw refuse("holds serialized Java objects (" + quote(entry.getName()) + "), which could run code");
             }
         } catch (ZipException e) {
@@ -129,9 +131,18 @@ final class ModelArchive implements Closeable {
         }
     }
 
-    /** A refusal that names the file. */
+    /** The content of pyimgret.json, null in a zip that plain Deeplearning4j wrote. */
+    String metadata() throws IOException {
+        return has(METADATA) ? new String(bytes(METADATA), StandardCharsets.UTF_8) : null;
+    }
+
+    /** An exception that names the file. */
     ModelFormatException refuse(String what) {
-        return new ModelFormatException(path + " " + what + ".");
+        return refuse(what, null);
+    }
+
+    ModelFormatException refuse(String what, Throwable cause) {
+        return new ModelFormatException(path + " " + what + ".", cause);
     }
 
     private static String bomb(String name) {

@@ -1,5 +1,6 @@
 package org.pyimgret.encoder;
 
+import java.util.Locale;
 import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.nd4j.shade.jackson.core.JsonProcessingException;
 import org.nd4j.shade.jackson.databind.JsonNode;
@@ -12,7 +13,7 @@ final class ModelDescription {
     private static final int FORMAT = 1;
     private static final long MAX_VALUES = 1 << 28;
 
-    /** How an image lies in a network's input. */
+    /** How an image is arranged in a network's input; the names are those in pyimgret.json. */
     enum Layout {
         DENSE,
         CONVOLUTIONAL,
@@ -84,16 +85,12 @@ final class ModelDescription {
     }
 
     private static Layout layout(String kind) throws ModelFormatException {
-        switch (kind) {
-            case "dense":
-                return Layout.DENSE;
-            case "convolutional":
-                return Layout.CONVOLUTIONAL;
-            case "recurrent":
-                return Layout.RECURRENT;
-            default:
-                throw new ModelFormatException("pyimgret.json says the unknown input '" + kind + "'.");
+        for (Layout layout : Layout.values()) {
+            if (layout.name().toLowerCase(Locale.ROOT).equals(kind)) {
+                return layout;
+            }
         }
+        throw new ModelFormatException("pyimgret.json says the unknown input '" + kind + "'.");
     }
 
     private static int size(JsonNode json, String name) throws ModelFormatException {
@@ -116,11 +113,14 @@ final class ModelDescription {
         return found;
     }
 
-    /** The shape of an input as the engine sees it; of sequences it knows nothing. */
+    /** The number of values of an input. */
+    int inputSize() {
+        return height * width * channels;
+    }
+
+    /** The shape of an input as the engine sees it, which does not know sequences. */
     Shape engineShape() {
-        return layout == Layout.CONVOLUTIONAL
-                ? Shape.maps(height, width, channels)
-                : Shape.vector(height * width * channels);
+        return layout == Layout.CONVOLUTIONAL ? Shape.maps(height, width, channels) : Shape.vector(inputSize());
     }
 
     InputType inputType() {
@@ -130,7 +130,7 @@ final class ModelDescription {
             case RECURRENT:
                 return InputType.recurrent((long) width * channels, height);
             default:
-                return InputType.feedForward((long) height * width * channels);
+                return InputType.feedForward(inputSize());
         }
     }
 }

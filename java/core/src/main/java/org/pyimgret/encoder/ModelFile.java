@@ -1,7 +1,6 @@
 package org.pyimgret.encoder;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
@@ -13,11 +12,11 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * A model zip, read with suspicion: a hostile one is refused and runs nothing.
+ * A model zip, which is not trusted: a hostile one is refused and runs nothing.
  *
  * <p>The zip is one that Deeplearning4j's {@code ModelSerializer} writes, with pyimgret.json as an
  * extra entry when pyimgret wrote it. Refused are entries with serialized Java objects, entries
- * that point out of the zip, classes in the configuration that are none of Deeplearning4j's
+ * that point outside the zip, classes in the configuration that are none of Deeplearning4j's
  * settings, absurd sizes, bombs, and weights that do not fit their network. No process-wide setting
  * is made.
  */
@@ -39,7 +38,7 @@ public final class ModelFile {
      *
      * @param path the zip
      * @return the restored model
-     * @throws ModelFormatException if the file is broken, or could run code
+     * @throws ModelFormatException if the file is damaged, or could run code
      * @throws IOException if the file cannot be read
      */
     public static ModelFile open(Path path) throws IOException {
@@ -50,17 +49,14 @@ public final class ModelFile {
      * Opens a model.
      *
      * @param path the zip
-     * @param forTraining whether to restore the updater's state, so that training can go on
+     * @param forTraining whether to restore the state of the optimizer, so that training can continue
      * @return the restored model
-     * @throws ModelFormatException if the file is broken, or could run code
+     * @throws ModelFormatException if the file is damaged, or could run code
      * @throws IOException if the file cannot be read
      */
     public static ModelFile open(Path path, boolean forTraining) throws IOException {
         try (ModelArchive archive = ModelArchive.open(path)) {
-            String metadata = readMetadata(archive);
-            NetworkConfiguration configuration = NetworkConfiguration.read(archive);
-            boolean updater = forTraining && archive.has(ModelArchive.UPDATER);
-            return new ModelFile(restore(archive, configuration, updater), metadata);
+            return new ModelFile(restore(archive, forTraining), archive.metadata());
         }
     }
 
@@ -73,14 +69,8 @@ public final class ModelFile {
      */
     public static String readMetadata(Path path) throws IOException {
         try (ModelArchive archive = ModelArchive.open(path)) {
-            return readMetadata(archive);
+            return archive.metadata();
         }
-    }
-
-    private static String readMetadata(ModelArchive archive) throws IOException {
-        return archive.has(ModelArchive.METADATA)
-                ? new String(archive.bytes(ModelArchive.METADATA), StandardCharsets.UTF_8)
-                : null;
     }
 
     /**
@@ -101,17 +91,16 @@ public final class ModelFile {
         return metadata;
     }
 
-    private static Model restore(ModelArchive archive, NetworkConfiguration configuration, boolean updater)
-            throws IOException {
+    /** Restores the network, with the state of its optimizer where it is there and wanted. */
+    static Model restore(ModelArchive archive, boolean forTraining) throws IOException {
+        NetworkConfiguration configuration = NetworkConfiguration.read(archive);
+        boolean updater = forTraining && archive.has(ModelArchive.UPDATER);
         try {
             return configuration.isGraph()
                     ? graph(archive, configuration.computationGraph(), updater)
                     : multiLayer(archive, configuration.multiLayer(), updater);
         } catch (RuntimeException e) {
-            throw new ModelFormatException(
-                    archive.refuse("holds a network that Deeplearning4j cannot build: " + e)
-                            .getMessage(),
-                    e);
+            throw archive.refuse("holds a network that Deeplearning4j cannot build: " + e, e);
         }
     }
 
@@ -126,8 +115,7 @@ public final class ModelFile {
         MultiLayerNetwork network = new MultiLayerNetwork(configuration);
         network.init(weights, false);
         if (updater) {
-            INDArray state = updaterState(archive, length);
-            network.getUpdater().setStateViewArray(network, state, false);
+            network.getUpdater().setStateViewArray(network, updaterState(archive, length), false);
         }
         return network;
     }

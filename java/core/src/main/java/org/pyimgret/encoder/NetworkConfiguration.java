@@ -93,8 +93,7 @@ final class NetworkConfiguration {
             checkLayers(archive, tree);
             return new NetworkConfiguration(archive, json, tree.has("vertices"));
         } catch (JsonProcessingException e) {
-            throw new ModelFormatException(
-                    archive.refuse("has a configuration.json that is not JSON").getMessage(), e);
+            throw archive.refuse("has a configuration.json that is not JSON", e);
         }
     }
 
@@ -114,10 +113,7 @@ final class NetworkConfiguration {
         try {
             return parser.get();
         } catch (RuntimeException | StackOverflowError e) {
-            throw new ModelFormatException(
-                    archive.refuse("has a configuration.json that Deeplearning4j cannot read")
-                            .getMessage(),
-                    e);
+            throw archive.refuse("has a configuration.json that Deeplearning4j cannot read", e);
         }
     }
 

@@ -35,7 +35,7 @@ final class PixelConversion {
             return CmykConversion.fromInk(image.getRaster());
         }
         if (image.getRaster().getTransferType() == DataBuffer.TYPE_FLOAT) {
-            return fromFloats(image.getRaster(), type == ColorSpace.TYPE_GRAY ? 1 : 3);
+            return opaque(image, type == ColorSpace.TYPE_GRAY ? 1 : 3);
         }
         boolean standard = model instanceof ComponentColorModel || model instanceof DirectColorModel;
         boolean grey = type == ColorSpace.TYPE_GRAY;
@@ -66,13 +66,16 @@ final class PixelConversion {
         }
         int bands = raster.getNumBands();
         int[] bits = model.getComponentSize();
+        boolean floats = raster.getTransferType() == DataBuffer.TYPE_FLOAT;
         int[] row = new int[raster.getWidth() * bands];
         int to = 0;
         for (int y = 0; y < pixels.height; y++) {
             raster.getPixels(raster.getMinX(), raster.getMinY() + y, pixels.width, 1, row);
             for (int x = 0; x < row.length; x += bands) {
                 for (int channel = 0; channel < channels; channel++) {
-                    pixels.samples[to++] = (byte) eightBits(row[x + channel], bits[channel]);
+                    int sample = row[x + channel];
+                    int level = floats ? clip(sample, 255) : eightBits(sample, bits[channel]);
+                    pixels.samples[to++] = (byte) level;
                 }
             }
         }
@@ -100,28 +103,18 @@ final class PixelConversion {
         }
     }
 
-    private static ImageData fromFloats(Raster raster, int channels) {
-        ImageData pixels = new ImageData(raster.getWidth(), raster.getHeight(), channels);
-        int to = 0;
-        for (int y = 0; y < pixels.height; y++) {
-            for (int x = 0; x < pixels.width; x++) {
-                for (int channel = 0; channel < channels; channel++) {
-                    float sample = raster.getSampleFloat(x, y, channel);
-                    pixels.samples[to++] = (byte) (int) Math.max(0, Math.min(255, sample));
-                }
-            }
-        }
-        return pixels;
-    }
-
     private static int eightBits(int sample, int bits) {
         if (bits == 32) {
-            return Math.max(0, Math.min(0xffff, sample)) >> 8;
+            return clip(sample, 0xffff) >> 8;
         }
         if (bits >= 8) {
             return sample >> bits - 8;
         }
         return sample * 255 / ((1 << bits) - 1);
+    }
+
+    private static int clip(int sample, int most) {
+        return Math.max(0, Math.min(most, sample));
     }
 
     private static void layOverWhite(ImageData pixels, BufferedImage image, int alphaBand) {

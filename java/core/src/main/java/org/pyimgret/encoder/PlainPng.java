@@ -1,95 +1,84 @@
 package org.pyimgret.encoder;
 
-import java.nio.BufferUnderflowException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.SequenceInputStream;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.zip.CRC32;
-import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
+import java.util.zip.InflaterInputStream;
 
 /**
- * A PNG file of the plainest and most usual kind: 8-bit grey or colour, in order, without
- * transparency.
+ * A PNG file of the most usual kind: 8-bit grey or colour, not interlaced, without transparency.
  *
  * <p>ImageIO spends several times as long on the metadata and the colour model of a small image
- * as on its pixels. Whatever is of another kind, or is broken in any way, is left to it.
+ * as on its pixels. Every other kind, and every damaged file, is left to it.
  */
 final class PlainPng {
 
-    private static final int SIGNATURE = 8;
-    private static final int COLOUR_TYPE = 9; // in the header
     private static final int HEADER = 0x49484452; // IHDR
     private static final int DATA = 0x49444154; // IDAT
     private static final int END = 0x49454E44; // IEND
     private static final int OPTIONAL = 0x20000000; // in the type of a chunk that may be ignored
+    private static final int BUFFER = 1 << 13;
 
     final int width;
     final int height;
     private final int channels;
     private final byte[] file;
-    private final List<int[]> data;
+    private final List<int[]> data; // type, start and length of each part
 
-    private PlainPng(byte[] file, ByteBuffer header, List<int[]> data) {
+    private PlainPng(byte[] file, int channels, List<int[]> data) {
         this.file = file;
         this.data = data;
-        width = header.getInt();
-        height = header.getInt();
-        channels = header.get(COLOUR_TYPE) == 0 ? 1 : 3;
+        this.channels = channels;
+        width = ByteBuffer.wrap(file).getInt(16);
+        height = ByteBuffer.wrap(file).getInt(20);
     }
 
-    /** Looks through the chunks; gives nothing when ImageIO is to read the file. */
+    /** Checks the chunks; returns nothing when ImageIO is to read the file. */
     static Optional<PlainPng> of(byte[] file, ImageHeader info) {
         boolean plain = info.bitDepth == 8 && (info.colourType == 0 || info.colourType == 2);
-        if (info.format != ImageHeader.Format.PNG || !plain || info.transparencyAt != 0) {
+        if (!plain || info.transparencyAt != 0) {
             return Optional.empty();
         }
-        ByteBuffer chunks = ByteBuffer.wrap(file).position(SIGNATURE);
         List<int[]> data = new ArrayList<>();
-        try {
-            int length = chunks.getInt(SIGNATURE);
-            if (next(chunks) != HEADER || length != 13 || !inOrder(chunks)) {
+        int before = 0;
+        for (int[] chunk : info.chunks) {
+            int type = chunk[0];
+            boolean known = type == DATA || type == END || (type & OPTIONAL) != 0;
+            boolean expected = before == 0 ? type == HEADER && chunk[2] == 13 && inOrder(file) : known;
+            boolean apart = type == DATA && before != DATA && !data.isEmpty();
+            if (!expected || apart || !isIntact(file, chunk[1], chunk[2])) {
                 return Optional.empty();
             }
-            int before = HEADER;
-            for (int type = HEADER; type != END; before = type) {
-                int from = chunks.position() + 8;
-                type = next(chunks);
-                boolean apart = type == DATA && before != DATA && !data.isEmpty();
-                boolean known = type == DATA || type == END || (type & OPTIONAL) != 0;
-                if (!known || apart) {
-                    return Optional.empty();
-                }
-                if (type == DATA) {
-                    data.add(new int[] {from, chunks.position() - 4 - from});
-                }
+            if (type == DATA) {
+                data.add(chunk);
+            } else if (type == END) {
+                return Optional.of(new PlainPng(file, info.colourType == 0 ? 1 : 3, data));
             }
-        } catch (BufferUnderflowException | IllegalArgumentException | IndexOutOfBoundsException e) {
-            return Optional.empty();
+            before = type;
         }
-        ByteBuffer header = ByteBuffer.wrap(file, SIGNATURE + 8, 13).slice();
-        return Optional.of(new PlainPng(file, header, data));
+        return Optional.empty();
     }
 
-    /** Goes behind the next chunk; returns its type, or 0 when its checksum is wrong. */
-    private static int next(ByteBuffer chunks) {
-        int length = chunks.getInt();
-        int from = chunks.position();
-        int type = chunks.getInt();
-        chunks.position(Math.addExact(from + 4, length));
+    /** Whether the header says deflated rows, from top to bottom. */
+    private static boolean inOrder(byte[] file) {
+        return file[26] == 0 && file[27] == 0 && file[28] == 0;
+    }
+
+    private static boolean isIntact(byte[] file, int start, int length) {
         CRC32 sum = new CRC32();
-        sum.update(chunks.array(), from, 4 + length);
-        return chunks.getInt() == (int) sum.getValue() ? type : 0;
+        sum.update(file, start - 4, 4 + length);
+        return ByteBuffer.wrap(file).getInt(start + length) == (int) sum.getValue();
     }
 
-    /** Whether the header, which was just read, says deflated rows, from top to bottom. */
-    private static boolean inOrder(ByteBuffer chunks) {
-        int end = chunks.position() - 4;
-        return chunks.get(end - 3) == 0 && chunks.get(end - 2) == 0 && chunks.get(end - 1) == 0;
-    }
-
-    /** Gives the pixels, or nothing when the data are not what they should be. */
+    /** Returns the pixels, or nothing when the data are damaged. */
     Optional<ImageData> decode() {
         int row = width * channels;
         byte[] filtered = new byte[Math.multiplyExact(height, row + 1)];
@@ -109,21 +98,13 @@ final class PlainPng {
     }
 
     private boolean inflate(byte[] out) {
+        List<InputStream> parts = new ArrayList<>();
+        data.forEach(chunk -> parts.add(new ByteArrayInputStream(file, chunk[1], chunk[2])));
+        InputStream deflated = new SequenceInputStream(Collections.enumeration(parts));
         Inflater inflater = new Inflater();
-        try {
-            int at = 0;
-            for (int[] part : data) {
-                inflater.setInput(file, part[0], part[1]);
-                while (at < out.length && !inflater.needsInput()) {
-                    int got = inflater.inflate(out, at, out.length - at);
-                    if (got == 0 && (inflater.finished() || inflater.needsDictionary())) {
-                        return false;
-                    }
-                    at += got;
-                }
-            }
-            return at == out.length;
-        } catch (DataFormatException e) {
+        try (InputStream in = new InflaterInputStream(deflated, inflater, BUFFER)) {
+            return in.readNBytes(out, 0, out.length) == out.length;
+        } catch (IOException e) {
             return false;
         } finally {
             inflater.end();

@@ -15,11 +15,9 @@ import java.util.Objects;
  */
 public final class TensorEncoder implements AutoCloseable {
 
-    private final ModelDescription description;
     private final EmbeddingNetwork network;
 
-    private TensorEncoder(ModelDescription description, EmbeddingNetwork network) {
-        this.description = description;
+    private TensorEncoder(EmbeddingNetwork network) {
         this.network = network;
     }
 
@@ -28,13 +26,11 @@ public final class TensorEncoder implements AutoCloseable {
      *
      * @param model the zip
      * @return the encoder
-     * @throws ModelFormatException if the file is broken, too new, or could run code
+     * @throws ModelFormatException if the file is damaged, too new, or could run code
      * @throws IOException if it cannot be read
      */
     public static TensorEncoder load(Path model) throws IOException {
-        ModelFile file = ModelFile.open(model);
-        ModelDescription description = ModelDescription.parse(file.metadata());
-        return new TensorEncoder(description, EmbeddingNetwork.of(file.network(), description));
+        return new TensorEncoder(EmbeddingNetwork.load(model));
     }
 
     /**
@@ -43,7 +39,7 @@ public final class TensorEncoder implements AutoCloseable {
      * @return height x width x channels
      */
     public int inputSize() {
-        return description.height * description.width * description.channels;
+        return network.description.inputSize();
     }
 
     /**
@@ -52,7 +48,7 @@ public final class TensorEncoder implements AutoCloseable {
      * @return the dimension
      */
     public int dimension() {
-        return description.embeddingSize;
+        return network.description.embeddingSize;
     }
 
     /**
@@ -87,7 +83,7 @@ public final class TensorEncoder implements AutoCloseable {
         }
     }
 
-    /** Waits for calls that are running, and frees the weights; a later encode is an error. */
+    /** Waits for running calls, and frees the weights; a later encode is an error. */
     @Override
     public void close() {
         network.close();

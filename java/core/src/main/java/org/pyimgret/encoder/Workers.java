@@ -10,12 +10,14 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.shade.guava.base.Throwables;
+import org.nd4j.shade.guava.util.concurrent.Uninterruptibles;
 
 /**
  * The threads of an encoder.
  *
- * <p>ND4J keeps memory for every thread that it runs on; on threads of our own it can be given
- * back, and the host's threads stay as they are.
+ * <p>ND4J holds memory for every thread that it runs on; that of threads of our own can be released,
+ * and the host's threads stay as they are.
  */
 final class Workers {
 
@@ -49,60 +51,20 @@ final class Workers {
         }
     }
 
-    /** Waits for a result; an error of the task is thrown as it is. */
+    /** Waits for a result; an exception of the task is thrown as it is. */
     static <T> T result(Future<T> future) throws IOException {
-        boolean interrupted = false;
         try {
-            while (true) {
-                try {
-                    return future.get();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                } catch (ExecutionException e) {
-                    throw rethrown(e.getCause());
-                }
-            }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
+            return Uninterruptibles.getUninterruptibly(future);
+        } catch (ExecutionException e) {
+            Throwables.throwIfInstanceOf(e.getCause(), IOException.class);
+            Throwables.throwIfUnchecked(e.getCause());
+            throw new IllegalStateException(e.getCause());
         }
     }
 
-    private static RuntimeException rethrown(Throwable cause) throws IOException {
-        if (cause instanceof IOException) {
-            throw (IOException) cause;
-        }
-        if (cause instanceof Error) {
-            throw (Error) cause;
-        }
-        if (cause instanceof RuntimeException) {
-            throw (RuntimeException) cause;
-        }
-        throw new IllegalStateException(cause);
-    }
-
-    /** Lets running tasks end, and waits for the threads' own end. */
+    /** Lets running tasks finish, and waits for the threads to end. */
     void close() {
         pool.shutdown();
-        boolean interrupted = false;
-        for (Thread thread : threads) {
-            interrupted |= joinInterrupted(thread);
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private static boolean joinInterrupted(Thread thread) {
-        boolean interrupted = false;
-        while (thread.isAlive()) {
-            try {
-                thread.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        return interrupted;
+        threads.forEach(Uninterruptibles::joinUninterruptibly);
     }
 }

@@ -103,7 +103,7 @@ final class GoldenModelsTest {
                 codes[i] = (codes[i] + others[i]) / 2;
             }
         }
-        float[][] found = Embeddings.normalise(codes, pictures.size(), description.embeddingSize);
+        float[][] found = EmbeddingNetwork.normalised(codes, pictures.size(), description.embeddingSize);
         for (int i = 0; i < found.length; i++) {
             String name = pictures.get(i).getFileName().toString();
             float[] expected = floats(golden.get(name).get("embedding"));

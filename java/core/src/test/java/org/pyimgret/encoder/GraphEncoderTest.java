@@ -78,7 +78,7 @@ final class GraphEncoderTest {
             }
             code = code.add(code(graph, same)).divi(2);
         }
-        return Embeddings.normalise(code.dup('c').data().asFloat(), 1, 8)[0];
+        return EmbeddingNetwork.normalised(code.dup('c').data().asFloat(), 1, 8)[0];
     }
 
     private static INDArray code(ComputationGraph graph, INDArray picture) {
