@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
+from pyimgret.choices import names as _names
 from pyimgret.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -49,25 +50,11 @@ if TYPE_CHECKING:
 
 #: Public name to the module that has it.
 _HOMES = {
-    "Autoencoder": "models",
-    "DeepAutoencoder": "models",
-    "DenoisingAutoencoder": "models",
-    "ConvAutoencoder": "models",
-    "ConvNet": "models",
-    "Encoder": "encoder",
-    "FineTunedNetwork": "pretrained",
-    "Index": "index",
-    "JvmSettings": "jvm",
-    "Network": "models",
-    "PCA": "models",
-    "Preprocessor": "preprocessing",
-    "PretrainedNetwork": "pretrained",
-    "RBM": "rbm",
-    "RowNet": "models",
-    "SVD": "models",
-    "configure": "jvm",
-    "load": "models",
-    "with_java": "jvm",
+    **dict.fromkeys(_names("Autoencoder ConvAutoencoder ConvNet DeepAutoencoder load"), "models"),
+    **dict.fromkeys(_names("DenoisingAutoencoder Network PCA RowNet SVD"), "models"),
+    **dict.fromkeys(_names("FineTunedNetwork PretrainedNetwork"), "pretrained"),
+    **dict.fromkeys(_names("JvmSettings configure with_java"), "jvm"),
+    **{"Encoder": "encoder", "Index": "index", "Preprocessor": "preprocessing", "RBM": "rbm"},
 }
 
 _SUBMODULES = frozenset(

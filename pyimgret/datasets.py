@@ -155,7 +155,7 @@ class ImageFiles:
     Attributes
     ----------
     files : list of ImageFile
-    broken : list of ImageFailure
+    failed : list of ImageFailure
         The files that the last `read` could not read.
 
     Examples
@@ -221,7 +221,7 @@ class ImageFolder(ImageFiles):
     files : list of ImageFile
     classes : list of str
         The names of the classes, sorted.
-    broken : list of ImageFailure
+    failed : list of ImageFailure
         What could not be read: inaccessible folders, and the files that the
         last `read` could not read.
     hidden_skipped : int

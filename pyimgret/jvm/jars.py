@@ -11,10 +11,12 @@ from pathlib import Path
 from pyimgret.exceptions import JvmStartError
 from pyimgret.files.cache import cache_folder
 from pyimgret.jvm.jar_cache import fill, hold, remove_unused
-from pyimgret.jvm.maven import collect_jars, files_of
+from pyimgret.jvm.maven import MODULES, collect_jars, files_of
 
 #: SHA-256 of every jar that Maven may download, ``sum  name`` per line.
 SUMS = Path(__file__).with_name("jars.sha256")
+#: Jars that Spark includes itself, such as its logging: a second binding would conflict with it.
+_OF_SPARK = ("slf4j-",)
 
 
 def project_root() -> Path:
@@ -71,6 +73,26 @@ def jar_folder() -> Path:
     files = files_of(root)
     goals = ("-pl", "java/core")
     return filled_folder("jars", files, lambda *to: collect_jars(root, files, *to, *goals))
+
+
+def spark_jars() -> tuple[Path, list[Path]]:
+    """Return the application jar and the others; Maven builds and downloads them the first time.
+
+    Raises
+    ------
+    JvmStartError
+        If Maven is missing or fails, or a jar does not match its checksum.
+    """
+    root = project_root()
+    module = root / "java" / "spark"
+    if not (module / "pom.xml").exists():
+        raise JvmStartError(f"The Java part of pyimgret.spark was not found at {module}.")
+    files = [path for path in files_of(root, *MODULES, "spark") if path.suffix != ".jar"]
+    goals = ("-Pspark", "-pl", "java/spark")
+    folder = filled_folder("spark", files, lambda *to: collect_jars(root, files, *to, *goals))
+    found = sorted(j for j in folder.glob("*.jar") if not j.name.startswith(_OF_SPARK))
+    application = next(j for j in found if j.name.startswith("pyimgret-spark-"))
+    return application, [j for j in found if j is not application]
 
 
 def filled_folder(

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from pyimgret.jvm.bridge import bridge
 
 T = TypeVar("T")
-
-
-class _HasNetwork(Protocol):
-    """A fitted model."""
-
-    @property
-    def java_network(self) -> Any:
-        """The network's handle."""
 
 
 class RawJava:
@@ -34,8 +26,8 @@ class RawJava:
         """Cast a Java object to another class or interface."""
         return importlib.import_module("jnius").cast(name, value)
 
-    def network(self, model: _HasNetwork) -> Any:
-        """Return a model's Deeplearning4j network itself, not a copy."""
+    def network(self, model: Any) -> Any:
+        """Return a fitted model's Deeplearning4j network itself, not a copy."""
         return model.java_network._call("javaNetwork")
 
 

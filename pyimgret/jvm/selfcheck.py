@@ -26,30 +26,19 @@ def check(java: Any) -> None:
         If a result is wrong.
     """
     random = np.random.default_rng(0)
-    _compare("matrix product", *_products(java, random))
-    _compare("convolution", *_convolutions(java, random))
-
-
-def _products(
-    java: Any, random: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     a = random.standard_normal((_M, _K), dtype=np.float32)
     b = random.standard_normal((_K, _N), dtype=np.float32)
-    out = np.empty((_M, _N), dtype=np.float32)
-    java.multiply(a.ctypes.data, b.ctypes.data, out.ctypes.data, _M, _K, _N)
-    return out, a.astype(np.float64) @ b.astype(np.float64)
+    product = np.empty((_M, _N), dtype=np.float32)
+    java.multiply(a.ctypes.data, b.ctypes.data, product.ctypes.data, _M, _K, _N)
+    _compare("matrix product", product, a.astype(np.float64) @ b.astype(np.float64))
 
-
-def _convolutions(
-    java: Any, random: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     image = random.standard_normal((19, 17), dtype=np.float32)
     kernel = random.standard_normal((5, 5), dtype=np.float32)
     out = np.empty_like(image)
     java.convolve(image.ctypes.data, kernel.ctypes.data, out.ctypes.data, 19, 17, 5)
     padded = np.pad(image.astype(np.float64), 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
-    return out, np.einsum("hwij,ij->hw", windows, kernel.astype(np.float64))
+    _compare("convolution", out, np.einsum("hwij,ij->hw", windows, kernel.astype(np.float64)))
 
 
 def _compare(what: str, got: NDArray[np.float32], expected: NDArray[np.float64]) -> None:

@@ -1,9 +1,8 @@
 """Networks: `Network` of any layers, autoencoders, and what they have in common."""
 
-from pyimgret.models.autoencoder import Autoencoder, DenoisingAutoencoder
+from pyimgret.models.autoencoder import Autoencoder, ConvAutoencoder, DenoisingAutoencoder
 from pyimgret.models.base import Model
 from pyimgret.models.conv import ConvNet, RowNet
-from pyimgret.models.conv_autoencoder import ConvAutoencoder
 from pyimgret.models.decomposition import PCA, SVD
 from pyimgret.models.deep import DeepAutoencoder
 from pyimgret.models.network import Network

@@ -60,12 +60,22 @@ class _LinearEncoder(Reconstructing, abstract=True):
         preprocessor = self.preprocessing or preprocessor_for(X)
         data = as_input(X, preprocessor, None, any_scale=self._any_scale)
         vectors = data.scaled().reshape(len(data), -1)
-        self._check_components(vectors.shape)
-        components, mean = self._decompose(vectors)
-        network = JavaNetwork.create(self._settings(data.shape.to_network()))
+        most = min(vectors.shape)
+        if not 1 <= self.n_components <= most:
+            raise InvalidArgumentError(
+                f"n_components={self.n_components} is not what {vectors.shape[0]} images of "
+                f"{vectors.shape[1]} pixels can give; choose at most {most}."
+            )
+        found = self._decompose(vectors, seed_of(self.random_state) % 2**32)
+        components = found.components_.astype(np.float32)
+        self.mean_ = getattr(found, "mean_", np.zeros(len(vectors[0]))).astype(np.float32)
+        layers = [Dense(self.n_components, name="code").to_dict()]
+        shape, updater = data.shape.to_network(), {"type": "sgd", "learning_rate": 0.1}
+        network = JavaNetwork.create(
+            {"seed": 0, "updater": updater, "input": shape, "layers": layers}
+        )
         network.set("0_W", components.T)
-        network.set("0_b", -(mean @ components.T))
-        self.mean_ = mean
+        network.set("0_b", -(self.mean_ @ components.T))
         self.history_ = {}
         self._adopt(network, data.shape, preprocessor, 0)
         return self
@@ -80,23 +90,9 @@ class _LinearEncoder(Reconstructing, abstract=True):
         del batch_size
         return codes @ self.components_ + self.mean_
 
-    def _decompose(
-        self, vectors: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _decompose(self, vectors: NDArray[np.float32], seed: int) -> Any:
+        """Return scikit-learn's estimator of this kind, fitted."""
         raise NotImplementedError
-
-    def _check_components(self, shape: tuple[int, ...]) -> None:
-        most = min(shape)
-        if not 1 <= self.n_components <= most:
-            raise InvalidArgumentError(
-                f"n_components={self.n_components} is not what {shape[0]} images of {shape[1]} "
-                f"pixels can give; choose at most {most}."
-            )
-
-    def _settings(self, shape: dict[str, Any]) -> dict[str, Any]:
-        layer = Dense(self.n_components, name="code")
-        updater = {"type": "sgd", "learning_rate": 0.1}
-        return {"seed": 0, "updater": updater, "input": shape, "layers": [layer.to_dict()]}
 
     def _state(self) -> dict[str, Any]:
         return {"mean": base64.b64encode(self.mean_.astype("<f4").tobytes()).decode()}
@@ -130,15 +126,12 @@ class PCA(_LinearEncoder):
     PCA(n_components=30)
     """
 
-    def _decompose(
-        self, vectors: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        from sklearn import decomposition
+    def _decompose(self, vectors: NDArray[np.float32], seed: int) -> Any:
+        from sklearn.decomposition import PCA
 
-        pca = decomposition.PCA(self.n_components, random_state=_sklearn_seed(self.random_state))
-        pca.fit(vectors)
-        self.explained_variance_ratio_ = pca.explained_variance_ratio_
-        return pca.components_.astype(np.float32), pca.mean_.astype(np.float32)
+        found = PCA(self.n_components, random_state=seed).fit(vectors)
+        self.explained_variance_ratio_ = found.explained_variance_ratio_
+        return found
 
     def _state(self) -> dict[str, Any]:
         # NB: a model out of a file of version 0.1 has none.
@@ -171,18 +164,7 @@ class SVD(_LinearEncoder):
     SVD(n_components=30)
     """
 
-    def _decompose(
-        self, vectors: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        from sklearn import decomposition
+    def _decompose(self, vectors: NDArray[np.float32], seed: int) -> Any:
+        from sklearn.decomposition import TruncatedSVD
 
-        svd = decomposition.TruncatedSVD(
-            self.n_components, random_state=_sklearn_seed(self.random_state)
-        )
-        svd.fit(vectors)
-        components = svd.components_.astype(np.float32)
-        return components, np.zeros(components.shape[1], np.float32)
-
-
-def _sklearn_seed(random_state: RandomState) -> int:
-    return seed_of(random_state) % 2**32
+        return TruncatedSVD(self.n_components, random_state=seed).fit(vectors)

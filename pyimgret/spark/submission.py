@@ -21,8 +21,8 @@ from pyimgret.exceptions import (
     JvmStartError,
     MissingExtraError,
 )
+from pyimgret.jvm.jars import spark_jars
 from pyimgret.jvm.java import java_home
-from pyimgret.jvm.spark_jars import spark_jars
 
 #: Called with every event of a job: a dictionary with the key "event".
 Progress = Callable[[dict[str, Any]], None]

@@ -216,7 +216,7 @@ def test_layout_and_type_of_array_do_not_matter(trained, digits, order, dtype) -
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
         ({"optimizer": "adamm"}, "known: adadelta, adagrad, adam"),
-        ({"schedule": "up"}, "known: constant, one_cycle"),
+        ({"schedule": "up"}, "known: constant, cosine"),
         ({"output": "relu"}, "known: auto, identity, sigmoid"),
         ({"hidden_sizes": (0,)}, "whole numbers from 1"),
         ({"patience": 3}, "patience needs X_val"),
