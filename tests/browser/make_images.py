@@ -1,30 +1,45 @@
-"""Draw the first picture of README.md: what the demo's autoencoder and MobileNetV2 find.
+"""Make the images of README.md and server/README.md, in server/images.
 
-Usage: python tests/browser/make_results.py DEMO
+Usage: PYTHONPATH=tests/server python tests/browser/make_images.py DEMO
 
-DEMO is the folder that ``pyimgret demo`` has written. The drawings are made here, 16 of each
-kind; a query is one more drawing of its kind.
+DEMO is the folder that ``pyimgret demo`` has written. ``results.png`` shows what its
+autoencoder and MobileNetV2 find, ``explain.png`` is the figure of ``search --explain``,
+``reconstructions.png`` is the demo's, and the others are screenshots of the page. What they
+show beside the digits is drawn here, so that no licence applies.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from browser_fakes import house, product, scene
+from browser_fakes import ColourEncoder, house, jpeg, product, scene, use_case
+from browsers import start_browser
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+from server_on_thread import served
 
-from pyimgret import Index
+from pyimgret import Encoder, Index
 from pyimgret.cli.demo import load_split
+from pyimgret.explain import explain, plot_explanation
 from pyimgret.index import Matches
 from pyimgret.pretrained import mobilenet_v2
+from pyimgret_server import create_app
 
-OUT = Path(__file__).resolve().parents[2] / "server" / "pictures" / "results.png"
+OUT = Path(__file__).resolve().parents[2] / "server" / "images"
+USES = {
+    "places": "kind == 'sea' and year >= 2010",
+    "products": "stock > 0 and price < 40",
+    "listings": "price <= 350000 and rooms >= 3",
+}
+"""The uses of server/README.md, with their filters."""
 DIGITS = (2, 4, 6, 8)
 KINDS = {
     scene: ("mountain", "sea", "town"),
@@ -131,7 +146,7 @@ def draw_panel(figure: Figure, left: float, title: str, rows: list[Row]) -> None
             text(x + 0.5, top + 1.125, f"{score:.3f}", fontsize=9.5, ha="center", **style)
 
 
-def main(demo: Path) -> None:
+def draw_results(demo: Path) -> None:
     figure = Figure(figsize=(WIDTH * 0.86, HEIGHT * 0.86), dpi=100, facecolor="white")
     title = "Digits · autoencoder, 30 numbers, no labels"
     draw_panel(figure, MARGIN, title, digit_rows(demo))
@@ -139,8 +154,49 @@ def main(demo: Path) -> None:
         rows = drawing_rows(Path(folder))
     title = "Drawings · MobileNetV2, no training"
     draw_panel(figure, MARGIN + PANEL + BETWEEN, title, rows)
-    figure.savefig(OUT)
-    Image.open(OUT).convert("RGB").save(OUT, optimize=True)
+    figure.savefig(OUT / "results.png")
+
+
+def draw_explanation() -> None:
+    query, match = product("mug", 0.6, 5), product("mug", 0.06, 8)
+    found = explain(Encoder(mobilenet_v2()), query, match)
+    plot_explanation(found, query, match).savefig(OUT / "explain.png", dpi=120)
+
+
+def take_screenshots(folder: Path) -> None:
+    """Search on the page for each use, and keep what it then shows."""
+    browser = start_browser()
+    browser.set_window_size(1180, 920)
+    for name, where in USES.items():
+        with Index.create(folder / name, ColourEncoder()) as index:
+            query = folder / "query.jpg"
+            query.write_bytes(jpeg(use_case(index, name)))
+            with served(create_app(index)) as address:
+                browser.get(f"{address}/")
+                browser.find_element(By.ID, "where").send_keys(where)
+                browser.find_element(By.ID, "file").send_keys(str(query))
+                WebDriverWait(browser, 15).until(_is_complete)
+                browser.save_screenshot(str(OUT / f"{name}.png"))
+    browser.quit()
+
+
+def _is_complete(browser) -> bool:
+    return browser.execute_script(
+        "const images = [...document.querySelectorAll('.card img')]"
+        ".filter((i) => i.getBoundingClientRect().top < innerHeight);"
+        "return document.getElementById('status').textContent.includes(' ms')"
+        " && images.length > 0 && images.every((i) => i.complete && i.naturalWidth)"
+    )
+
+
+def main(demo: Path) -> None:
+    draw_results(demo)
+    draw_explanation()
+    shutil.copy(demo / "reconstructions.png", OUT)
+    with tempfile.TemporaryDirectory() as folder:
+        take_screenshots(Path(folder))
+    for path in OUT.glob("*.png"):
+        Image.open(path).convert("RGB").save(path, optimize=True)
 
 
 if __name__ == "__main__":
