@@ -86,8 +86,13 @@ def seen(tmp_path, monkeypatch):
         return fit
 
     for name in (
-        "Autoencoder", "DenoisingAutoencoder", "DeepAutoencoder", "PCA", "SVD", "FineTunedNetwork",
-    ):  # fmt: skip
+        "Autoencoder",
+        "DenoisingAutoencoder",
+        "DeepAutoencoder",
+        "PCA",
+        "SVD",
+        "FineTunedNetwork",
+    ):
         model_class = getattr(pyimgret, name)
         monkeypatch.setattr(model_class, "fit", spy(model_class.fit))
 

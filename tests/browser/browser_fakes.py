@@ -170,9 +170,10 @@ def use_case(index, name: str) -> Image.Image:
             "places": {"kind": kinds[n % 3], "year": 2000 + int(rng.integers(0, 30))},
             "products": {"price": int(rng.integers(8, 60)), "stock": int(rng.integers(0, 9))},
             "listings": {
-                "price": 10_000 * int(rng.integers(12, 60)), "rooms": int(rng.integers(1, 7))
+                "price": 10_000 * int(rng.integers(12, 60)),
+                "rooms": int(rng.integers(1, 7)),
             },
-        }  # fmt: skip
+        }
         metadata.append(facts[name])
     keys = [f"{kinds[n % 3]} {n:02d}" for n in range(54)]
     index.add(images, keys=keys, metadata=metadata)

@@ -92,6 +92,15 @@ def errors_of_page(browser) -> list[str]:
     return [message for message in messages if "Failed to load resource" not in message]
 
 
+def thumbnails_loaded(browser) -> bool:
+    """Say whether all thumbnails in sight are there."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.card img')]"
+        ".filter((image) => image.getBoundingClientRect().top < innerHeight)"
+        ".every((image) => image.complete && image.naturalWidth)"
+    )
+
+
 @contextlib.contextmanager
 def phone(browser):
     """Show the page as on a phone."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from browser_fakes import ColourEncoder, house, jpeg, product, scene, use_case
-from browsers import start_browser
+from browsers import start_browser, thumbnails_loaded
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -175,18 +175,12 @@ def take_screenshots(folder: Path) -> None:
                 browser.get(f"{address}/")
                 browser.find_element(By.ID, "where").send_keys(where)
                 browser.find_element(By.ID, "file").send_keys(str(query))
-                WebDriverWait(browser, 15).until(_is_complete)
+                WebDriverWait(browser, 15).until(
+                    lambda _: " ms" in browser.find_element(By.ID, "status").text
+                )
+                WebDriverWait(browser, 15).until(thumbnails_loaded)
                 browser.save_screenshot(str(OUT / f"{name}.png"))
     browser.quit()
-
-
-def _is_complete(browser) -> bool:
-    return browser.execute_script(
-        "const images = [...document.querySelectorAll('.card img')]"
-        ".filter((i) => i.getBoundingClientRect().top < innerHeight);"
-        "return document.getElementById('status').textContent.includes(' ms')"
-        " && images.length > 0 && images.every((i) => i.complete && i.naturalWidth)"
-    )
 
 
 def main(demo: Path) -> None:

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 from browser_fakes import NASTY, ColourEncoder, jpeg, scene, use_case
-from browsers import dark_mode, errors_of_page, phone
+from browsers import dark_mode, errors_of_page, phone, thumbnails_loaded
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -64,10 +64,7 @@ def keys(driver) -> list[str]:
 def searched(driver, count: int | None = None) -> list[str]:
     """Wait for results with all their thumbnails, and return the keys."""
     until(driver, lambda: " ms" in text(driver, "status") and keys(driver))
-    until(driver, lambda: driver.execute_script(
-        "return [...document.querySelectorAll('.card img')].filter(i => i.getBoundingClientRect()"
-        ".top < innerHeight).every(i => i.complete && i.naturalWidth)"
-    ))  # fmt: skip
+    until(driver, lambda: thumbnails_loaded(driver))
     if count is not None:
         assert len(keys(driver)) == count
     return keys(driver)
@@ -94,8 +91,11 @@ def fire(driver, kind: str, content: bytes, name: str, media_type: str) -> None:
           event.clipboardData.items.add(file);
         document.body.dispatchEvent(event);
         """,
-        kind, base64.b64encode(content).decode(), name, media_type,
-    )  # fmt: skip
+        kind,
+        base64.b64encode(content).decode(),
+        name,
+        media_type,
+    )
 
 
 def fill_in(driver, identifier: str, value: str) -> None:

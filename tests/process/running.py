@@ -34,9 +34,12 @@ def start(script: str, *arguments: object, **changes: str | None) -> subprocess.
     """Start a script in a fresh interpreter."""
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-        env=environment(changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        env=environment(changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 def run(script: str, *arguments: object, timeout: float = 240, **changes: str | None) -> str:

@@ -43,9 +43,14 @@ def maven(*arguments: str) -> None:
 def shell(block: Block, folder: Path) -> str:
     """Run a shell block of the page about Java and return what it printed."""
     done = subprocess.run(
-        ["bash", "-euc", block.text], cwd=folder, env=jdk_environment(), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["bash", "-euc", block.text],
+        cwd=folder,
+        env=jdk_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, f"{block.place}: {done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -62,9 +67,13 @@ def classpath(installed: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("consumer") / "target"
     listing = target / "classpath"
     maven(
-        "-f", str(CONSUMER / "pom.xml"), f"-DbuildDirectory={target}", "package",
-        "dependency:build-classpath", f"-Dmdep.outputFile={listing}",
-    )  # fmt: skip
+        "-f",
+        str(CONSUMER / "pom.xml"),
+        f"-DbuildDirectory={target}",
+        "package",
+        "dependency:build-classpath",
+        f"-Dmdep.outputFile={listing}",
+    )
     return f"{target / 'image-search.jar'}{os.pathsep}{listing.read_text().strip()}"
 
 
@@ -83,13 +92,22 @@ def service(classpath: str, index: Index) -> Iterator[str]:
     """Return the address of the running consumer."""
     process = subprocess.Popen(
         [
-            "java", "-Xmx1g", "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+            "java",
+            "-Xmx1g",
+            "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
             "-Dorg.eclipse.deeplearning4j.helpers.disable=false",
-            "-cp", classpath, "org.example.search.SearchService", str(index.directory), "0",
+            "-cp",
+            classpath,
+            "org.example.search.SearchService",
+            str(index.directory),
+            "0",
         ],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
-    )  # fmt: skip
+    )
     assert process.stdout
     assert process.stdin
     assert process.stderr

@@ -54,7 +54,11 @@ def run(command, folder=None, environment=None) -> str:
     """Run a command to its end and return what it said."""
     done = subprocess.run(
         [str(part) for part in command],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

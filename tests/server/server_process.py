@@ -47,10 +47,18 @@ class Process:
         program = (_FAKE.format(folder=str(Path(__file__).parent)) if fake else "") + _MAIN
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in __exit__)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, "serve", "--port", str(self.place[1]),
-             *map(str, arguments)],
-            stderr=self._log, env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-c",
+                program,
+                "serve",
+                "--port",
+                str(self.place[1]),
+                *map(str, arguments),
+            ],
+            stderr=self._log,
+            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        )
 
     def log(self) -> str:
         """Return what the service has written."""

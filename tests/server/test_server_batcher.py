@@ -33,10 +33,12 @@ def make(gate):
         sizes = []
         batchers.append(
             Batcher(
-                compute, name="test", observe=lambda size, _: sizes.append(size),
+                compute,
+                name="test",
+                observe=lambda size, _: sizes.append(size),
                 **{"size": 8, "wait": 0.0, "queue_size": 20, **options},
             )
-        )  # fmt: skip
+        )
         return batchers[-1], sizes
 
     yield make

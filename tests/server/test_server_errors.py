@@ -14,9 +14,11 @@ from server_fakes import make_images, png, upload
 
 def chunk(kind: bytes, content: bytes) -> bytes:
     return (
-        struct.pack(">I", len(content)) + kind + content
+        struct.pack(">I", len(content))
+        + kind
+        + content
         + struct.pack(">I", zlib.crc32(kind + content))
-    )  # fmt: skip
+    )
 
 
 def png_of(width: int, height: int, content: bytes = b"") -> bytes:

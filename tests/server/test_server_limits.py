@@ -38,9 +38,10 @@ def test_memory_of_clients_is_bounded():
 def test_behind_proxy_client_and_prefix_are_forwarded_ones(make_app, api_key, key_file):
     app = make_app(rate=0.5, behind_proxy=True, writable=True, api_keys=key_file)
     headers = {
-        "X-Forwarded-For": "192.0.2.1", "X-Forwarded-Prefix": "/images",
+        "X-Forwarded-For": "192.0.2.1",
+        "X-Forwarded-Prefix": "/images",
         "Authorization": f"Bearer {api_key}",
-    }  # fmt: skip
+    }
     form = upload(png(make_images(1)[0]), key="new")
     added = app.test_client().post("/v1/items", data=form, headers=headers)
     assert added.headers["Location"].startswith("/images/v1/items/")

@@ -64,9 +64,10 @@ def service(tmp_path_factory):
     index = Index.create(folder / "idx", FakeEncoder())
     index.add(list(make_images(10)), keys=[f"a/{n}.png" for n in range(10)])
     app = create_app(
-        index, Settings(writable=True, api_keys=folder / "keys"),
+        index,
+        Settings(writable=True, api_keys=folder / "keys"),
         explainer=lambda *_: (0.5, make_images(1)[0] / 255, make_images(1)[0] / 255),
-    )  # fmt: skip
+    )
     yield app, key
     app.extensions["pyimgret"].close()
 
@@ -82,9 +83,12 @@ def test_every_answer_conforms(service, documented, method, path, mode, examples
     """Send what the document allows, or what it forbids; look at each answer."""
 
     @settings(
-        max_examples=examples, derandomize=examples < 100, deadline=None, database=None,
+        max_examples=examples,
+        derandomize=examples < 100,
+        deadline=None,
+        database=None,
         suppress_health_check=HealthCheck,
-    )  # fmt: skip
+    )
     @given(documented[path][method].as_strategy(generation_mode=mode))
     def ask(case):
         case.headers["Authorization"] = f"Bearer {service[1]}"

@@ -285,8 +285,7 @@ def test_sighup_swaps_to_another_index_and_goes_back_when_it_does_not_load(start
 
 def test_what_was_acknowledged_survives_kill_9(start, index, tmp_path):
     key = make_key(tmp_path / "keys", "k")
-    arguments = ("--index", index.directory, "--writable", "--api-key-file",
-                 tmp_path / "keys")  # fmt: skip
+    arguments = ("--index", index.directory, "--writable", "--api-key-file", tmp_path / "keys")
     server = start(*arguments)
     process, address = server.process, server.address
     acknowledged, headers = [], {"Authorization": f"Bearer {key}"}

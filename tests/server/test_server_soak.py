@@ -17,9 +17,10 @@ from pyimgret_server.keys import make_key
 
 def fill(index: Index, images: np.ndarray) -> None:
     index.add(
-        list(images), keys=[f"fixed/{n}" for n in range(len(images))],
+        list(images),
+        keys=[f"fixed/{n}" for n in range(len(images))],
         metadata=[{"fixed": True}] * len(images),
-    )  # fmt: skip
+    )
 
 
 def soak(folder, index: Index, asked: list[bytes], requests: int, **options) -> Soak:

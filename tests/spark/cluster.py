@@ -50,9 +50,12 @@ class Process:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(spark_home() / "bin" / "spark-class"), *arguments],
-                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=environment(), cwd=folder,
-            )  # fmt: skip
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment(),
+                cwd=folder,
+            )
 
     def wait_for(self, pattern: re.Pattern[str]) -> str:
         end = time.monotonic() + DEADLINE
@@ -112,9 +115,16 @@ class Cluster:
         self.memory = memory
         self.workers: list[Process] = []
         self.master = Process(
-            folder, "master", "org.apache.spark.deploy.master.Master",
-            "--host", "127.0.0.1", "--port", "0", "--webui-port", "0",
-        )  # fmt: skip
+            folder,
+            "master",
+            "org.apache.spark.deploy.master.Master",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--webui-port",
+            "0",
+        )
         try:
             self.url = self.master.wait_for(STARTED)
             for _ in range(workers):
@@ -126,10 +136,21 @@ class Cluster:
     def add_worker(self) -> Process:
         name = f"worker-{len(self.workers)}"
         worker = Process(
-            self.folder, name, "org.apache.spark.deploy.worker.Worker",
-            "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", self.memory,
-            "--work-dir", str(self.folder / name), self.url,
-        )  # fmt: skip
+            self.folder,
+            name,
+            "org.apache.spark.deploy.worker.Worker",
+            "--host",
+            "127.0.0.1",
+            "--webui-port",
+            "0",
+            "--cores",
+            "1",
+            "--memory",
+            self.memory,
+            "--work-dir",
+            str(self.folder / name),
+            self.url,
+        )
         self.workers.append(worker)
         worker.wait_for(re.compile("(Successfully registered with master)"))
         return worker

@@ -32,9 +32,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def on(master: str) -> spark.SparkOptions:
     """Return options small enough for two executors beside everything else."""
     return spark.SparkOptions(
-        master=master, executor_memory="1g", driver_memory="1g", off_heap=1024, jars="local",
+        master=master,
+        executor_memory="1g",
+        driver_memory="1g",
+        off_heap=1024,
+        jars="local",
         conf={"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"},
-    )  # fmt: skip
+    )
 
 
 def digits_model(batch_size: int) -> Autoencoder:

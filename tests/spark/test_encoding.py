@@ -88,9 +88,14 @@ def test_worker_killed_in_middle_loses_nothing(
 
     try:
         report = spark.encode(
-            model_file, spark.Arrays(many_file), tmp_path / "embeddings",
-            options=on(cluster.url), part_rows=1000, batch_size=32, progress=watch,
-        )  # fmt: skip
+            model_file,
+            spark.Arrays(many_file),
+            tmp_path / "embeddings",
+            options=on(cluster.url),
+            part_rows=1000,
+            batch_size=32,
+            progress=watch,
+        )
     finally:
         cluster.add_worker()
     assert 0 < killed_at[0] < COUNT

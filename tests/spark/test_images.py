@@ -46,9 +46,13 @@ BROKEN = {"empty.png", "half.png", "text.jpg", "nowhere.png"}
 
 @pytest.mark.parametrize(("locale", "hidden"), [("C.UTF-8", 0), ("C", 1)])
 def test_images_become_embeddings_and_broken_ones_reasons(
-    model_file: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str,
+    model_file: Path,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    locale: str,
     hidden: int,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("LC_ALL", locale)
     output = tmp_path / "embeddings"
     data = spark.Images(folder, hidden=bool(hidden))
@@ -75,9 +79,13 @@ def test_training_leaves_broken_images_out_and_resumes_from_its_checkpoint(
 
     def model(epochs: int) -> Autoencoder:
         return Autoencoder(
-            hidden_sizes=(32,), code_size=8, epochs=epochs, batch_size=8, random_state=1,
+            hidden_sizes=(32,),
+            code_size=8,
+            epochs=epochs,
+            batch_size=8,
+            random_state=1,
             preprocessing=Preprocessor("L", 28, 28),
-        )  # fmt: skip
+        )
 
     def train(epochs: int) -> Autoencoder:
         return spark.train(

@@ -83,9 +83,12 @@ def test_worker_killed_in_middle_costs_no_accuracy(
 
     try:
         model = spark.train(
-            digits_model(HALF), spark.Arrays(digits_file), options=on(cluster.url),
-            progress=watch, **CLOSE,
-        )  # fmt: skip
+            digits_model(HALF),
+            spark.Arrays(digits_file),
+            options=on(cluster.url),
+            progress=watch,
+            **CLOSE,
+        )
     finally:
         cluster.add_worker()
     assert (executors[0], executors[-1]) == (2, 1)
@@ -99,10 +102,17 @@ def test_convolutions_learn_classes(
     images, labels = shuffled_digits[0][:2000], shuffled_digits[1][:2000]
     np.save(tmp_path / "x.npy", images)
     network = Network(
-        [Convolution2D(8, 5, 2, activation="relu"), Dense(32, "relu"),
-         Output(10, "categorical_cross_entropy", "softmax")],
-        input="convolutional", epochs=4, batch_size=32, learning_rate=3e-3, random_state=1,
-    )  # fmt: skip
+        [
+            Convolution2D(8, 5, 2, activation="relu"),
+            Dense(32, "relu"),
+            Output(10, "categorical_cross_entropy", "softmax"),
+        ],
+        input="convolutional",
+        epochs=4,
+        batch_size=32,
+        learning_rate=3e-3,
+        random_state=1,
+    )
     spark.train(network, spark.Arrays(tmp_path / "x.npy"), labels, options=on("local[2]"))
     assert network.score(images, labels) > 0.8
 
@@ -118,9 +128,11 @@ def test_pretrained_network_is_fine_tuned_from_its_weights(
     alone.fine_tune(images)
     model = DeepAutoencoder((64,), 16, batch_size=32, random_state=1, **settings)
     spark.train(
-        model.pretrain(images), spark.Arrays(tmp_path / "x.npy"),
-        options=on("local[2]"), averaging_frequency=1,
-    )  # fmt: skip
+        model.pretrain(images),
+        spark.Arrays(tmp_path / "x.npy"),
+        options=on("local[2]"),
+        averaging_frequency=1,
+    )
     ours, theirs = error(model, images), error(alone, images)
     print(f"pretrained {before:.2f}, fine-tuned on Spark {ours:.2f}, alone {theirs:.2f}")
     assert ours < before
