@@ -8,8 +8,7 @@ started in this process until a trained network is loaded.
 """
 
 from pyimgret.index.ingest.parquet import read_embeddings, read_failures
-from pyimgret.spark.encoding import EncodingReport, encode
-from pyimgret.spark.importing import import_embeddings
+from pyimgret.spark.encoding import EncodingReport, encode, import_embeddings
 from pyimgret.spark.inputs import Arrays, Images
 from pyimgret.spark.submission import SparkOptions
 from pyimgret.spark.training import train

@@ -84,17 +84,10 @@ def train(
     network = model._settings(sample, targets, seed)
     with JavaNetwork.create(network) as probe:
         check_targets(probe, network["layers"], sample, targets)
-    schedule = table(model.schedule, model.learning_rate, _NOMINAL)
-    if schedule is not None:
-        network["updater"] |= {"schedule": schedule, "schedule_iterations": _NOMINAL}
     with tempfile.TemporaryDirectory(prefix="pyimgret-train-") as name:
         folder = Path(name)
         job = {
-            "input": data.to_dict(None if preprocessor is None else preprocessor.to_dict()),
-            "examples": _examples(model, shape, seed),
-            "network": network,
-            "epochs": model.epochs,
-            "batch_size": model.batch_size,
+            **_job(model, data, preprocessor, shape, seed, network),
             "output": str(folder / "network.zip"),
             "workers": workers,
             "averaging_frequency": averaging_frequency,
@@ -193,14 +186,31 @@ def _write(path: Path, values: NDArray[Any], dtype: str) -> str:
     return str(path)
 
 
-def _examples(model: TrainableModel, shape: InputShape, seed: int) -> dict[str, Any]:
-    """Return what the job makes of each row: the shape of the input, and its corruption."""
+def _job(
+    model: TrainableModel,
+    data: Arrays | Images,
+    preprocessor: Preprocessor | None,
+    shape: InputShape,
+    seed: int,
+    network: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the part of a job that follows from the model and the data."""
+    schedule = table(model.schedule, model.learning_rate, _NOMINAL)
+    if schedule is not None:
+        network["updater"] |= {"schedule": schedule, "schedule_iterations": _NOMINAL}
     corruption = model._corruption()
-    return {
+    examples = {
         "height": shape.height,
         "width": shape.width,
         "channels": shape.channels,
         "layout": shape.kind,
         "seed": seed,
         **({"corruption": corruption} if corruption else {}),
+    }
+    return {
+        "input": data.to_dict(None if preprocessor is None else preprocessor.to_dict()),
+        "examples": examples,
+        "network": network,
+        "epochs": model.epochs,
+        "batch_size": model.batch_size,
     }

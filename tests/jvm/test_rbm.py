@@ -353,7 +353,6 @@ def set_threads(count: int) -> None:
     with_java(lambda java: java.autoclass(nd4j).getEnvironment().setMaxThreads(count))
 
 
-def x(digits):
 def test_one_thread_and_two_give_same_weights(digits):
     usual = json.loads(bridge().call("info"))["threads"]
     weights = []

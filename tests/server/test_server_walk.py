@@ -36,4 +36,6 @@ def test_query_runs_through_five_files_of_the_service(files, make_app):
     client.post("/v1/search", data=upload(png(make_images(1)[0])))
     files.clear()
     assert client.post("/v1/search", data=upload(png(make_images(1)[0]), k=3)).status_code == 200
-    assert files == {"app.py", "routes/search.py", "schemas.py", "engine.py", "batcher.py"}
+    # A log that another test configured formats its line too.
+    used = files - {"logs.py"}
+    assert used == {"app.py", "routes/search.py", "schemas.py", "engine.py", "batcher.py"}
