@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import pyimgret
-from pyimgret.cli import COMMANDS, Entry, LazyGroup, describe, main
+from pyimgret.cli import COMMANDS, Entry, describe, main
 from pyimgret.cli.common import print_json, table
 from pyimgret.exceptions import (
     IndexStoreError,
@@ -75,7 +75,7 @@ def test_every_command_of_table_exists_and_has_help():
         KeyNotFoundError("no model"),
     ],
 )
-def test_error_on_purpose_is_one_line_on_stderr_and_status_1(failing, error):
+def test_pyimgret_error_is_one_line_on_stderr_and_status_1(failing, error):
     result = failing(error)
     assert result.exit_code == 1
     assert result.stderr == "pyimgret: no model\n"
@@ -95,7 +95,7 @@ def test_file_name_that_is_not_utf8_can_be_printed(failing):
 
 @pytest.mark.parametrize("error", [ModelFormatError("no model"), ZeroDivisionError()])
 @pytest.mark.parametrize(("before", "after"), [(("--debug",), ()), ((), ("--debug",))])
-def test_debug_lets_traceback_through_on_either_side(failing, error, before, after):
+def test_debug_raises_error_before_and_after_command(failing, error, before, after):
     result = failing(error, *before, after=after)
     assert result.exception is error
 
@@ -115,7 +115,7 @@ def test_debug_is_accepted_below_group():
         OSError("cannot write mode F as PNG"),
     ],
 )
-def test_bug_says_that_it_is_unexpected_and_how_to_see_traceback(failing, error):
+def test_unexpected_error_explains_debug_option(failing, error):
     result = failing(error)
     assert (result.exit_code, result.stdout) == (1, "")
     first, second = result.stderr.splitlines()
@@ -123,13 +123,13 @@ def test_bug_says_that_it_is_unexpected_and_how_to_see_traceback(failing, error)
     assert "--debug" in second
 
 
-def test_full_disk_is_not_bug_though_it_names_no_file(failing):
+def test_full_disk_without_file_name_is_not_reported_as_bug(failing):
     assert failing(OSError(28, "No space left on device")).stderr == (
         "pyimgret: No space left on device\n"
     )
 
 
-def test_every_error_on_purpose_is_one_of_projects_own():
+def test_package_raises_only_its_own_errors():
     """A bare ValueError would be shown as a fault of pyimgret."""
     package = Path(pyimgret.__file__).parent
     bare = [
@@ -153,12 +153,6 @@ def test_ctrl_c_ends_with_130_and_reports_what_is_left(failing, words, line):
 @pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"]])
 def test_wrong_usage_ends_with_2(arguments):
     assert CliRunner().invoke(main, arguments).exit_code == 2
-
-
-def test_lazy_group_holds_ordinary_commands_too():
-    group = LazyGroup("g", table={}, commands=[click.Command("plain", help="Plain one.")])
-    assert "Plain one." in CliRunner().invoke(group, ["--help"]).output
-    assert CliRunner().invoke(group, ["plain"]).exit_code == 0
 
 
 def test_json_holds_numpy_paths_and_no_nan(capsys):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from pyimgret.cli.noise import text
+from pyimgret.cli.evaluate import noise_table
 from pyimgret.evaluation import LEVELS, NoiseReport, damage, noise_report, was_trained_against
 from pyimgret.visualization import plot_noise
 
@@ -112,7 +112,7 @@ def test_what_no_model_saw_is_marked(report):
     assert report.unseen("occlusion", 0.5)
     assert not report.unseen("rotation", 10)
     assert not report.unseen("gaussian", 0)
-    lines = text(report).splitlines()
+    lines = noise_table(report).splitlines()
     assert [line.split("  ")[0] for line in lines[1:8]] == [
         "clean", "gaussian 0.1", "gaussian 1 *", "occlusion 0.5 *", "rotation 10", "rotation 45 *",
         "numbers",

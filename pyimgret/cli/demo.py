@@ -65,6 +65,7 @@ def demo(out: Path) -> Result:
     An autoencoder is trained on 4,000 digits without labels, which form the index; 1,000
     others are the queries. This takes a minute or two.
     """
+    from pyimgret.evaluation import raw_pixels
     from pyimgret.visualization.style import new_figure
 
     start = time.perf_counter()
@@ -72,7 +73,8 @@ def demo(out: Path) -> Result:
     _make_folder(out)
     split = load_split()
     models = train_models(split)
-    reports = {"raw pixels": split.evaluate(_flat(split.database), _flat(split.queries))}
+    pixels = raw_pixels(split.database), raw_pixels(split.queries)
+    reports = {"raw pixels": split.evaluate(*pixels)}
     for name, model in models.items():
         reports[name] = split.evaluate(model.encode(split.database), model.encode(split.queries))
     _log_step("Indexing and drawing")
@@ -196,12 +198,6 @@ def _is_ours(index: Path) -> bool:
         return False
     with Index.open(index) as opened:
         return all(key.startswith("digit-") for key in opened.keys())  # noqa: SIM118
-
-
-def _flat(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    import numpy as np
-
-    return np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
 
 
 def _log_step(text: str) -> None:

@@ -9,7 +9,6 @@ import click
 
 from pyimgret.cli.common import Result, json_option, table
 from pyimgret.cli.embed import encode_all
-from pyimgret.cli.noise import evaluate_noise
 from pyimgret.cli.options import NATURAL, PATH, POSITIVE, dependent_option, examples, figure_option
 from pyimgret.cli.pretrained import Choice, pretrained_options
 from pyimgret.cli.sources import (
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from pyimgret.evaluation import RetrievalReport
+    from pyimgret.evaluation import NoiseReport, RetrievalReport
 
 
 @click.command(
@@ -106,7 +105,7 @@ def evaluate(
         raise click.UsageError("several --model can only be given with --noise.")
     source = open_images(**options, strict=strict)
     if noise:
-        return evaluate_noise(models, source, queries or 1000, seed, out)
+        return _evaluate_noise(models, source, queries or 1000, seed, out)
     keys, names, vectors = encode_all(choice.encoder(models[0] if models else None), source)
     if choice.whiten:
         from pyimgret.evaluation import whitening
@@ -166,3 +165,48 @@ def _text(report: RetrievalReport, per_class: bool) -> str:
         ]
         lines += ["", table(["class", "queries", "P@1", "P@10", "mAP"], rows)]
     return "\n".join(lines)
+
+
+def _evaluate_noise(
+    models: tuple[Path, ...], source: ImageSource, queries: int, seed: int, out: Path | None
+) -> Result:
+    """Evaluate models on damaged queries; plot the report to ``out``, if given."""
+    import numpy as np
+
+    from pyimgret import load
+    from pyimgret.evaluation import noise_report
+
+    loaded = {path.stem: load(path) for path in models}
+    _, labels, X = source.read(next(iter(loaded.values())).preprocessor)
+    report = noise_report(loaded, X, np.asarray(labels), queries=queries, random_state=seed)
+    source.report_failures()
+    if out is not None:
+        from pyimgret.visualization import plot_noise
+        from pyimgret.visualization.style import save
+
+        save(plot_noise(report), out)
+    return Result(report.to_dict() | ({"out": str(out)} if out else {}), noise_table(report))
+
+
+def noise_table(report: NoiseReport) -> str:
+    """Return the report as a table: P@10 and mAP of each model, one line per level."""
+    names = list(report.dimensions)
+    cells = {
+        (row.kind, row.level, row.model): f"{row.precision_at_10:.3f} {row.map:.3f}"
+        for row in report.rows
+    }
+    steps = dict.fromkeys((row.kind, row.level) for row in report.rows)
+    lines = []
+    for number, (kind, level) in enumerate(steps):
+        if level == 0 and number:
+            continue
+        mark = " *" if report.unseen(kind, level) else ""
+        label = f"{kind} {level:g}{mark}" if level else "clean"
+        lines.append([label, *(cells[kind, level, name] for name in names)])
+    lines.append(["numbers", *(str(report.dimensions[name]) for name in names)])
+    lines.append(["ms per query", *(f"{report.milliseconds[name]:.2f}" for name in names)])
+    note = (
+        f"P@10 and mAP of {report.n_queries:,} damaged queries against {report.n_database:,} clean "
+        "images. *: no model was trained with this kind and level."
+    )
+    return table(["", *names], lines) + "\n\n" + note

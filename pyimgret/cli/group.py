@@ -59,14 +59,18 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.table = table
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the table in order, then those of ordinary commands."""
-        return [*self.table, *super().list_commands(ctx)]
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of the table, in order."""
+        return list(self.table)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import and return a command; None if there is none of that name."""
         if cmd_name not in self.table:
-            return super().get_command(ctx, cmd_name)
+            return None
         module, _, attribute = self.table[cmd_name].target.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command), f"{module}:{attribute} is not a click command"
@@ -78,11 +82,8 @@ class LazyGroup(click.Group):
         formatter: click.HelpFormatter,
     ) -> None:
         """Write the list of commands from the table, without importing them."""
-        rows = [(name, entry.help) for name, entry in self.table.items()]
-        rows += [(n, c.get_short_help_str(limit=80)) for n, c in sorted(self.commands.items())]
-        if rows:
-            with formatter.section("Commands"):
-                formatter.write_dl(rows)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])
 
 
 class _CommandError(click.ClickException):

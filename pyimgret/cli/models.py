@@ -29,21 +29,14 @@ MODELS = {
 }
 """Name on the command line -> the location of the class."""
 
-SETTINGS = {
+_ALIKE = ("hidden_sizes", "epochs", "rbm_epochs", "checkpoint", "batch_size", "learning_rate")
+SETTINGS: dict[str, tuple[str, ...]] = {
     "size": ("preprocessing",),
     "mode": ("preprocessing",),
     "code_size": ("code_size", "n_components"),
-    "hidden_sizes": ("hidden_sizes",),
-    "epochs": ("epochs",),
-    "rbm_epochs": ("rbm_epochs",),
-    "checkpoint": ("checkpoint",),
-    "batch_size": ("batch_size",),
-    "learning_rate": ("learning_rate",),
     "validation": ("X_val",),
-    "patience": ("patience",),
     "seed": ("random_state",),
-    "freeze": ("freeze",),
-    "weights": ("weights",),
+    **{name: (name,) for name in (*_ALIKE, "patience", "freeze", "weights")},
 }
 """Option -> its parameter names in the constructors, ``fit`` methods or loaders of models."""
 

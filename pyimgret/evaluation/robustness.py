@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyimgret.evaluation.metrics import retrieval_report
 from pyimgret.exceptions import InvalidArgumentError
+from pyimgret.preprocessing import normalize
 
 Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
@@ -218,11 +220,15 @@ def noise_report(
         for level in (0, *steps):
             damaged = damage(images[query_rows], kind, level, random_state=random_state)
             for name, encode in encoders.items():
-                report = _evaluate(
-                    encode(damaged), labels[query_rows], database[name], labels[database_rows]
+                found = retrieval_report(
+                    database[name],
+                    labels[database_rows],
+                    queries=encode(damaged),
+                    query_labels=labels[query_rows],
                 )
+                figures = found.precision[10], found.mean_average_precision
                 trained = was_trained_against(models.get(name), kind, level)
-                rows.append(NoiseRow(name, kind, level, *report, trained))
+                rows.append(NoiseRow(name, kind, level, *figures, trained))
     few = images[query_rows[:30]]
     return NoiseReport(
         rows,
@@ -244,22 +250,9 @@ def was_trained_against(model: object, kind: str, level: float) -> bool:
     return isinstance(heaviest, (int, float)) and 0 < level <= heaviest
 
 
-def _evaluate(
-    queries: Vectors,
-    query_rows: npt.NDArray[Any],
-    database: Vectors,
-    database_rows: npt.NDArray[Any],
-) -> tuple[float, float]:
-    from pyimgret.evaluation.metrics import retrieval_report
-
-    report = retrieval_report(database, database_rows, queries=queries, query_labels=query_rows)
-    return report.precision[10], report.mean_average_precision
-
-
 def _milliseconds(encode: Encode, images: Pixels, database: Vectors) -> float:
     """Return the median time to encode one image and find its ten nearest."""
-    norms = np.linalg.norm(database, axis=1, keepdims=True)
-    unit = database / np.where(norms > 0, norms, 1)
+    unit = normalize(database)
     times = []
     for image in images:
         start = time.perf_counter()

@@ -64,7 +64,7 @@ def answer(model: BaseModel, status: int = 200) -> Response:
 
 
 def cacheable(response: Response) -> Response:
-    """Return a response that clients may keep, and ask whether it is current."""
+    """Return a response that clients may cache if they check that it is current."""
     response.add_etag()
     response.cache_control.no_cache = True
     response.make_conditional(request)

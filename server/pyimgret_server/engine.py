@@ -65,8 +65,8 @@ class PendingVector(NamedTuple):
 class Engine:
     """Thread-safe, batched access to an index and its model.
 
-    The images of a batch are encoded and searched by the same thread: no hand-over
-    is needed in between, and a request waits only once. Searches by vector and by key
+    The images of a batch are encoded and searched by the same thread, so that a
+    request waits only once. Searches by vector and by key
     have their own thread, so that they do not wait for the network.
 
     Parameters
@@ -159,7 +159,7 @@ class Engine:
         self._searching.close()
 
     def _submit(self, images: Sequence[bytes], search: Search | None = None) -> list[Future[Any]]:
-        """Decode images on this thread, and hand them over to be encoded."""
+        """Decode images on this thread, and queue them for encoding."""
         self._require_model()
         with self._encoding.expecting():
             with self._decoding, self.stages["decode"].time():

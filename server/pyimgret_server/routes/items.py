@@ -66,9 +66,9 @@ def thumbnail(path: ItemPath) -> Response:
 def add() -> Response:
     """Add an image or a vector; it is stored when the response is sent."""
     _check_may_write()
-    wanted = read(request, NewItem, NewItemForm)
+    body = read(request, NewItem, NewItemForm)
     with current_service().engine() as engine:
-        added = _added(engine, wanted)
+        added = _added(engine, body)
     response = answer(added, 201)
     response.headers["Location"] = f"{request.script_root}/v1/items/{added.id}"
     return response
@@ -103,12 +103,12 @@ def _described(item: StoredItem) -> Response:
     )
 
 
-def _added(engine: Engine, wanted: NewItem | NewItemForm) -> Added:
+def _added(engine: Engine, body: NewItem | NewItemForm) -> Added:
     """Add an item to the index and return its key and id."""
-    image = engine.checked(wanted.image) if wanted.image is not None else None
-    given: Any = [image] if image is not None else unit(wanted.vector, engine.index.dimension)[None]
-    keys = None if wanted.key is None else [wanted.key]
+    image = engine.checked(body.image) if body.image is not None else None
+    given: Any = [image] if image is not None else unit(body.vector, engine.index.dimension)[None]
+    keys = None if body.key is None else [body.key]
     report = engine.index.add(
-        given, keys=keys, metadata=wanted.metadata, replace=wanted.replace, strict=True
+        given, keys=keys, metadata=body.metadata, replace=body.replace, strict=True
     )
     return Added(id=report.ids[0], key=report.added[0])

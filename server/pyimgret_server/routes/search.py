@@ -40,32 +40,32 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/v1", abp_tags=[Tag(nam
 def search() -> Response:
     """Return the matches, best first."""
     start = time.perf_counter()
-    wanted = read(request, SearchRequest, SearchForm)
+    body = read(request, SearchRequest, SearchForm)
     service = current_service()
-    if wanted.k > service.settings.max_k:
+    if body.k > service.settings.max_k:
         raise ProblemError(
             422,
             "k-out-of-range",
-            f"k={wanted.k} is out of range; this service returns 1 to "
+            f"k={body.k} is out of range; this service returns 1 to "
             f"{service.settings.max_k} matches.",
         )
     with service.engine() as engine:
-        found = _found(engine, wanted)
+        found = _found(engine, body)
     # NB: plain dictionaries for speed: this is the most frequent response.
     document = {**found.to_dict(), "took_ms": _milliseconds(start)}
     return Response(json.dumps(document), content_type=JSON)
 
 
-def _found(engine: Engine, wanted: SearchRequest | SearchForm) -> Matches:
+def _found(engine: Engine, body: SearchRequest | SearchForm) -> Matches:
     """Search by image, vector, or key of an item."""
-    least = None if wanted.min_score <= -1 else wanted.min_score
-    search = Search(wanted.k, parse(wanted.where), least)
-    if isinstance(wanted, SearchForm) or wanted.image is not None:
-        return engine.search_image(wanted.image, search)
-    if wanted.key is None:
-        return engine.search(unit(wanted.vector, engine.index.dimension), search)
-    vector = engine.index.get(wanted.key).vector
-    exclude = (wanted.key,) if wanted.exclude_self else ()
+    least = None if body.min_score <= -1 else body.min_score
+    search = Search(body.k, parse(body.where), least)
+    if isinstance(body, SearchForm) or body.image is not None:
+        return engine.search_image(body.image, search)
+    if body.key is None:
+        return engine.search(unit(body.vector, engine.index.dimension), search)
+    vector = engine.index.get(body.key).vector
+    exclude = (body.key,) if body.exclude_self else ()
     return engine.search(vector, search._replace(exclude=exclude))
 
 
@@ -78,8 +78,8 @@ def _found(engine: Engine, wanted: SearchRequest | SearchForm) -> Matches:
 def embed() -> Response:
     """Return one vector per image."""
     start = time.perf_counter()
-    wanted = read(request, EmbedRequest, EmbedForm)
-    images = wanted.images if isinstance(wanted, EmbedRequest) else wanted.image
+    body = read(request, EmbedRequest, EmbedForm)
+    images = body.images if isinstance(body, EmbedRequest) else body.image
     service = current_service()
     most = service.settings.max_images
     if len(images) > most:
@@ -98,14 +98,14 @@ def embed() -> Response:
 def explain() -> Response:
     """Return a heat map for each of the two images."""
     service = current_service()
-    wanted = read(request, ExplainRequest, ExplainForm)
+    body = read(request, ExplainRequest, ExplainForm)
     with service.engine() as engine:
         if not engine.has_model:
             raise ProblemError(422, "no-explanation", "This index has no model.")
-        small = engine.index.thumbnail(engine.index.get_by_id(wanted.id).key)
+        small = engine.index.thumbnail(engine.index.get_by_id(body.id).key)
         if small is None:
             raise ProblemError(404, "no-thumbnail", "No thumbnail of this image is stored.")
-        image = engine.checked(wanted.image)
+        image = engine.checked(body.image)
         score, query, match = service.explainer(engine.index.encoder, image, small.image)
     return answer(ExplainAnswer(score=score, query=query.tolist(), match=match.tolist()))
 
