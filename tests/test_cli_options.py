@@ -104,7 +104,7 @@ def seen(tmp_path, monkeypatch):
     return call
 
 
-def test_table_of_train_names_every_option_that_is_not_source_and_no_destination():
+def test_settings_table_covers_all_options_of_train_but_source_and_output():
     others = {"kind", "pretrained", "digits", "images", "idx", "strict", "out", "as_json", "hidden"}
     names = {parameter.name for parameter in train.params if parameter.name != "debug"}
     assert names - others == set(SETTINGS) == set(VALUES)
@@ -175,7 +175,7 @@ def spelled(command: click.Command, condition: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "option"), DEPENDENT, ids=lambda part: getattr(part, "name", part)
 )
-def test_option_is_rejected_where_it_does_nothing(name, option):
+def test_option_without_effect_is_rejected(name, option):
     command = ALL[name]
     given = spelled(command, option.name)
     if option.needs:
@@ -224,7 +224,7 @@ def test_option_is_rejected_where_it_does_nothing(name, option):
         "serve --index i --api-key-file keys --new-api-key me",
     ],
 )
-def test_no_command_swallows_option(line, tmp_path, monkeypatch):
+def test_no_command_ignores_option(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     result = invoke(*line.format(file="file").split())
@@ -281,7 +281,7 @@ def test_folder_that_is_missing_is_named(line, tmp_path, monkeypatch):
     assert "no/such: does not exist; create it first" in result.stderr
 
 
-def test_folder_that_is_to_be_made_may_be_missing(tmp_path):
+def test_output_folder_may_be_missing(tmp_path):
     check_folder(tmp_path / "no" / "such")
     assert not list(tmp_path.iterdir())
 
@@ -331,7 +331,7 @@ def test_folder_without_permission_is_rejected_at_once(tmp_path):
     assert run_script(script).splitlines() == ["2 True"] * 3
 
 
-def test_read_only_copy_of_what_is_there_stays(tmp_path, monkeypatch):
+def test_checking_output_leaves_existing_file_unchanged(tmp_path, monkeypatch):
     """Checking a destination leaves nothing behind, nor touches the file that is there."""
     monkeypatch.chdir(tmp_path)
     Path("x.npz").write_bytes(b"old")

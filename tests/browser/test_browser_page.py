@@ -237,7 +237,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_name(page, image):
     )
 
 
-def test_page_is_small_and_knows_no_other_host(page):
+def test_page_is_small_and_loads_from_its_own_host_only(page):
     loaded = page.execute_script(
         "return performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
     )

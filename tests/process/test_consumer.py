@@ -131,7 +131,7 @@ def post(address: str, body: bytes = b"") -> dict[str, object]:
         return json.load(answer)
 
 
-def test_service_finds_what_python_finds(service, index):
+def test_java_service_gets_matches_of_python(service, index):
     with ThreadPoolExecutor(8) as threads:
         requests = [(f"{service}/search?k=5", path.read_bytes()) for path in images()]
         answers = list(threads.map(lambda request: post(*request), requests))
@@ -146,7 +146,7 @@ def test_service_finds_what_python_finds(service, index):
             assert match["score"] == pytest.approx(expected[rank].score, abs=1e-5)
 
 
-def test_service_sees_what_python_added_since(service, index):
+def test_java_service_finds_items_added_by_python(service, index):
     size = len(index)
     assert post(f"{service}/reload") == {"changed": False, "size": size}
     image = GOLDEN / "pictures" / "animated.gif"
@@ -156,7 +156,7 @@ def test_service_sees_what_python_added_since(service, index):
     assert best == {"key": 'new/ä"\\.gif', "score": pytest.approx(1, abs=1e-5)}
 
 
-def test_service_reports_what_is_not_image(service):
+def test_java_service_reports_unreadable_image(service):
     with pytest.raises(urllib.error.HTTPError) as caught:
         post(f"{service}/search", b"no image")
     with caught.value as answer:
@@ -164,7 +164,7 @@ def test_service_reports_what_is_not_image(service):
         assert "not an image" in json.load(answer)["detail"]
 
 
-def test_the_programs_of_the_pages_find_what_python_finds(installed, index, tmp_path):
+def test_programs_of_documentation_get_matches_of_python(installed, index, tmp_path):
     _, pom, program, run = blocks("java/README.md")
     (first,) = [block for block in blocks("README.md") if block.language == "java"]
     sources = tmp_path / "src" / "main" / "java"

@@ -38,7 +38,7 @@ def interrupt_when(path: Path, *arguments: object) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_ctrl_c_saves_what_was_learned_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_saves_model_and_explains_how_to_resume(tmp_path: Path) -> None:
     out, checkpoint = tmp_path / "ae.zip", tmp_path / "run"
     settings = ("--epochs", 2000, "--seed", 0, "--checkpoint", checkpoint, "--out", out)
     code, printed, error = interrupt_when(checkpoint / "training.npz", *settings)

@@ -216,7 +216,7 @@ def test_network_that_is_closed_while_it_trains_stays_until_epoch_is_over() -> N
     assert run(SETUP + textwrap.dedent(script)) == "True"
 
 
-def test_what_polling_raises_stops_epoch_and_comes_out_of_fit() -> None:
+def test_error_while_polling_stops_epoch_and_is_raised_by_fit() -> None:
     script = """
     from pyimgret.training import loop
     class Bar:

@@ -47,7 +47,7 @@ def make(gate):
         batcher.close()
 
 
-def test_what_gathers_while_batch_is_computed_is_computed_together(make, gate):
+def test_requests_that_arrive_during_a_batch_form_the_next_batch(make, gate):
     batcher, sizes = make()
     futures = [batcher.submit(0)]
     while batcher.depth:
@@ -91,7 +91,7 @@ def test_request_that_was_given_up_is_not_computed(make, gate):
     assert kept.result(5) == 8
 
 
-def test_what_is_on_its_way_is_waited_for(make, gate):
+def test_batch_waits_for_announced_requests(make, gate):
     gate.set()
     batcher, sizes = make(wait=5.0, size=2)
     with batcher.expecting():
@@ -131,7 +131,7 @@ def test_exception_among_results_is_one_requests_own():
     batcher.close()
 
 
-def test_close_finishes_what_waits_and_rejects_what_is_new(make, gate):
+def test_close_completes_queued_requests_and_rejects_new_ones(make, gate):
     batcher, _ = make()
     futures = [batcher.submit(n) for n in range(12)]
     gate.set()

@@ -100,7 +100,7 @@ def test_too_many_pixels_are_reported_from_broken_file(make_app):
         (b"--x--\r\n", "multipart/form-data; boundary=x", 422),
     ],
 )
-def test_body_that_is_not_what_it_says(client, content, media_type, status):
+def test_body_of_wrong_media_type_is_rejected(client, content, media_type, status):
     answer = client.post("/v1/search", data=content, content_type=media_type)
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json"), (
         answer.get_data()
@@ -143,7 +143,7 @@ def test_method_that_is_allowed_is_named(client):
     assert "POST" in client.get("/v1/search").headers["Allow"]
 
 
-def test_unexpected_error_gives_nothing_away(make_app, monkeypatch, caplog):
+def test_unexpected_error_reveals_no_details(make_app, monkeypatch, caplog):
     app = make_app()
     engine = app.extensions["pyimgret"]._engine
     monkeypatch.setattr(engine, "search", lambda *_: 1 / 0)
@@ -153,7 +153,7 @@ def test_unexpected_error_gives_nothing_away(make_app, monkeypatch, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_index_that_vanishes_is_503_without_its_path(make_app, index):
+def test_missing_index_is_503_without_its_path(make_app, index):
     client = make_app().test_client()
     for file in index.directory.iterdir():
         if file.is_file():

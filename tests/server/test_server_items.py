@@ -32,7 +32,7 @@ def test_item_by_key_and_by_id(client, index):
     assert client.get(f"/v1/items/{item['id']}").get_json() == item
 
 
-def test_what_is_not_there_is_404(client):
+def test_missing_item_is_404(client):
     assert client.get("/v1/items", query_string={"key": "nope"}).status_code == 404
     assert client.get("/v1/items/00000000000000000000000000000000").status_code == 404
 
@@ -108,7 +108,7 @@ def test_key_that_is_there_is_409_unless_replaced(writer, index):
         ({"key": "k", "colour": "red"}, 422),
     ],
 )
-def test_what_cannot_be_stored_is_rejected(writer, index, fields, status):
+def test_invalid_item_is_rejected(writer, index, fields, status):
     answer = writer.post("/v1/items", data=upload(png(make_images(1)[0]), **fields))
     assert (answer.status_code, len(index)) == (status, 30), answer.get_data()
 

@@ -32,7 +32,7 @@ def served(tmp_path_factory, images):
     index.close()
 
 
-def test_thousand_threads_find_what_index_finds_and_leave_jvm(served, images):
+def test_thousand_threads_get_matches_of_index_and_leave_jvm(served, images):
     app, index = served
     expected = [index.search(png(image), k=3).keys for image in images]
     java_threads = json.loads(bridge().call("info"))["java_threads"]

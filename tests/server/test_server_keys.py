@@ -53,7 +53,7 @@ def test_last_key_can_be_revoked_and_name_used_again(serve, writer):
     assert writer.post("/v1/items", json=VECTOR, headers=headers).status_code == 201
 
 
-def test_revoking_what_is_not_there_names_what_is(serve, api_key):
+def test_revoking_unknown_key_lists_existing_ones(serve, api_key):
     missing = serve("--revoke-api-key", "nobody")
     assert missing.exit_code == 1
     assert "no key with the name 'nobody'; it has: tests." in missing.stderr

@@ -128,7 +128,7 @@ def test_health_and_facts(client, index):
     assert not facts["writable"]
 
 
-def test_what_another_process_adds_is_found_at_once(client, index):
+def test_item_of_another_process_is_found_at_once(client, index):
     code = (
         "import sys, numpy as np\nfrom pyimgret.index import Index\n"
         "with Index.open(sys.argv[1]) as index:\n"
@@ -207,7 +207,7 @@ def test_index_of_vectors_offers_no_heat_maps(tmp_path):
         app.extensions["pyimgret"].close()
 
 
-def test_settings_say_what_is_wrong(tmp_path):
+def test_invalid_settings_are_explained(tmp_path):
     with pytest.raises(ValueError, match="--new-api-key"):
         Settings(writable=True)
     with pytest.raises(ValueError, match="max_k=0"):

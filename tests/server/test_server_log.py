@@ -60,7 +60,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_no_error_writes_what_was_sent_or_indexed(make_app, monkeypatch, log, caplog, error):
+def test_no_error_logs_requests_or_index_contents(make_app, monkeypatch, log, caplog, error):
     app = make_app()
     monkeypatch.setattr(app.extensions["pyimgret"]._engine.index, "get", raiser(error))
     answer = app.test_client().get("/v1/items", query_string={"key": KEY, "where": SECRETS[1]})
@@ -87,7 +87,7 @@ def test_damaged_vector_is_503_and_its_key_is_not_in_log(make_app, index, log):
     assert SECRETS[0] not in log.getvalue()
 
 
-def test_what_waitress_rejects_has_id_and_stands_in_log(make_app, log):
+def test_request_rejected_by_waitress_has_id_and_is_logged(make_app, log):
     with served(make_app(max_upload=100_000)) as address:
         head = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n"
         answer = raw(address, head + b"Content-Length: 9999999\r\n\r\n")
@@ -104,21 +104,21 @@ def test_what_waitress_rejects_has_id_and_stands_in_log(make_app, log):
     assert [(e["request_id"], e["status"]) for e in refused] == [("mine", 413), (second, 400)]
 
 
-def test_body_that_is_too_large_names_limit_that_was_set(make_app):
+def test_too_large_body_names_the_limit(make_app):
     client = make_app(max_upload=10_000).test_client()
     problem = client.post("/v1/search", data=upload(bytes(20_000))).get_json()
     assert "10000 bytes" in problem["detail"]
     assert problem["request_id"]
 
 
-def test_form_of_too_many_parts_names_their_limit(make_app):
+def test_form_with_too_many_parts_names_the_limit(make_app):
     client = make_app().test_client()
     form = {f"field{n}": (io.BytesIO(b"x"), "x") for n in range(1000)}
     problem = client.post("/v1/search", data=form).get_json()
     assert (problem["status"], "128 parts" in problem["detail"]) == (413, True)
 
 
-def test_request_that_is_shed_has_id_and_stands_in_log(make_app, log):
+def test_request_refused_by_full_queue_has_id_and_is_logged(make_app, log):
     extra = []
     shedding = _limit_queue(make_app(), lambda: 2, 1)
     (body,) = shedding({"PATH_INFO": "/v1/search"}, lambda *given: extra.append(given))
@@ -136,6 +136,6 @@ def test_reload_that_fails_writes_no_key(make_app, monkeypatch, log):
     assert SECRETS[0] not in log.getvalue()
 
 
-def test_image_is_not_in_log(make_app, log):
+def test_image_is_not_logged(make_app, log):
     make_app().test_client().post("/v1/search", data=upload(png(make_images(1)[0])[:50]))
     assert [entry["status"] for entry in entries(log)] == [422]

@@ -57,7 +57,7 @@ def test_of_several_deletes_of_one_item_one_is_204_and_others_404(together, inde
         assert sorted(a.status_code for a in answers) == [204] + [404] * (WRITERS - 1)
 
 
-def test_what_was_replaced_while_it_was_deleted_is_acknowledged_either_way(together, index):
+def test_concurrent_replace_and_delete_are_both_acknowledged(together, index):
     for turn in range(ROUNDS):
         key = f"both/{turn}"
         index.add([[1.0] * 16], keys=[key])

@@ -25,7 +25,7 @@ def b64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def test_uploaded_image_finds_what_index_finds(client, index):
+def test_uploaded_image_gets_matches_of_index(client, index):
     image = png(make_images(1, seed=5)[0])
     found = client.post("/v1/search", data=upload(image, k="7"))
     same(matches(found), index.search(image, k=7))
@@ -86,7 +86,7 @@ def test_form_takes_filter_and_least_score(client, index):
         ({"image": "aGVsbG8="}, "undecodable-image"),
     ],
 )
-def test_what_cannot_be_answered_is_422_and_says_why(client, body, kind):
+def test_unanswerable_search_is_422_with_reason(client, body, kind):
     answer = client.post("/v1/search", json=body)
     problem = answer.get_json()
     assert (answer.status_code, problem["type"]) == (422, f"urn:pyimgret:problem:{kind}")

@@ -81,7 +81,7 @@ def raw(address: str, request: bytes) -> bytes:
         (b"POST /v1/search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", b"501"),
     ],
 )
-def test_what_is_not_proper_http_is_answered_with_problem(live, request_, status):
+def test_malformed_http_gets_problem_document(live, request_, status):
     answer = raw(live, request_)
     assert answer.split(b" ")[1] == status
     assert b"application/problem+json" in answer
@@ -222,7 +222,7 @@ def test_flood_is_shed_with_503_and_served_afterwards(make_app, encoder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
-def test_sigterm_finishes_what_is_running_rejects_what_is_new_and_ends_with_0(start, index):
+def test_sigterm_completes_running_requests_rejects_new_ones_and_exits_with_0(start, index):
     server = start("--index", index.directory)
     process, address = server.process, server.address
     with ThreadPoolExecutor(4) as pool:
@@ -283,7 +283,7 @@ def test_sighup_swaps_to_another_index_and_goes_back_when_it_does_not_load(start
     assert fetch(f"{address}/v1/search", {"vector": [1.0, 0, 0, 1]})[0] == 200
 
 
-def test_what_was_acknowledged_survives_kill_9(start, index, tmp_path):
+def test_acknowledged_writes_survive_kill_9(start, index, tmp_path):
     key = make_key(tmp_path / "keys", "k")
     arguments = ("--index", index.directory, "--writable", "--api-key-file", tmp_path / "keys")
     server = start(*arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from pathlib import Path
@@ -31,7 +32,9 @@ def files():
     threading.setprofile(None)
 
 
-def test_query_runs_through_five_files_of_the_service(files, make_app):
+def test_query_runs_through_five_files_of_the_service(files, make_app, monkeypatch):
+    # NB: another test may have left a handler, whose formatter is in logs.py.
+    monkeypatch.setattr(logging.getLogger("pyimgret_server"), "handlers", [])
     client = make_app().test_client()
     client.post("/v1/search", data=upload(png(make_images(1)[0])))
     files.clear()
