@@ -245,10 +245,10 @@ public final class Bridge {
     }
 
     private static <E extends Exception> void read(long network, Handles.Action<Model, E> use) throws E {
-        Handles.read(network, Model.class, use);
+        Handles.<Model, Void, E>shared(network, Model.class, use);
     }
 
     private static <E extends Exception> void change(long network, Handles.Action<Model, E> use) throws E {
-        Handles.change(network, Model.class, use);
+        Handles.<Model, Void, E>alone(network, Model.class, use);
     }
 }

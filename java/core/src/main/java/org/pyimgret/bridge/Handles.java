@@ -117,16 +117,6 @@ final class Handles {
         return use(entry, entry.lock.writeLock(), type, use);
     }
 
-    /** Reads an object beside others who do the same. */
-    static <T, E extends Exception> void read(long handle, Class<T> type, Action<T, E> use) throws E {
-        Handles.<T, Void, E>shared(handle, type, use);
-    }
-
-    /** Changes an object while nobody else uses it. */
-    static <T, E extends Exception> void change(long handle, Class<T> type, Action<T, E> use) throws E {
-        Handles.<T, Void, E>alone(handle, type, use);
-    }
-
     private static Entry entered(long handle) {
         Entry entry = ENTRIES.get(handle);
         if (entry == null || !entry.enter()) {

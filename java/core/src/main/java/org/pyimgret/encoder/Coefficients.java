@@ -5,11 +5,10 @@ import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import org.bytedeco.javacpp.indexer.DoubleIndexer;
-import org.bytedeco.javacpp.indexer.FloatIndexer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
+import org.pyimgret.engine.Memory;
 
 /**
  * Reads a row of numbers that {@code Nd4j.write} wrote.
@@ -86,10 +85,7 @@ final class Coefficients {
     private void modernHeader() throws IOException {
         String mode = in.readUTF();
         if (!mode.equals("LONG_SHAPE") && !mode.equals("MIXED_DATA_TYPES")) {
-            throw archive.refuse("has a "
-                    + entry
-                    + " in the form "
-                    + mode
+            throw archive.refuse("has a " + entry + " in the form " + mode
                     + " of an old Deeplearning4j; save it again with 1.0.0-M2.1");
         }
     }
@@ -99,15 +95,13 @@ final class Coefficients {
         for (long at = 0; at < length; at += CHUNK) {
             int count = (int) Math.min(CHUNK, length - at);
             in.readFully(bytes, 0, count * type.width());
-            ByteBuffer buffer = ByteBuffer.wrap(bytes, 0, count * type.width());
+            ByteBuffer source = ByteBuffer.wrap(bytes, 0, count * type.width());
+            long address = row.data().address() + at * type.width();
+            ByteBuffer target = Memory.bytes(address, source.remaining()).asByteBuffer();
             if (type == DataType.FLOAT) {
-                float[] values = new float[count];
-                buffer.asFloatBuffer().get(values);
-                ((FloatIndexer) row.data().indexer()).put(at, values, 0, count);
+                target.asFloatBuffer().put(source.asFloatBuffer());
             } else {
-                double[] values = new double[count];
-                buffer.asDoubleBuffer().get(values);
-                ((DoubleIndexer) row.data().indexer()).put(at, values, 0, count);
+                target.asDoubleBuffer().put(source.asDoubleBuffer());
             }
         }
     }

@@ -52,6 +52,9 @@ final class ImageData {
     }
 
     ImageData crop(int left, int top, int newWidth, int newHeight) {
+        if (newWidth == width && newHeight == height) {
+            return this;
+        }
         ImageData part = new ImageData(newWidth, newHeight, channels);
         int row = newWidth * channels;
         for (int y = 0; y < newHeight; y++) {

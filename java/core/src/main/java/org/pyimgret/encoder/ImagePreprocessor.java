@@ -153,22 +153,20 @@ public final class ImagePreprocessor {
         long shorter = Math.min(pixels.width, pixels.height);
         long longer = shortSide * (long) Math.max(pixels.width, pixels.height) / shorter;
         if (shortSide * longer > MAX_PIXELS) {
-            throw new ImageDecodeException("an image of "
-                    + pixels.width
-                    + " x "
-                    + pixels.height
-                    + " is too long: with its shorter side at "
-                    + shortSide
-                    + " it has more than "
-                    + MAX_PIXELS
-                    + " pixels.");
+            throw new ImageDecodeException(String.format(
+                    Locale.ROOT,
+                    "an image of %d x %d is too long: with its shorter side at %d it has more than %d pixels.",
+                    pixels.width,
+                    pixels.height,
+                    shortSide,
+                    MAX_PIXELS));
         }
         boolean wide = pixels.width > pixels.height;
         int newWidth = wide ? (int) longer : shortSide;
         int newHeight = wide ? shortSide : (int) longer;
         int left = middle(newWidth - width);
         int top = middle(newHeight - height);
-        return new Resampler.Window(left, top, width, height).of(pixels, newWidth, newHeight, filter);
+        return Resampler.resize(pixels, newWidth, newHeight, filter, left, top, width, height);
     }
 
     /** Half of a rest, halves rounded to the even number. */

@@ -74,13 +74,9 @@ final class ModelDescription {
             throw new ModelFormatException("pyimgret.json does not say its format version.");
         }
         if (format.intValue() > FORMAT) {
-            throw new ModelFormatException("the model has format version "
-                    + format
-                    + ", written by "
-                    + json.path("library").asText("a newer pyimgret")
-                    + "; this version of pyimgret-core reads up to "
-                    + FORMAT
-                    + ". Use a newer one.");
+            String library = json.path("library").asText("a newer pyimgret");
+            throw new ModelFormatException("the model has format version " + format + ", written by " + library
+                    + "; this version of pyimgret-core reads up to " + FORMAT + ". Use a newer one.");
         }
     }
 

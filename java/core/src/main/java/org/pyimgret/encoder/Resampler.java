@@ -18,54 +18,35 @@ final class Resampler {
 
     /** Resizes the whole image. */
     static ImageData resize(ImageData image, int width, int height, ResizeFilter filter) {
-        return new Window(0, 0, width, height).of(image, width, height, filter);
+        return resize(image, width, height, filter, 0, 0, width, height);
     }
 
-    /** A part of a resized image; what is cut away later is not computed. */
-    static final class Window {
-
-        private final int left;
-        private final int top;
-        private final int width;
-        private final int height;
-
-        Window(int left, int top, int width, int height) {
-            this.left = left;
-            this.top = top;
-            this.width = width;
-            this.height = height;
+    /** Cuts a window out of the resized image; the rest of that is not computed. */
+    static ImageData resize(
+            ImageData image,
+            int fullWidth,
+            int fullHeight,
+            ResizeFilter filter,
+            int left,
+            int top,
+            int width,
+            int height) {
+        if (filter == ResizeFilter.NEAREST) {
+            return nearest(image, fullWidth, fullHeight).crop(left, top, width, height);
         }
-
-        /** Cuts the window out of the image resized to fullWidth x fullHeight. */
-        ImageData of(ImageData image, int fullWidth, int fullHeight, ResizeFilter filter) {
-            if (filter == ResizeFilter.NEAREST) {
-                return cut(nearest(image, fullWidth, fullHeight));
-            }
-            // NB: each pass rounds to 8 bits, so the order shows.
-            boolean downFirst = fullWidth > image.width && fullHeight < image.height;
-            Weights columns = weights(image.width, fullWidth, filter, left, width);
-            Weights rows = weights(image.height, fullHeight, filter, top, height);
-            if (columns == null || downFirst) {
-                ImageData lower = down(image, rows, top, height);
-                return across(lower, columns, left, width, 0, height);
-            }
-            if (rows == null) {
-                return across(image, columns, left, width, top, height);
-            }
-            int first = rows.start();
-            ImageData needed = across(image, columns, left, width, first, rows.end() - first);
-            return down(needed, rows.movedBy(-first), 0, height);
+        // NB: each pass rounds to 8 bits, so the order matters.
+        boolean downFirst = fullWidth > image.width && fullHeight < image.height;
+        Weights columns = Weights.of(image.width, fullWidth, filter, left, width);
+        Weights rows = Weights.of(image.height, fullHeight, filter, top, height);
+        if (columns == null || downFirst) {
+            return across(down(image, rows, top, height), columns, left, width, 0, height);
         }
-
-        private ImageData cut(ImageData image) {
-            boolean whole = width == image.width && height == image.height;
-            return whole ? image : image.crop(left, top, width, height);
+        if (rows == null) {
+            return across(image, columns, left, width, top, height);
         }
-
-        /** Null where the size stays. */
-        private static Weights weights(int from, int to, ResizeFilter filter, int start, int count) {
-            return from == to ? null : Weights.of(from, to, filter, start, count);
-        }
+        int first = rows.start();
+        ImageData needed = across(image, columns, left, width, first, rows.end() - first);
+        return down(needed, rows.movedBy(-first), 0, height);
     }
 
     private static ImageData nearest(ImageData image, int width, int height) {
@@ -99,8 +80,7 @@ final class Resampler {
     /** Some rows of an image, resized across, or cut where the width stays. */
     private static ImageData across(ImageData image, Weights weights, int left, int width, int top, int height) {
         if (weights == null) {
-            boolean whole = width == image.width && height == image.height;
-            return whole ? image : image.crop(left, top, width, height);
+            return image.crop(left, top, width, height);
         }
         ImageData result = new ImageData(width, height, image.channels);
         for (int y = 0; y < height; y++) {
@@ -149,7 +129,7 @@ final class Resampler {
     /** An image resized down, or its rows cut where the height stays. */
     private static ImageData down(ImageData image, Weights weights, int top, int height) {
         if (weights == null) {
-            return height == image.height ? image : image.crop(0, top, image.width, height);
+            return image.crop(0, top, image.width, height);
         }
         int row = image.width * image.channels;
         ImageData result = new ImageData(image.width, height, image.channels);
@@ -196,8 +176,11 @@ final class Resampler {
             this.rows = rows;
         }
 
-        /** For some of the results, from {@code start} on. */
+        /** For some of the results, from {@code start} on; null where the size stays. */
         static Weights of(int from, int to, ResizeFilter filter, int start, int count) {
+            if (from == to) {
+                return null;
+            }
             Weights weights = new Weights(new int[count], new int[count][]);
             double scale = (double) from / to;
             double stretch = Math.max(1, scale);

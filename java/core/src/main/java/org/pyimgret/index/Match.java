@@ -1,22 +1,29 @@
 package org.pyimgret.index;
 
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.nd4j.shade.jackson.core.JsonProcessingException;
 import org.nd4j.shade.jackson.core.type.TypeReference;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
 
-/** One image that was found. Immutable. */
+/** One image of a search result. Immutable. */
 public final class Match {
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
+    /** Of equal scores the one of the later row is the worse. */
+    static final Comparator<Match> WORST_FIRST =
+            Comparator.comparingDouble(Match::score).thenComparing(match -> -match.row);
+
+    private final int row;
     private final String id;
     private final String key;
     private final float score;
     private final String metadata;
 
-    Match(String id, String key, float score, String metadata) {
+    Match(int row, String id, String key, float score, String metadata) {
+        this.row = row;
         this.id = id;
         this.key = key;
         this.score = score;

@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.stream.IntStream;
@@ -61,29 +60,21 @@ final class Snapshot {
     /** The k nearest that a filter accepts, best first; equal scores in the order of their rows. */
     List<Match> search(float[] unit, int k, Filter filter) {
         float[] scores = scores(unit);
-        PriorityQueue<Candidate> best = new PriorityQueue<>(Candidate.WORST_FIRST);
+        PriorityQueue<Match> best = new PriorityQueue<>(Match.WORST_FIRST);
         for (int row = 0; row < size(); row++) {
-            boolean better = best.size() < k || scores[row] > best.peek().match.score();
-            if (!better) {
+            if (best.size() == k && scores[row] <= best.peek().score()) {
                 continue;
             }
-            Match match = new Match(ids.get(row), keys.get(row), scores[row], metadata.get(row));
+            Match match = new Match(row, ids.get(row), keys.get(row), scores[row], metadata.get(row));
             if (filter.accepts(match)) {
-                best.add(new Candidate(row, match));
+                best.add(match);
                 if (best.size() > k) {
                     best.remove();
                 }
             }
         }
-        return bestFirst(best);
-    }
-
-    private static List<Match> bestFirst(PriorityQueue<Candidate> best) {
-        List<Match> matches = new ArrayList<>(best.size());
-        while (!best.isEmpty()) {
-            matches.add(best.remove().match);
-        }
-        Collections.reverse(matches);
+        List<Match> matches = new ArrayList<>(best);
+        matches.sort(Match.WORST_FIRST.reversed());
         return Collections.unmodifiableList(matches);
     }
 
@@ -124,22 +115,6 @@ final class Snapshot {
     private static void addOne(float[] block, int from, float factor, float[] sums) {
         for (int row = 0; row < BLOCK; row++) {
             sums[row] += factor * block[from + row];
-        }
-    }
-
-    /** A row among the best so far. */
-    private static final class Candidate {
-
-        static final Comparator<Candidate> WORST_FIRST = Comparator.comparingDouble(
-                        (Candidate candidate) -> candidate.match.score())
-                .thenComparing(candidate -> -candidate.row);
-
-        final int row;
-        final Match match;
-
-        Candidate(int row, Match match) {
-            this.row = row;
-            this.match = match;
         }
     }
 }

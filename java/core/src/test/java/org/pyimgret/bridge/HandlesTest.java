@@ -79,14 +79,15 @@ class HandlesTest {
             inside.decrementAndGet();
         };
         List<Thread> threads = new ArrayList<>();
-        Handles.change(trainer, Thing.class, thing -> {
+        Handles.Action<Thing, RuntimeException> change = thing -> {
             for (int i = 0; i < 2; i++) {
-                threads.add(new Thread(() -> Handles.read(owner, Thing.class, read)));
+                threads.add(new Thread(() -> Handles.shared(owner, Thing.class, read)));
             }
             threads.forEach(Thread::start);
             pause();
             assertEquals(0, together.get());
-        });
+        };
+        Handles.alone(trainer, Thing.class, change);
         for (Thread thread : threads) {
             thread.join();
         }
