@@ -1,4 +1,4 @@
-"""A process that fills a disk, tries everything on an index there, and makes room again.
+"""A process that fills a disk, tries everything on an index there, and frees the space again.
 
 It prints what each attempt said as JSON. The disk is a small tmpfs in a mount namespace of
 its own ("tmpfs"), or, where the system allows none, files that may not grow ("limit").

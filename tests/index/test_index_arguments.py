@@ -68,7 +68,7 @@ def all_searches(index):
         ({"exclude": [5]}, ValueError, "A key must be a non-empty str, got 5"),
     ],
 )
-def test_conditions_that_make_no_sense_are_rejected(either, options, error, message):
+def test_invalid_conditions_are_rejected(either, options, error, message):
     for search in all_searches(either):
         with pytest.raises(error, match=message):
             search(**options)
@@ -82,11 +82,11 @@ def test_k_may_be_any_integer(either, kind):
 
 
 @pytest.mark.parametrize("value", [np.float32(0.25), np.float64(-1), 1, 0])
-def test_min_score_may_be_any_number_of_cosine(stored, value):
+def test_min_score_may_be_any_cosine(stored, value):
     assert all(match.score >= value for match in stored.search(QUERY, 50, min_score=value))
 
 
-def test_numpy_numbers_are_values_of_filter(index):
+def test_filter_values_may_be_numpy_numbers(index):
     index.update("v1", metadata={"year": 2001})
     assert index.search(QUERY, where={"year": np.int64(2001)}).keys == ["v1"]
     assert index.search(QUERY, where={"year": {"$in": [np.int32(2001)]}}).keys == ["v1"]
@@ -102,7 +102,7 @@ INTEGERS = [
 
 
 @pytest.mark.parametrize("vector", INTEGERS, ids=lambda v: type(v).__name__)
-def test_integers_are_vector(either, vector):
+def test_vector_may_be_integers(either, vector):
     assert either.search(vector).keys == either.search(QUERY).keys
     either.add([vector], keys=["integers"])
     assert either.search(QUERY, k=1).keys == ["integers"]
@@ -161,12 +161,12 @@ def test_no_queries_have_no_matches(stored):
 
 
 @pytest.mark.parametrize("given", [None, 5, {"a": 1}, 2.5])
-def test_add_rejects_what_is_not_list_of_images(stored, given):
+def test_add_rejects_invalid_images(stored, given):
     with pytest.raises(TypeError, match="Expected one of the images or a list, got"):
         stored.add(given)
 
 
-def test_add_reports_what_is_not_image_and_takes_one_grey_image(tmp_path):
+def test_add_reports_unreadable_images_and_accepts_one_grey_image(tmp_path):
     with Index.create(tmp_path / "new", FakeEncoder()) as index:
         report = index.add([None, "http://host/a.png", object()], keys=["a", "b", "c"])
         reasons = {failure.key: failure.reason for failure in report.failed}
@@ -196,7 +196,7 @@ def test_add_rejects_keys_and_metadata_of_wrong_types(stored, options, error, me
 
 
 @pytest.mark.parametrize("key", [5, None, b"v1", ["v1"], ""])
-def test_key_of_wrong_type_is_named(stored, key):
+def test_key_of_wrong_type_is_rejected(stored, key):
     for call in (stored.get, stored.thumbnail, lambda k: stored.update(k, metadata={})):
         with pytest.raises(ValueError, match="A key must be a non-empty str, got"):
             call(key)
@@ -205,19 +205,19 @@ def test_key_of_wrong_type_is_named(stored, key):
 @pytest.mark.parametrize(
     ("keys", "error"), [(5, TypeError), (None, TypeError), ([5], ValueError), (b"v1", ValueError)]
 )
-def test_delete_rejects_what_is_not_key(either, keys, error):
+def test_delete_rejects_invalid_keys(either, keys, error):
     with pytest.raises(error, match="key"):
         either.delete(keys)
     assert len(either) == 200
 
 
 @pytest.mark.parametrize("threshold", [float("nan"), "0.9", True, None, 1.5])
-def test_duplicates_refuse_threshold_that_is_not_cosine(stored, threshold):
+def test_duplicates_reject_invalid_threshold(stored, threshold):
     with pytest.raises((TypeError, ValueError), match="threshold must be a number from -1 to 1"):
         stored.duplicates(threshold)
 
 
-def test_whatever_is_called_after_close_says_that_it_is_closed(index, tmp_path):
+def test_methods_after_close_raise_clear_error(index, tmp_path):
     calls = [
         lambda: index.search(QUERY),
         lambda: index.search(np.zeros((8, 8), np.uint8)),
@@ -244,7 +244,7 @@ def test_whatever_is_called_after_close_says_that_it_is_closed(index, tmp_path):
             call()
 
 
-def test_collection_that_was_closed_reports_it(tmp_path):
+def test_closed_collection_raises_clear_error(tmp_path):
     made = MilvusIndex.create(str(tmp_path / "lite.db"), dimension=16)
     made.close()
     made.close()
@@ -260,7 +260,7 @@ def test_collection_that_was_closed_reports_it(tmp_path):
             call()
 
 
-def test_transaction_that_cannot_begin_gives_its_connection_back(index):
+def test_failed_begin_releases_connection(index):
     lent = index.context.database.acquire()
     lent.execute("BEGIN")
     index.context.database.release(lent, healthy=True)

@@ -79,7 +79,7 @@ def test_adding_again_does_nothing_and_single_files_are_keyed_as_given(filled):
     assert document["matches"][1]["key"] == "images/cats/a.png"
 
 
-def test_sync_dry_run_names_and_does_nothing(filled, images):
+def test_sync_dry_run_lists_changes_only(filled, images):
     (images / "cats/a.png").unlink()
     (images / "broken.png").write_bytes(b"no image")
     dry = filled("index", "sync", "--index", "idx", "--dry-run", "images")
@@ -116,7 +116,7 @@ def test_wrong_usage_and_clear_errors(run, images):
     assert run("search", "--index", "idx", "text.png", code=1).stderr.startswith("pyimgret: ")
 
 
-def test_keeping_of_index(filled, tmp_path):
+def test_maintenance_commands(filled, tmp_path):
     for kind in ("hnsw", "int8", "binary", "exact"):
         built = filled("index", "build", "--index", "idx", "--kind", kind, "--recall", "--json")
         assert json.loads(built.stdout)["recall_at_10"] == 1.0
@@ -156,7 +156,7 @@ def test_damaged_index_ends_with_status_1(filled, tmp_path):
     assert "damaged: the vector of" in result.stdout
 
 
-def test_several_images_and_folders_are_searched_with_in_one_call(filled, tmp_path):
+def test_search_accepts_several_images_and_folders(filled, tmp_path):
     (tmp_path / "images/dogs/broken.png").write_bytes(b"no image")
     call = ["search", "--index", "idx", "images/cats", "images/dogs", "-k", "2"]
     done = filled(*call, "--json")
@@ -182,7 +182,7 @@ def test_several_images_and_folders_are_searched_with_in_one_call(filled, tmp_pa
 
 
 @pytest.mark.parametrize("queries", [("images/cats/a.png",), ("images/cats", "images/dogs")])
-def test_filter_on_field_that_no_item_has_reports_it(filled, queries):
+def test_unknown_filter_field_is_reported(filled, queries):
     call = ("search", "--index", "idx", *queries, "--where", "foldr == 'cats' or exists(x.y)")
     done = filled(*call, "--json")
     assert "no item of the index has the field 'foldr'; did you mean folder?\n" in done.stderr
@@ -192,7 +192,7 @@ def test_filter_on_field_that_no_item_has_reports_it(filled, queries):
     assert (known.stderr, "unknown_fields" in json.loads(known.stdout)) == ("", False)
 
 
-def test_ctrl_c_says_how_many_images_index_has_stored(filled, images, monkeypatch):
+def test_interrupt_reports_number_of_stored_images(filled, images, monkeypatch):
     whole = FakeEncoder.encode_tensors
     for number in range(200):
         array = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
@@ -223,7 +223,7 @@ def test_reasons_do_not_repeat_path(filled, images):
     assert skipped.startswith("skipped images/bad.png: not an image")
 
 
-def test_explain_says_where_it_wrote(filled, monkeypatch):
+def test_explain_reports_output_path(filled, monkeypatch):
     from pyimgret import explain
     from pyimgret.visualization.style import new_figure
 
@@ -243,7 +243,7 @@ def test_dry_run_reports_what_it_would_do(filled, images):
     assert json.loads(filled(*dry, "--json").stdout)["dry_run"] is True
 
 
-def test_filter_that_is_not_json_reports_what_was_expected(filled):
+def test_invalid_json_filter_reports_expected_form(filled):
     done = filled("search", "--index", "idx", "--key", "cats/a.png", "--where", '{"a": ', code=1)
     assert "not JSON" in done.stderr
     assert "year >= 2001" in done.stderr
@@ -263,7 +263,7 @@ SAID = "skipped 4 hidden files and folders; --hidden includes them."
 
 
 @pytest.mark.parametrize("command", ["add", "sync"])
-def test_index_commands_leave_hidden_files_out_and_say_so(run, hidden, command):
+def test_index_commands_report_skipped_hidden_files(run, hidden, command):
     arguments = ("index", command, "--index", "idx", "--model", "ae.zip", "images")
     done = run(*arguments)
     assert "added 4." in done.stdout
@@ -271,12 +271,12 @@ def test_index_commands_leave_hidden_files_out_and_say_so(run, hidden, command):
     document = json.loads(run(*arguments, "--json").stdout)
     assert (document["unchanged"], document["hidden_skipped"]) == (4, 4)
     assert "added 4" in run(*arguments, "--hidden").stdout
-    kept = run("index", "sync", "--index", "idx", "images")
-    assert "4 images of hidden files in the index were left unchanged;" in kept.stderr
-    assert "deleted" not in kept.stdout
+    again = run("index", "sync", "--index", "idx", "images")
+    assert "4 images of hidden files in the index were left unchanged;" in again.stderr
+    assert "deleted" not in again.stdout
 
 
-def test_every_command_that_reads_folder_leaves_same_files_out(run, hidden, filled):
+def test_every_folder_command_skips_same_files(run, hidden, filled):
     embed = ("embed", "--model", "ae.zip", "--images", "images", "--json")
     search = ("search", "--index", "idx", "images", "-k", "1", "--json")
     for arguments, name in ((embed, "embeddings"), (search, "queries")):
@@ -290,14 +290,24 @@ def test_every_command_that_reads_folder_leaves_same_files_out(run, hidden, fill
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "embed", "evaluate", "search", "index add", "index sync", "spark train",
-     "spark embed", "plot embedding", "plot reconstructions"],
-)  # fmt: skip
-def test_every_command_that_reads_folder_has_option(run, command):
+    [
+        "train",
+        "embed",
+        "evaluate",
+        "search",
+        "index add",
+        "index sync",
+        "spark train",
+        "spark embed",
+        "plot embedding",
+        "plot reconstructions",
+    ],
+)
+def test_every_folder_command_has_hidden_option(run, command):
     assert "--hidden " in run(*command.split(), "--help").stdout
 
 
-def test_folder_with_hidden_files_only_names_option(run, tmp_path):
+def test_folder_of_hidden_files_names_option(run, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".a.png").write_bytes(b"x")
     arguments = ("embed", "--model", "ae.zip", "--images", "empty", "--json")
@@ -311,6 +321,6 @@ def test_urls_are_not_fetched(filled):
     assert "URLs are not fetched" in done.stderr
 
 
-def test_score_that_is_not_number_is_rejected(filled):
+def test_score_that_is_not_a_number_is_rejected(filled):
     arguments = ("search", "--index", "idx", "images/cats/a.png", "--min-score", "nan")
     assert "min_score must be a number from -1 to 1" in filled(*arguments, code=1).stderr

@@ -51,7 +51,7 @@ def exported(tmp_path):
 
 
 @pytest.mark.parametrize("file", ["all.parquet", "all.npy"])
-def test_import_with_wrong_model_leaves_nothing_and_right_one_works(run, exported, file):
+def test_failed_import_leaves_no_index(run, exported, file):
     failed = run("index", "import", "--index", "deep/idx", "--model", "wrong.zip", file, code=1)
     assert "cannot be compared" in failed.stderr
     assert not (exported / "deep").exists()
@@ -66,13 +66,13 @@ def broken_in_the_middle(folder):
     (folder / "all.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def test_import_of_file_that_is_broken_later_on_leaves_nothing(run, exported):
+def test_import_of_partly_damaged_file_leaves_no_index(run, exported):
     broken_in_the_middle(exported)
     run("index", "import", "--index", "idx", "--model", "right.zip", "all.npy", code=1)
     assert not (exported / "idx").exists()
 
 
-def test_import_into_index_is_made_whole_or_not_at_all(exported):
+def test_import_is_atomic(exported):
     with Index.create(exported / "second", FakeEncoder()) as index:
         index.add(unit(1, 16), keys=["v19999"])
         with pytest.raises(KeyExistsError, match="'v19999'"):
@@ -85,14 +85,14 @@ def test_import_into_index_is_made_whole_or_not_at_all(exported):
         assert index.get("v19999").vector.tolist() == unit(1, 16)[0].tolist()
 
 
-def test_what_else_was_in_folder_stays(run, exported):
+def test_other_files_in_folder_are_preserved(run, exported):
     (exported / "idx").mkdir()
     (exported / "idx" / "notes.txt").write_text("mine")
     run("index", "import", "--index", "idx", "--model", "wrong.zip", "all.npy", code=1)
     assert [path.name for path in (exported / "idx").iterdir()] == ["notes.txt"]
 
 
-def test_command_that_fails_before_it_added_anything_leaves_no_index(run, tmp_path):
+def test_command_that_fails_before_adding_leaves_no_index(run, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "broken.png").write_text("no image")
     for command in ("add", "sync"):
@@ -101,13 +101,13 @@ def test_command_that_fails_before_it_added_anything_leaves_no_index(run, tmp_pa
         assert not (tmp_path / "idx").exists()
 
 
-def test_dry_run_makes_no_index(run, tmp_path):
+def test_dry_run_creates_no_index(run, tmp_path):
     (tmp_path / "images").mkdir()
     run("index", "sync", "--index", "idx", "--model", "m.zip", "--dry-run", "images")
     assert not (tmp_path / "idx").exists()
 
 
-def test_command_that_fails_later_keeps_what_it_added(run, tmp_path, monkeypatch):
+def test_command_that_fails_after_adding_keeps_images(run, tmp_path, monkeypatch):
     from PIL import Image
 
     (tmp_path / "images").mkdir()
@@ -127,7 +127,7 @@ class Failing(FakeEncoder):
 
 
 @pytest.mark.parametrize("what", ["model", "database", "last step"])
-def test_creating_index_half_leaves_nothing(tmp_path, monkeypatch, what):
+def test_interrupted_creation_leaves_nothing(tmp_path, monkeypatch, what):
     if what == "database":
         monkeypatch.setattr(lifecycle, "migrate", lambda _: 1 / 0)
     if what == "last step":
@@ -138,7 +138,7 @@ def test_creating_index_half_leaves_nothing(tmp_path, monkeypatch, what):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_creating_index_half_keeps_model_that_was_there(tmp_path):
+def test_interrupted_creation_keeps_existing_model(tmp_path):
     (tmp_path / "model.zip").write_text("mine")
     with pytest.raises(IndexStoreError, match="free some space"):
         Index.create(tmp_path, Failing())
@@ -146,13 +146,13 @@ def test_creating_index_half_keeps_model_that_was_there(tmp_path):
 
 
 @pytest.mark.parametrize("dimension", ["5", 2.5, True, 0, None])
-def test_dimension_that_is_none_is_rejected_and_leaves_no_folder(tmp_path, dimension):
+def test_invalid_dimension_is_rejected_and_leaves_no_folder(tmp_path, dimension):
     with pytest.raises(ValueError, match="a dimension of at least 1"):
         Index.create(tmp_path / "deep" / "new", dimension=dimension)
     assert not (tmp_path / "deep").exists()
 
 
-def test_export_to_milvus_that_fails_leaves_no_collection(index, tmp_path, monkeypatch):
+def test_failed_export_to_milvus_leaves_no_collection(index, tmp_path, monkeypatch):
     uri = str(tmp_path / "lite.db")
     monkeypatch.setattr(MilvusIndex, "_upsert", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -163,7 +163,7 @@ def test_export_to_milvus_that_fails_leaves_no_collection(index, tmp_path, monke
         assert len(copy) == len(index)
 
 
-def test_embeddings_of_spark_are_imported_whole_or_not_at_all(tmp_path):
+def test_import_of_spark_embeddings_is_atomic(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 

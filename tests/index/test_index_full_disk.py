@@ -49,7 +49,7 @@ def report(request, tmp_path_factory):
     return json.loads(done.stdout)
 
 
-def test_everything_that_needs_space_reports_it_and_what_to_do(report):
+def test_full_disk_is_reported_with_advice(report):
     for name, (kind, message) in report["full"].items():
         assert kind == "IndexStoreError", (name, kind, message)
         assert (
@@ -59,17 +59,17 @@ def test_everything_that_needs_space_reports_it_and_what_to_do(report):
         ), (name, message)
 
 
-def test_what_was_committed_is_there_and_found_during_and_after(report):
+def test_committed_images_survive_full_disk(report):
     assert report["during"] == report["before"]
     assert report["after"] == report["before"]
 
 
-def test_nothing_half_written_is_left(report):
+def test_full_disk_leaves_no_partial_files(report):
     assert report["left"] == []
     assert report["check"] == []
 
 
-def test_everything_works_again_when_there_is_room(report):
+def test_index_works_again_when_space_is_freed(report):
     assert {name: kind for name, (kind, _) in report["again"].items() if kind != "done"} == {}
     assert report["count"] == 3000 + 2000 + 2000 + 150
     assert report["copy"] == report["count"]

@@ -54,7 +54,7 @@ def recall(index, method, queries, k=10, **options):
 QUERIES = clustered(40, 1)
 
 
-def test_int8_gives_exactly_what_exact_search_gives(index, monkeypatch):
+def test_int8_search_equals_exact_search(index, monkeypatch):
     for queries in (QUERIES, unit(20, D, seed=3)):
         exact = index.search_batch(queries, 10, method="exact")
         coded = index.search_batch(queries, 10, method="int8")
@@ -69,7 +69,7 @@ def test_int8_gives_exactly_what_exact_search_gives(index, monkeypatch):
     assert recall(index, "int8", QUERIES, k=5000) == 1.0
 
 
-def test_int8_codes_are_as_near_as_they_say():
+def test_int8_error_bounds_hold():
     rows = unit(500, D)
     made = quantise(rows)
     restored = made["codes"] * made["scales"][:, None]
@@ -103,7 +103,7 @@ def test_approximate_methods_follow_changes(index, method):
 
 @pytest.mark.parametrize("where", ["n == 17", "n < 30", "n < 2000", "n >= 0", "n < 0"])
 @pytest.mark.parametrize("method", ["hnsw", "binary", "auto"])
-def test_filters_are_exact_whatever_method(index, method, where):
+def test_filtered_search_is_exact_for_every_method(index, method, where):
     exact = index.search_batch(QUERIES, 10, method="exact", where=where)
     assert index.search_batch(QUERIES, 10, method=method, where=where) == exact
 
@@ -117,7 +117,7 @@ def test_excluded_keys_and_thresholds(index):
         assert part.keys == full.keys[:5]
 
 
-def test_what_was_not_built_is_named(tmp_path):
+def test_missing_cache_is_named(tmp_path):
     index = Index.create(tmp_path / "i", dimension=3)
     for method in ("hnsw", "binary"):
         with pytest.raises(IndexStoreError, match=f"--kind {method}"):
@@ -129,7 +129,7 @@ def test_what_was_not_built_is_named(tmp_path):
     assert index.recall_check(method="exact")["recall"] == 1.0
 
 
-def test_more_than_there_is_and_empty_graph(tmp_path):
+def test_k_above_count_and_empty_graph(tmp_path):
     index = Index.create(tmp_path / "i", dimension=3)
     index.build("hnsw")
     index.build("binary")
@@ -141,7 +141,7 @@ def test_more_than_there_is_and_empty_graph(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove", "header"])
-def test_damaged_graph_is_noticed_and_exact_search_answers(index, harm):
+def test_damaged_graph_falls_back_to_exact_search(index, harm):
     path = next((index.directory / "cache").glob("hnsw-*-graph.bin"))
     if harm == "flip":
         content = bytearray(path.read_bytes())

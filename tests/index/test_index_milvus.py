@@ -39,7 +39,7 @@ def both(tmp_path_factory):
         yield index, copy
 
 
-def test_search_and_get_answer_as_index_does(both):
+def test_search_and_get_match_index(both):
     index, copy = both
     assert len(copy) == len(index)
     for query in unit(10, 8, seed=1):
@@ -57,12 +57,12 @@ def test_search_and_get_answer_as_index_does(both):
     )
 
 
-def test_open_collection_rejects_to_be_pickled(both):
+def test_open_collection_cannot_be_pickled(both):
     with pytest.raises(TypeError, match="open the collection 'pyimgret' again"):
         pickle.dumps(both[1])
 
 
-def test_filters_mean_same(both):
+def test_filters_match_those_of_index(both):
     index, copy = both
     rng = random.Random(5)
     query, selective = unit(1, 8, seed=3)[0], 0
@@ -130,15 +130,15 @@ def test_search_from_command_line(tmp_path, both):
     uri = str(tmp_path / "lite.db")
     MilvusIndex.load(index, uri, "images").close()
     key = index.search(unit(1, 8, seed=4)[0], 1).keys[0]
-    asked = ["-k", "4", "--key", key, "--exclude", key, "--json"]
+    options = ["-k", "4", "--key", key, "--exclude", key, "--json"]
 
-    def answer(*place):
-        done = CliRunner().invoke(main, ["search", *place, *asked])
+    def output_of(*place):
+        done = CliRunner().invoke(main, ["search", *place, *options])
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout)["matches"]
 
-    remote = answer("--milvus", uri, "--collection", "images")
-    local = answer("--index", str(index.directory))
+    remote = output_of("--milvus", uri, "--collection", "images")
+    local = output_of("--index", str(index.directory))
     assert len(remote) == 4
     assert [m["key"] for m in remote] == [m["key"] for m in local]
     assert [m["metadata"] for m in remote] == [m["metadata"] for m in local]
@@ -162,7 +162,7 @@ def test_search_by_image_needs_model(tmp_path, monkeypatch):
     assert [m["key"] for m in json.loads(found.stdout)["matches"]] == index.search(image, 5).keys
 
 
-def test_another_process_finds_collection_ready(both, tmp_path):
+def test_collection_can_be_searched_from_another_process(both, tmp_path):
     # NB: Milvus Lite lets one process at a time open its file, so two do it in turn.
     index, _ = both
     uri, key = str(tmp_path / "lite.db"), next(index.keys())

@@ -47,7 +47,7 @@ def index(tmp_path, encoder):
         yield made
 
 
-def test_metadata_written_while_image_is_encoded_are_stored(index, encoder):
+def test_update_keeps_metadata_written_during_encoding(index, encoder):
     encoder.meanwhile = lambda: index.update("k1", metadata={"n": 7})
     before = index.get("k1")
     index.update("k1", images(1, seed=9)[0])
@@ -56,14 +56,14 @@ def test_metadata_written_while_image_is_encoded_are_stored(index, encoder):
     assert not np.array_equal(after.vector, before.vector)
 
 
-def test_item_deleted_while_image_is_encoded_stays_deleted(index, encoder):
+def test_item_deleted_during_encoding_stays_deleted(index, encoder):
     encoder.meanwhile = lambda: index.delete("k1")
     with pytest.raises(KeyNotFoundError, match="'k1'"):
         index.update("k1", images(1)[0], metadata={"n": 1})
     assert "k1" not in index
 
 
-def test_key_added_while_image_is_encoded_is_error_of_its_own(index, encoder):
+def test_key_added_during_encoding_raises_key_exists_error(index, encoder):
     other = Index.open(index.directory, FakeEncoder())
     encoder.meanwhile = lambda: other.add(images(1), keys=["new"], metadata={"by": "other"})
     with pytest.raises(KeyExistsError, match="already contains 'new'"):
@@ -91,7 +91,7 @@ def together(*actions):
     return results
 
 
-def test_threads_that_change_image_and_metadata_lose_neither(index):
+def test_threads_updating_image_and_metadata_lose_neither(index):
     for number, image in enumerate(images(ROUNDS, seed=2)):
         key, before = f"k{number}", index.get(f"k{number}").vector
         together(
@@ -102,7 +102,7 @@ def test_threads_that_change_image_and_metadata_lose_neither(index):
         assert not np.array_equal(index.get(key).vector, before)
 
 
-def test_threads_that_update_and_delete_leave_nothing(index):
+def test_threads_updating_and_deleting_leave_nothing(index):
     for number, image in enumerate(images(ROUNDS, seed=2)):
         key = f"k{number}"
         results = together(
@@ -115,7 +115,7 @@ def test_threads_that_update_and_delete_leave_nothing(index):
     assert len(index) == 0
 
 
-def test_threads_that_add_one_key_succeed_once(index):
+def test_threads_adding_one_key_succeed_once(index):
     for number in range(ROUNDS):
         results = together(
             *(
@@ -150,7 +150,7 @@ def processes(index, tmp_path, *actions):
             worker.stdout.close()
 
 
-def test_processes_that_change_image_and_metadata_lose_neither(index, tmp_path):
+def test_processes_updating_image_and_metadata_lose_neither(index, tmp_path):
     before = [index.get(f"k{n}").vector for n in range(ROUNDS)]
     assert processes(index, tmp_path, "image", "metadata", "image") == [ROUNDS] * 3
     assert [index.get(f"k{n}").metadata["n"] for n in range(ROUNDS)] == list(range(ROUNDS))
@@ -158,13 +158,13 @@ def test_processes_that_change_image_and_metadata_lose_neither(index, tmp_path):
     assert not any(map(np.array_equal, before, after))
 
 
-def test_processes_that_update_and_delete_leave_nothing(index, tmp_path):
+def test_processes_updating_and_deleting_leave_nothing(index, tmp_path):
     done = processes(index, tmp_path, "image", "metadata", "delete")
     assert done[2] == ROUNDS
     assert len(index) == 0
 
 
-def test_processes_that_add_one_key_succeed_once(index, tmp_path):
+def test_processes_adding_one_key_succeed_once(index, tmp_path):
     assert sum(processes(index, tmp_path, "add", "add", "add")) == ROUNDS
     assert len(index) == 2 * ROUNDS
 
@@ -178,7 +178,7 @@ def folder(tmp_path):
     return place
 
 
-def test_sync_does_not_take_place_of_what_another_added_meanwhile(index, encoder, folder):
+def test_sync_does_not_replace_concurrently_added_image(index, encoder, folder):
     other = Index.open(index.directory, FakeEncoder())
     encoder.meanwhile = lambda: other.add(images(1), keys=["1.png"], metadata={"by": "other"})
     report = index.sync(folder)
@@ -187,7 +187,7 @@ def test_sync_does_not_take_place_of_what_another_added_meanwhile(index, encoder
     other.close()
 
 
-def test_sync_adds_moved_image_whose_item_was_deleted_meanwhile(index, encoder, folder):
+def test_sync_adds_moved_image_deleted_concurrently(index, encoder, folder):
     index.sync(folder)
     (folder / "1.png").rename(folder / "moved.png")
     Image.fromarray(images(1, seed=5)[0]).save(folder / "new.png")

@@ -1,4 +1,4 @@
-"""The rows that are scanned: files beside the database that are always right or thrown away."""
+"""The rows that are scanned: cache files beside the database, which are verified or rebuilt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cached(small_flush, tmp_path):
     return index, vectors
 
 
-def answers(index, seed=5):
+def results(index, seed=5):
     return [matches.keys for matches in index.search_batch(unit(10, 8, seed=seed), 5)]
 
 
@@ -52,7 +52,7 @@ def test_top_k_equals_full_sort(n, k):
 
 @pytest.mark.parametrize("n", [1, 100, 8193, 20000])
 @pytest.mark.parametrize("k", [1, 10, 300])
-def test_top_k_of_several_queries_are_those_of_each(n, k):
+def test_best_of_each_equals_best_of_every_column(n, k):
     scores = np.random.default_rng(n + k).integers(-9, 9, (n, 3)).astype(np.float32)
     scores[:, 1] = -np.inf
     scores[: n // 2, 2] = -np.inf
@@ -92,47 +92,47 @@ def test_batches_in_blocks_equal_single_queries(monkeypatch):
         assert scores == pytest.approx(np.sort(np.delete(rows @ query, deleted))[::-1], abs=1e-6)
 
 
-def test_file_is_used_by_next_process_and_grows(cached, monkeypatch):
+def test_cache_file_is_reused_and_extended(cached, monkeypatch):
     index, _ = cached
     count = header(index)["count"]
     assert count >= 448
-    expected = answers(index)
+    expected = results(index)
     read = []
     pages = cached_rows.items.pages
     monkeypatch.setattr(
         cached_rows.items, "pages", lambda c, *, after: read.append(after) or pages(c, after=after)
     )
     again = Index.open(index.directory)
-    assert answers(again) == expected
+    assert results(again) == expected
     assert read == [count]
     index.add(unit(200, 8, seed=7), keys=[f"n{i}" for i in range(200)])
-    assert answers(again) == answers(index) == answers(Index.open(index.directory))
+    assert results(again) == results(index) == results(Index.open(index.directory))
     assert header(index)["count"] > count
 
 
-def test_deleted_rows_stay_dead_for_those_who_open_later(cached):
+def test_deleted_rows_stay_deleted_after_reopening(cached):
     index, vectors = cached
     index.delete([str(i) for i in range(0, 100)])
     fresh = Index.open(index.directory)
     found = fresh.search_batch(vectors[:100], 3)
     assert all(int(key) >= 100 for matches in found for key in matches.keys)
-    assert answers(fresh) == answers(index)
+    assert results(fresh) == results(index)
 
 
-def test_file_that_is_mostly_dead_is_written_again(cached):
+def test_file_with_many_deleted_rows_is_rewritten(cached):
     index, _ = cached
     old = header(index)["generation"]
     index.delete([str(i) for i in range(400)])
     fresh = Index.open(index.directory)
-    assert all(int(key) >= 400 for keys in answers(fresh) for key in keys)
+    assert all(int(key) >= 400 for keys in results(fresh) for key in keys)
     assert header(index)["generation"] != old
     assert len(list((index.directory / "cache").glob("float32-*.bin"))) == 2
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "header", "remove", "swap", "empty"])
-def test_damaged_file_is_noticed_and_made_again(cached, harm):
+def test_damaged_file_is_detected_and_rebuilt(cached, harm):
     index, _ = cached
-    expected = answers(index)
+    expected = results(index)
     cache = index.directory / "cache"
     data = next(cache.glob("float32-*-vectors.bin"))
     if harm == "flip":
@@ -150,21 +150,21 @@ def test_damaged_file_is_noticed_and_made_again(cached, harm):
     else:
         (cache / "float32.json").write_text(json.dumps(header(index) | {"uuid": "another"}))
     fresh = Index.open(index.directory)
-    assert answers(fresh) == expected
+    assert results(fresh) == expected
     assert header(fresh)["uuid"] == index.context.uuid
 
 
-def test_two_that_append_in_turn_do_not_harm_each_other(cached):
+def test_two_writers_append_in_turn(cached):
     first, _ = cached
     second = Index.open(first.directory)
     for turn in range(6):
         writer = (first, second)[turn % 2]
         writer.add(unit(90, 8, seed=50 + turn), keys=[f"{turn}-{i}" for i in range(90)])
-        assert answers(writer) == answers((second, first)[turn % 2])
-    assert answers(Index.open(first.directory)) == answers(first)
+        assert results(writer) == results((second, first)[turn % 2])
+    assert results(Index.open(first.directory)) == results(first)
 
 
-def test_database_that_was_replaced_by_older_one_is_noticed(cached, tmp_path):
+def test_replacement_by_older_database_is_detected(cached, tmp_path):
     index, _ = cached
 
     def empty_log():
@@ -174,15 +174,15 @@ def test_database_that_was_replaced_by_older_one_is_noticed(cached, tmp_path):
     empty_log()
     old = (index.directory / "index.sqlite").read_bytes()
     index.add(unit(200, 8, seed=8), keys=[f"n{i}" for i in range(200)])
-    answers(index)
+    results(index)
     empty_log()
     replacement = tmp_path / "old.sqlite"
     replacement.write_bytes(old)
     replacement.replace(index.directory / "index.sqlite")
     fresh = Index.open(index.directory)
     assert len(fresh) == 500
-    assert all(not key.startswith("n") for keys in answers(fresh) for key in keys)
-    assert all(not key.startswith("n") for keys in answers(index) for key in keys)
+    assert all(not key.startswith("n") for keys in results(fresh) for key in keys)
+    assert all(not key.startswith("n") for keys in results(index) for key in keys)
 
 
 def products(rows, query):
@@ -192,7 +192,7 @@ def products(rows, query):
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 30, 34, 128])
-def test_padded_rows_give_answers_of_bare_ones(dimension, tmp_path):
+def test_padding_does_not_change_scores(dimension, tmp_path):
     rows, queries = unit(3000, dimension), unit(5, dimension, seed=1)
     width = padded_width(dimension)
     assert width % 4 == 0
@@ -209,7 +209,7 @@ def test_padded_rows_give_answers_of_bare_ones(dimension, tmp_path):
     assert np.allclose(many, best, atol=1e-5)
 
 
-def test_search_takes_rows_in_file_and_in_memory_as_one(tmp_path):
+def test_search_combines_rows_in_file_and_in_memory(tmp_path):
     rows, query = unit(20_000, 30), unit(1, 30, seed=1)[0]
     index = Index.create(tmp_path / "index", dimension=30)
     index.add(rows[:17_000], keys=[str(n) for n in range(17_000)])
@@ -228,7 +228,7 @@ def test_products_in_blocks_equal_one_product(shape):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_child_of_fork_scans_with_threads_of_its_own():
+def test_forked_child_creates_its_own_threads():
     rows, query = unit(30_000, 128), unit(1, 128)[0]
     expected = products(rows, query)
     with warnings.catch_warnings():

@@ -26,7 +26,7 @@ def naive(vectors, query, k):
     return sorted(range(len(vectors)), key=lambda i: (-scores[i], i))[:k]
 
 
-def test_search_finds_what_naive_loop_finds(index, vectors):
+def test_search_equals_naive_search(index, vectors):
     for query in unit(20, 16, seed=1):
         matches = index.search(query, k=7)
         assert matches.keys == [f"v{i}" for i in naive(vectors, query, 7)]
@@ -34,7 +34,7 @@ def test_search_finds_what_naive_loop_finds(index, vectors):
         assert [match.rank for match in matches] == list(range(1, 8))
 
 
-def test_batch_of_queries_gives_what_single_ones_give(index):
+def test_batch_equals_single_queries(index):
     queries = unit(30, 16, seed=2)
     for query, matches in zip(queries, index.search_batch(queries, 4), strict=True):
         single = index.search(query, 4)
@@ -42,7 +42,7 @@ def test_batch_of_queries_gives_what_single_ones_give(index):
         assert matches.scores == pytest.approx(single.scores, abs=1e-6)
 
 
-def test_what_was_added_is_there_after_opening_again(index, vectors):
+def test_images_persist_after_reopening(index, vectors):
     again = Index.open(index.directory)
     assert len(again) == 200
     assert list(again.keys()) == [f"v{i}" for i in range(200)]
@@ -52,7 +52,7 @@ def test_what_was_added_is_there_after_opening_again(index, vectors):
     assert 17 not in again
 
 
-def test_deleted_images_are_found_no_more_and_their_numbers_never_come_back(index, vectors):
+def test_deleted_images_are_not_found_and_row_ids_not_reused(index, vectors):
     index.search(vectors[3])
     assert index.delete("v3") == 1
     assert index.delete(["v4", "v5"]) == 2
@@ -68,7 +68,7 @@ def test_deleting_unknown_key_deletes_nothing(index):
     assert "v1" in index
 
 
-def test_key_that_exists_is_rejected_unless_it_is_to_be_replaced(index, vectors):
+def test_existing_key_is_rejected_unless_replaced(index, vectors):
     before = index.get("v1")
     with pytest.raises(IndexStoreError, match="already contains 'v1'"):
         index.add(vectors[:2], keys=["new", "v1"])
@@ -103,7 +103,7 @@ def test_thresholds_and_exclusions(index, vectors):
     assert index.search(vectors[0], k=5, exclude="v0").keys == without.keys
 
 
-def test_equal_scores_come_in_order_of_adding(tmp_path):
+def test_ties_are_ordered_by_insertion(tmp_path):
     index = Index.create(tmp_path / "i", dimension=3)
     index.add(np.tile([[1.0, 0, 0]], (1000, 1)), keys=[f"{i}" for i in range(1000)])
     assert index.search([1.0, 0, 0], k=5).keys == list("01234")
@@ -115,7 +115,7 @@ def test_empty_index_finds_nothing(tmp_path):
     assert len(index) == 0
 
 
-def test_vectors_are_brought_to_length_one_and_unit_vectors_left_alone(tmp_path, vectors):
+def test_vectors_are_normalised_and_unit_vectors_unchanged(tmp_path, vectors):
     index = Index.create(tmp_path / "i", dimension=16)
     index.add(np.concatenate([vectors[:1], 7 * vectors[1:2]]), keys=["a", "b"])
     assert np.array_equal(index.get("a").vector, vectors[0])
@@ -148,7 +148,7 @@ def test_wrong_shapes_keys_and_metadata_are_rejected(index, vectors):
     assert len(index) == 200
 
 
-def test_metadata_comes_back_as_it_was_given(index, vectors):
+def test_metadata_round_trip(index, vectors):
     metadata = {"label": "Straße", "n": 3, "x": 0.5, "tags": ["a", "b"], "none": None, "ok": True}
     index.add(vectors[0], keys=["m"], metadata=[metadata])
     assert index.get("m").metadata == metadata
@@ -157,7 +157,7 @@ def test_metadata_comes_back_as_it_was_given(index, vectors):
     assert found.to_dict()["matches"][0]["metadata"] == metadata
 
 
-def test_images_of_every_kind_are_encoded_and_found(tmp_path, encoder):
+def test_every_kind_of_image_is_encoded_and_found(tmp_path, encoder):
     rng = np.random.default_rng(3)
     arrays = rng.integers(0, 256, (4, 8, 8), dtype=np.uint8)
     path = tmp_path / "100%.png"
@@ -193,12 +193,12 @@ def test_two_models_never_mix(tmp_path, encoder):
         Index.open(index.directory, FakeEncoder(seed=1))
 
 
-def test_index_without_model_reports_it(index):
+def test_index_without_model_raises_clear_error(index):
     with pytest.raises(IndexStoreError, match="created without a model"):
         index.search(np.zeros((8, 8), dtype=np.uint8))
 
 
-def test_opening_what_is_not_index_reports_it(tmp_path, index):
+def test_opening_invalid_index_raises_clear_error(tmp_path, index):
     with pytest.raises(IndexStoreError, match="contains no index"):
         Index.open(tmp_path / "nowhere")
     with pytest.raises(IndexStoreError, match="already contains an index"):
@@ -224,7 +224,7 @@ def test_newer_format_is_rejected(index):
         Index.open(index.directory)
 
 
-def test_second_writer_waits_and_then_is_reported(index, vectors):
+def test_second_writer_waits_then_raises_clear_error(index, vectors):
     impatient = Index.open(index.directory, timeout=0.1)
     with index.context.database.write(), pytest.raises(IndexStoreError, match="Another process"):
         impatient.add(vectors[:1], keys=["x"])
@@ -236,7 +236,7 @@ def test_second_writer_waits_and_then_is_reported(index, vectors):
     assert "v0" not in index
 
 
-def test_other_readers_notice_what_was_committed(index, vectors):
+def test_readers_detect_commits(index, vectors):
     reader = Index.open(index.directory)
     query = unit(1, 16, seed=9)[0]
     reader.search(query)
@@ -263,7 +263,7 @@ def test_threads_share_index(index, vectors):
     assert wrong == []
 
 
-def test_matches_stay_what_they_were_at_moment_of_search(tmp_path):
+def test_matches_do_not_change_after_search(tmp_path):
     index = Index.create(tmp_path / "i", dimension=2)
     index.add([[1.0, 0], [0, 1.0]], keys=["a", "b"], metadata=[{"n": 1}, {"n": 2}])
     matches = index.search([1.0, 0.1], 2)
@@ -278,7 +278,7 @@ def test_matches_stay_what_they_were_at_moment_of_search(tmp_path):
     assert Matches(list(matches)) == matches
 
 
-def test_metadata_that_was_damaged_is_named_when_it_is_read(tmp_path):
+def test_damaged_metadata_is_named_when_read(tmp_path):
     index = Index.create(tmp_path / "i", dimension=2)
     index.add([[1.0, 0]], keys=["a"])
     with index.context.database.write() as connection:
@@ -296,7 +296,7 @@ def test_metadata_that_was_damaged_is_named_when_it_is_read(tmp_path):
     assert index.get("a").metadata == {"n": 1}
 
 
-def test_create_opens_what_is_there_when_that_is_ok(tmp_path, encoder):
+def test_create_with_exist_ok_opens_existing_index(tmp_path, encoder):
     with Index.create(tmp_path / "idx", encoder, exist_ok=True) as index:
         index.add(np.eye(16, dtype=np.float32)[:2], keys=["a", "b"])
     with Index.create(tmp_path / "idx", encoder, exist_ok=True) as index:

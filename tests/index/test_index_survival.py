@@ -64,7 +64,7 @@ class Journal:
 
 @POSIX
 @pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
-def test_what_was_acknowledged_survives_kill_9_at_any_moment(tmp_path, kills):
+def test_acknowledged_images_survive_kill_9(tmp_path, kills):
     Index.create(tmp_path / "idx", dimension=D).close()
     journal = Journal(tmp_path / "journal")
     rng = random.Random(1)
@@ -99,7 +99,7 @@ def verify(directory, journal):
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
-def test_two_read_while_one_writes(tmp_path, seconds):
+def test_readers_beside_writer_see_committed_images(tmp_path, seconds):
     index = Index.create(tmp_path / "idx", dimension=D)
     for number in range(50):
         name = f"lasting{number}"
@@ -119,7 +119,7 @@ def test_two_read_while_one_writes(tmp_path, seconds):
 
 
 @POSIX
-def test_full_disk_is_clear_error_and_loses_nothing(tmp_path):
+def test_full_disk_raises_clear_error_and_loses_nothing(tmp_path):
     Index.create(tmp_path / "idx", dimension=D).close()
     output, errors = start("fill", tmp_path / "idx", 500_000).communicate(timeout=120)
     lines = [line.split(" ", 1) for line in output.splitlines()]

@@ -48,7 +48,7 @@ def counts(report):
     return {name: count for name, count in known.items() if count}
 
 
-def test_first_sync_adds_all_and_second_does_nothing(index, folder, encoder):
+def test_second_sync_changes_nothing(index, folder, encoder):
     report = index.sync(folder)
     assert counts(report) == {"added": 4}
     assert sorted(index.keys()) == ["a.png", "cats/b.png", "cats/old/c.png", "dogs/d.png"]
@@ -60,7 +60,7 @@ def test_first_sync_adds_all_and_second_does_nothing(index, folder, encoder):
     assert encoder.batches == []
 
 
-def test_new_changed_moved_touched_and_missing(index, folder, encoder):
+def test_sync_handles_new_changed_moved_touched_and_missing_files(index, folder, encoder):
     index.sync(folder)
     ids = {key: index.get(key).id for key in index}
     index.update("cats/b.png", metadata={"folder": "cats", "name": "Tom"})
@@ -80,9 +80,12 @@ def test_new_changed_moved_touched_and_missing(index, folder, encoder):
     assert counts(report) == expected
     assert sum(encoder.batches) == 2
     assert set(changes) == {
-        ("add", "new.png"), ("update", "a.png"), ("move", "dogs/tom.png"),
-        ("touch", "cats/old/c.png"), ("delete", "dogs/d.png"),
-    }  # fmt: skip
+        ("add", "new.png"),
+        ("update", "a.png"),
+        ("move", "dogs/tom.png"),
+        ("touch", "cats/old/c.png"),
+        ("delete", "dogs/d.png"),
+    }
     moved = index.get("dogs/tom.png")
     assert moved.id == ids["cats/b.png"]
     assert moved.metadata == {"folder": "dogs", "name": "Tom"}
@@ -91,7 +94,7 @@ def test_new_changed_moved_touched_and_missing(index, folder, encoder):
     assert counts(index.sync(folder)) == {"unchanged": 4}
 
 
-def test_dry_run_knows_folder_that_has_moved(index, folder):
+def test_dry_run_recognises_moved_folder(index, folder):
     index.sync(folder)
     before = [index.get(key).source.path for key in sorted(index.keys())]
     moved = folder.rename(folder.with_name("elsewhere"))
@@ -106,14 +109,14 @@ def test_dry_run_knows_folder_that_has_moved(index, folder):
     assert index.get("cats/old/c.png").source.path == os.fsencode(moved / "cats/old/c.png")
 
 
-def test_without_delete_nothing_vanishes_and_moves_are_additions(index, folder):
+def test_sync_without_delete_adds_moved_images(index, folder):
     index.sync(folder)
     (folder / "a.png").rename(folder / "z.png")
     assert counts(index.sync(folder, delete=False)) == {"added": 1, "unchanged": 3}
     assert "a.png" in index
 
 
-def test_two_copies_of_missing_image(index, folder):
+def test_sync_of_two_copies_of_missing_image(index, folder):
     index.sync(folder)
     shutil.copy(folder / "a.png", folder / "x.png")
     (folder / "a.png").rename(folder / "y.png")
@@ -122,13 +125,26 @@ def test_two_copies_of_missing_image(index, folder):
 
 
 ODD = [
-    b"new\nline.png", b"quote'\".png", b"100%.png", b"%41.png", b"caf\xe9.png", b"\xff\xfe.png",
-    "日本.png".encode(), b" .png", b"-rf.png", b"a\\b.png", b"$(x)`y`;z.png", b"y." + b"x" * 200,
-    b"no extension", b"\x01\x7f.png", b"\xc3\xa9.png", b"e\xcc\x81.png",
-]  # fmt: skip
+    b"new\nline.png",
+    b"quote'\".png",
+    b"100%.png",
+    b"%41.png",
+    b"caf\xe9.png",
+    b"\xff\xfe.png",
+    "日本.png".encode(),
+    b" .png",
+    b"-rf.png",
+    b"a\\b.png",
+    b"$(x)`y`;z.png",
+    b"y." + b"x" * 200,
+    b"no extension",
+    b"\x01\x7f.png",
+    b"\xc3\xa9.png",
+    b"e\xcc\x81.png",
+]
 
 
-def test_any_name_that_system_allows(index, tmp_path):
+def test_any_file_name_is_allowed(index, tmp_path):
     root = os.fsencode(tmp_path / "odd")
     for number, name in enumerate(ODD):
         image(os.path.join(root, b"d\xe9p", name), number)
@@ -145,7 +161,7 @@ def test_any_name_that_system_allows(index, tmp_path):
     assert all(os.path.exists(index.get(key).source.path) for key in index)
 
 
-def test_links_are_followed_and_loops_end(index, folder, tmp_path):
+def test_links_are_followed_and_loops_terminate(index, folder, tmp_path):
     outside = tmp_path / "outside"
     image(outside / "o.png", 20)
     image(outside / "deep/p.png", 21)
@@ -172,7 +188,7 @@ def test_pipes_and_sockets_are_reported_and_do_not_hang(index, folder):
     assert report.added == 4
 
 
-def test_broken_image_is_remembered_until_it_changes(index, folder, encoder):
+def test_broken_image_is_skipped_until_it_changes(index, folder, encoder):
     broken = folder / "broken.png"
     broken.write_bytes(b"no image")
     report = index.sync(folder)
@@ -219,7 +235,7 @@ def test_missing_folder_deletes_nothing(index, folder):
     assert len(index) == 4
 
 
-def test_image_that_was_added_by_its_path_is_taken_over(index, folder, monkeypatch):
+def test_sync_adopts_image_added_by_path(index, folder, monkeypatch):
     monkeypatch.chdir(folder)
     index.add(["a.png"])
     before = index.get("a.png")
@@ -249,7 +265,7 @@ def test_many_images_arrive_in_batches(index, tmp_path, encoder):
     ]
 
 
-def test_unrelated_folder_takes_no_missing_one_s_place(index, folder, tmp_path):
+def test_unrelated_folder_does_not_replace_missing_one(index, folder, tmp_path):
     index.sync(folder)
     folder.rename(tmp_path / "unplugged")
     other = tmp_path / "other"
@@ -271,7 +287,7 @@ def test_published_copy_is_not_synced(index, folder, tmp_path):
 
 
 class WithoutBias(FakeEncoder):
-    """Answers a black image with zeros, as a network of rectified units may."""
+    """Returns zeros for a black image, as a network of rectified units may."""
 
     def __init__(self):
         super().__init__()
@@ -282,7 +298,7 @@ class WithoutBias(FakeEncoder):
         return codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-9)
 
 
-def test_image_that_network_says_nothing_about_is_reported(tmp_path, folder):
+def test_image_with_zero_embedding_is_reported(tmp_path, folder):
     index = Index.create(tmp_path / "silent", WithoutBias())
     Image.new("L", (8, 8), 0).save(folder / "black.png")
     report = index.sync(folder)
@@ -300,7 +316,7 @@ def test_image_that_network_says_nothing_about_is_reported(tmp_path, folder):
 HIDDEN = [".git/a.png", ".git/b.png", ".x.png", "cats/Thumbs.db", "cats/__MACOSX/c.png"]
 
 
-def test_hidden_and_system_files_are_counted_and_taken_only_when_wanted(index, folder):
+def test_hidden_files_are_counted_and_added_on_request(index, folder):
     for number, name in enumerate(HIDDEN):
         image(folder / name, 30 + number)
     report = index.sync(folder)
@@ -310,7 +326,7 @@ def test_hidden_and_system_files_are_counted_and_taken_only_when_wanted(index, f
     assert set(HIDDEN) < set(index.keys())
 
 
-def test_images_of_hidden_files_that_are_in_index_stay_as_long_as_files(index, folder):
+def test_indexed_hidden_images_stay_while_files_exist(index, folder):
     for number, name in enumerate(HIDDEN):
         image(folder / name, 30 + number)
     index.sync(folder, hidden=True)  # as version 0.1.0 did always
@@ -328,7 +344,7 @@ def test_images_of_hidden_files_that_are_in_index_stay_as_long_as_files(index, f
     assert index.sync(folder, hidden=True).hidden_kept == 0
 
 
-def test_hidden_file_that_is_shown_moves_and_one_that_is_hidden_goes(index, folder):
+def test_hiding_file_deletes_image_and_unhiding_moves_it(index, folder):
     image(folder / ".x.png", 30)
     index.sync(folder, hidden=True)
     identifier = index.get(".x.png").id
@@ -340,12 +356,12 @@ def test_hidden_file_that_is_shown_moves_and_one_that_is_hidden_goes(index, fold
     assert "a.png" not in index
 
 
-def test_folder_that_was_given_may_have_hidden_name(index, folder):
+def test_given_folder_may_be_hidden(index, folder):
     moved = folder.rename(folder.with_name(".images"))
     assert counts(index.sync(moved)) == {"added": 4}
 
 
-def test_many_hidden_files_beside_many_missing_ones_take_no_long_time(index, tmp_path):
+def test_many_hidden_and_missing_files_are_fast(index, tmp_path):
     root = os.fsencode(tmp_path)
     plan = Plan(index.context.database.acquire(), 1, "")
     plan.connection.execute("BEGIN")

@@ -33,7 +33,7 @@ def full(tmp_path):
 QUERIES = unit(10, 8, seed=1)
 
 
-def test_published_copy_answers_similar_and_rejects_changes(full, tmp_path):
+def test_published_copy_matches_index_and_rejects_changes(full, tmp_path):
     target = full.publish(tmp_path / "copy")
     copy = Index.open(target)
     assert copy.search_batch(QUERIES) == full.search_batch(QUERIES)
@@ -48,7 +48,7 @@ def test_published_copy_answers_similar_and_rejects_changes(full, tmp_path):
         full.publish(other.directory)
 
 
-def test_readers_of_copy_notice_next_one(full, tmp_path):
+def test_readers_detect_renewed_copy(full, tmp_path):
     target = full.publish(tmp_path / "copy")
     full.build("hnsw")
     copy = Index.open(target)
@@ -81,7 +81,7 @@ except IndexStoreError as error:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
-def test_read_only_folder_serves_copy_and_names_remedy_for_live_index(full, open_folder):
+def test_read_only_folder_serves_copy_and_advises_for_live_index(full, open_folder):
     target = full.publish(open_folder / "copy")
     shutil.rmtree(target / "cache")
     expected = full.search(np.ones(8, dtype=np.float32), 3).keys
@@ -133,7 +133,7 @@ def test_check_names_damaged_vectors_and_metadata(full):
         Index.open(full.directory).search(QUERIES[0])
 
 
-def test_corrupted_page_is_reported_and_never_answered_from(full):
+def test_corrupted_page_is_reported(full):
     full.close()
     path = full.directory / "index.sqlite"
     content = bytearray(path.read_bytes())
@@ -145,7 +145,7 @@ def test_corrupted_page_is_reported_and_never_answered_from(full):
 
 
 @pytest.mark.parametrize("name", ["saved.parquet", "saved.npy"])
-def test_salvage_saves_every_row_but_those_of_damaged_page(tmp_path, name):
+def test_salvage_exports_all_rows_outside_damaged_page(tmp_path, name):
     rows = unit(2000, 64)
     broken = Index.create(tmp_path / "broken", dimension=64)
     broken.add(rows, keys=[f"k{n}" for n in range(2000)], metadata=[{"n": n} for n in range(2000)])
@@ -192,7 +192,7 @@ def test_check_finds_leftovers_and_repair_removes_them(full, monkeypatch):
     assert Index.open(full.directory).search_batch(QUERIES) == full.search_batch(QUERIES)
 
 
-def test_model_that_is_not_index_s_is_found(tmp_path, monkeypatch):
+def test_check_finds_foreign_model(tmp_path, monkeypatch):
     index = Index.create(tmp_path / "i", FakeEncoder())
     loaded = []
 
@@ -206,7 +206,7 @@ def test_model_that_is_not_index_s_is_found(tmp_path, monkeypatch):
     assert len(loaded) == 1
 
 
-def test_compacting_gives_space_back_and_changes_no_answer(full):
+def test_compact_reclaims_space_and_keeps_results(full):
     full.add(unit(5000, 8, seed=3), keys=[f"x{n}" for n in range(5000)])
     reader = Index.open(full.directory)
     reader.search_batch(QUERIES)
@@ -264,7 +264,7 @@ def test_duplicates_equal_naive_search_in_blocks_of_any_size(tmp_path, monkeypat
         index.duplicates(2)
 
 
-def test_exact_copies_are_reported_from_images_that_are_similar(tmp_path, encoder):
+def test_exact_copies_are_distinguished_from_similar_images(tmp_path, encoder):
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -283,7 +283,7 @@ def test_exact_copies_are_reported_from_images_that_are_similar(tmp_path, encode
 
 
 @pytest.mark.parametrize("name", ["all.parquet", "all.npy"])
-def test_export_and_import_bring_everything_back(full, tmp_path, name):
+def test_export_and_import_round_trip(full, tmp_path, name):
     assert full.export(tmp_path / name) == 298
     other = Index.create(tmp_path / "other", dimension=8)
     assert other.import_from(tmp_path / name) == 298
@@ -298,7 +298,7 @@ def test_export_and_import_bring_everything_back(full, tmp_path, name):
     assert len(other) == 298
 
 
-def test_plain_files_from_elsewhere(tmp_path):
+def test_import_of_plain_files(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -313,7 +313,7 @@ def test_plain_files_from_elsewhere(tmp_path):
     assert index.get("p3").vector == pytest.approx(vectors[3], abs=1e-6)
 
 
-def test_what_does_not_fit_is_rejected(full, tmp_path):
+def test_incompatible_files_are_rejected(full, tmp_path):
     full.export(tmp_path / "a.parquet")
     full.export(tmp_path / "a.npy")
     narrow = Index.create(tmp_path / "n", dimension=3)
@@ -360,7 +360,7 @@ def test_every_kind_of_metadata_survives_round_trip(tmp_path, name):
     assert other.search(unit(1, 8)[0], where=f"big == {2**60}").keys == []
 
 
-def test_lines_that_do_not_belong_to_vectors_are_rejected(full, tmp_path):
+def test_lines_not_matching_vectors_are_rejected(full, tmp_path):
     full.export(tmp_path / "all.npy")
     lines = (tmp_path / "all.jsonl").read_text().splitlines()
     other = Index.create(tmp_path / "other", dimension=8)
