@@ -268,11 +268,13 @@ def describe(connection: sqlite3.Connection, row_ids: Sequence[int]) -> dict[int
     """Return key, id and metadata of each row id."""
     found: dict[int, Described] = {}
     for start in range(0, len(row_ids), PAGE):
-        # NB: one row, because SQLite releases the GIL between rows, and others may keep it long.
+        page = row_ids[start : start + PAGE]
+        # NB: bound numbers save microseconds that json_each would take in every search. One row,
+        # because SQLite releases the GIL between rows, and others may keep it long.
         (rows,) = connection.execute(
             "SELECT json_group_array(json_array(key, id, metadata, number)) FROM items "
-            "WHERE number IN (SELECT value FROM json_each(?))",
-            (json.dumps(row_ids[start : start + PAGE]),),
+            f"WHERE number IN ({','.join('?' * len(page))})",
+            page,
         ).fetchone()
         found |= {row[3]: tuple(row) for row in json.loads(rows)}
     return found

@@ -154,7 +154,7 @@ def info(directory: Path, database: Database) -> dict[str, Any]:
         "revision": revision,
         "published": bool(published),
         "folders": [key_from_path(row[0]) for row in roots],
-        "broken_pictures": failed,
+        "failed_images": failed,
         "bytes": {path.name: path.stat().st_size for path in files},
     }
 
