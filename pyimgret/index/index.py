@@ -13,7 +13,8 @@ from pyimgret.index.context import IndexContext
 from pyimgret.index.filters.parsing import Where
 from pyimgret.index.ingest import adding
 from pyimgret.index.ingest.adding import Metadata
-from pyimgret.index.ingest.encoding import Report, query_vector, query_vectors
+from pyimgret.index.ingest.encoding import query_vector, query_vectors
+from pyimgret.index.ingest.reports import Report
 from pyimgret.index.ingest.sync import sync_folder
 from pyimgret.index.maintenance.build import build_cache, measure_recall
 from pyimgret.index.maintenance.check import check_index
@@ -26,7 +27,8 @@ from pyimgret.index.search.matches import Matches
 from pyimgret.index.storage import items, lifecycle
 from pyimgret.index.storage.arrays import EncoderLike
 from pyimgret.index.storage.database import FILE
-from pyimgret.index.storage.items import PAGE, Item, Thumbnail, as_list
+from pyimgret.index.storage.items import PAGE, as_list
+from pyimgret.index.storage.records import Item, Thumbnail
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -15,9 +15,11 @@ from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError
 from pyimgret.files.failures import ImageFailure
 from pyimgret.files.keys import key_from_path, new_ids
 from pyimgret.index.context import IndexContext
-from pyimgret.index.ingest.encoding import Prepared, Report, encode_stream, prepare, source_of
+from pyimgret.index.ingest.encoding import Prepared, encode_stream, prepare, source_of
+from pyimgret.index.ingest.reports import Report
 from pyimgret.index.storage import items
-from pyimgret.index.storage.items import Record, as_list
+from pyimgret.index.storage.items import as_list
+from pyimgret.index.storage.records import Record
 from pyimgret.preprocessing import as_vectors
 
 Metadata = Sequence[dict[str, Any] | None] | dict[str, Any] | None

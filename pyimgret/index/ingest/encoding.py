@@ -9,15 +9,15 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from pyimgret.exceptions import DimensionMismatchError, ImageDecodeError, InvalidArgumentError
-from pyimgret.files.failures import ImageFailure
 from pyimgret.index.storage.arrays import Array, EncoderLike, Floats
-from pyimgret.index.storage.items import Source, Thumbnail, as_list
+from pyimgret.index.storage.items import as_list
+from pyimgret.index.storage.records import Source, Thumbnail
 from pyimgret.preprocessing import as_vectors, check_image, decode, unit_vectors
 
 T = TypeVar("T")
@@ -27,25 +27,6 @@ BATCH = 128
 
 _THUMBNAIL_SIDE = 128
 _SMALL_SIDE = 64
-
-
-@dataclass(slots=True)
-class Report:
-    """The result of `Index.add`.
-
-    Attributes
-    ----------
-    added : list of str
-        Keys that were added.
-    ids : list of str
-        Their opaque ids.
-    failed : list of ImageFailure
-        Images that could not be read.
-    """
-
-    added: list[str] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    failed: list[ImageFailure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

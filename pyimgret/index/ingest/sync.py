@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from pyimgret.files.walking import walk
 from pyimgret.index.context import IndexContext
 from pyimgret.index.ingest import roots
 from pyimgret.index.ingest.encoding import Outcome, Prepared, checksum, encode_stream, prepare
+from pyimgret.index.ingest.reports import SyncReport
 from pyimgret.index.ingest.sync_plan import Plan, Work
 from pyimgret.index.storage import items
-from pyimgret.index.storage.items import Record, Source
+from pyimgret.index.storage.records import Record, Source
 
 _KEY_TAKEN = "another image of the index has this key; sync this folder with a different prefix"
 
@@ -35,37 +36,6 @@ _COUNTERS = {
     "touch": "touched",
     "delete": "deleted",
 }
-
-
-@dataclass(slots=True)
-class SyncReport:
-    """The result of a sync, or of a dry run.
-
-    Attributes
-    ----------
-    added, updated, moved, touched, deleted, unchanged : int
-        Numbers of images; "touched" ones have a new time but the same content.
-    hidden_skipped : int
-        Number of hidden files and folders that were skipped.
-    hidden_kept : int
-        Images of hidden files that the index already contains; they are left unchanged.
-    failed : list of ImageFailure
-        Images that could not be read, and why.
-    """
-
-    added: int = 0
-    updated: int = 0
-    moved: int = 0
-    touched: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-    hidden_skipped: int = 0
-    hidden_kept: int = 0
-    failed: list[ImageFailure] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as a JSON-serializable dict."""
-        return asdict(self)
 
 
 def sync_folder(

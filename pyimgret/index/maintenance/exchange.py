@@ -27,7 +27,8 @@ from pyimgret.index.maintenance.salvage import Salvage
 from pyimgret.index.storage import items
 from pyimgret.index.storage.arrays import Floats
 from pyimgret.index.storage.errors import not_written
-from pyimgret.index.storage.items import PAGE, Record, Source
+from pyimgret.index.storage.items import PAGE
+from pyimgret.index.storage.records import Record, Source
 from pyimgret.preprocessing import unit_vectors
 
 Writer = Callable[[IndexContext, Iterable[Page], Path, Path], int]

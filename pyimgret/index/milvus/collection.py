@@ -7,39 +7,42 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
 from pyimgret.exceptions import (
     IndexStoreError,
-    InvalidArgumentError,
     KeyExistsError,
     KeyNotFoundError,
 )
 from pyimgret.files.keys import new_ids
-from pyimgret.index.filters.milvus import facts_of, literal, storable, to_expression
+from pyimgret.index.filters.milvus import literal, to_expression
 from pyimgret.index.filters.parsing import Where
 from pyimgret.index.ingest.adding import Metadata, checked_keys, metadata_texts
 from pyimgret.index.ingest.encoding import query_vector
+from pyimgret.index.milvus.client import (
+    BATCH,
+    MARK,
+    batches,
+    connect,
+    entity,
+    schema_of,
+    stored_facts,
+    translate_errors,
+)
 from pyimgret.index.search.conditions import Conditions
 from pyimgret.index.search.matches import Match, Matches
 from pyimgret.index.storage import items, lifecycle
-from pyimgret.index.storage.arrays import EncoderLike, Floats
-from pyimgret.index.storage.errors import import_extra
-from pyimgret.index.storage.items import Item, as_list
+from pyimgret.index.storage.arrays import EncoderLike
+from pyimgret.index.storage.items import as_list
+from pyimgret.index.storage.records import Item
 from pyimgret.preprocessing import as_vectors, unit_vectors
 
 if TYPE_CHECKING:
     from pyimgret.index.index import Index
 
-T = TypeVar("T")
-
-_MARK = "pyimgret"
-_BATCH = 1000
-_MAX_FACTS = 4096
 _FIELDS = ["key", "id", "metadata"]
 
 
@@ -68,14 +71,14 @@ class MilvusIndex:
         self, uri: str, collection: str = "pyimgret", *, encoder: Any = None, token: str = ""
     ) -> None:
         self.collection = collection
-        self._open: Any = _connect(uri, token)
-        with _translate_errors():
+        self._open: Any = connect(uri, token)
+        with translate_errors():
             if not self._client.has_collection(collection):
                 raise IndexStoreError(
                     f"{uri} has no collection {collection!r}; fill one with "
                     "'pyimgret index export --milvus'."
                 )
-            facts = _stored_facts(self._client.describe_collection(collection), collection)
+            facts = stored_facts(self._client.describe_collection(collection), collection)
             # NB: the collection may have been released by another process or a server restart.
             self._client.load_collection(collection)
         self.dimension = int(facts["dimension"])
@@ -93,7 +96,7 @@ class MilvusIndex:
     @staticmethod
     def exists(uri: str, collection: str = "pyimgret", *, token: str = "") -> bool:
         """Return whether a collection of this name exists."""
-        with _translate_errors(), contextlib.closing(_connect(uri, token)) as client:
+        with translate_errors(), contextlib.closing(connect(uri, token)) as client:
             return bool(client.has_collection(collection))
 
     @classmethod
@@ -107,15 +110,15 @@ class MilvusIndex:
         token: str = "",
     ) -> Self:
         """Create an empty collection; an existing one of the same name is an error."""
-        client = _connect(uri, token)
-        with _translate_errors(), contextlib.closing(client):
+        client = connect(uri, token)
+        with translate_errors(), contextlib.closing(client):
             if client.has_collection(collection):
                 raise IndexStoreError(
                     f"{uri} already has a collection {collection!r}; drop it, or choose another "
                     "name."
                 )
             facts = {"dimension": dimension, "model_checksum": model_checksum}
-            schema = _schema(client, dimension, json.dumps({_MARK: facts}))
+            schema = schema_of(client, dimension, json.dumps({MARK: facts}))
             parameters = client.prepare_index_params()
             parameters.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
             client.create_collection(
@@ -124,7 +127,7 @@ class MilvusIndex:
                 index_params=parameters,
                 consistency_level="Strong",
                 # NB: Milvus Lite does not store the description of a collection, but stores these.
-                properties={_MARK: json.dumps(facts)},
+                properties={MARK: json.dumps(facts)},
             )
         return cls(uri, collection, token=token)
 
@@ -136,12 +139,12 @@ class MilvusIndex:
             uri, collection, dimension=dimension, model_checksum=checksum, token=token
         )
         with made.dropped_on_failure(), index.context.database.read() as connection:
-            for row_ids, vectors in items.pages(connection, after=0, size=_BATCH):
+            for row_ids, vectors in items.pages(connection, after=0, size=BATCH):
                 known = items.describe(connection, row_ids)
                 rows = (known[number] for number in row_ids)
                 made._upsert(
                     [
-                        _entity(key, identifier, vector, items.from_json(text, key))
+                        entity(key, identifier, vector, items.from_json(text, key))
                         for (key, identifier, text, _), vector in zip(rows, vectors, strict=True)
                     ]
                 )
@@ -153,7 +156,7 @@ class MilvusIndex:
         try:
             yield self
         except BaseException:
-            with _translate_errors(), contextlib.closing(self):
+            with translate_errors(), contextlib.closing(self):
                 self._client.drop_collection(self.collection)
             raise
 
@@ -180,7 +183,7 @@ class MilvusIndex:
                 "it."
             )
         rows = zip(names, new_ids(len(names)), unit, map(json.loads, texts), strict=True)
-        self._upsert([_entity(*row) for row in rows])
+        self._upsert([entity(*row) for row in rows])
         return len(names)
 
     def delete(self, keys: str | Iterable[str]) -> int:
@@ -189,8 +192,8 @@ class MilvusIndex:
         missing = set(listed) - self._present(listed)
         if missing:
             raise items.no_such_key(min(missing))
-        with _translate_errors():
-            for part in _batches(listed):
+        with translate_errors():
+            for part in batches(listed):
                 self._client.delete(self.collection, ids=part)
         return len(listed)
 
@@ -201,7 +204,7 @@ class MilvusIndex:
         ------
         KeyNotFoundError
         """
-        with _translate_errors():
+        with translate_errors():
             rows = self._client.get(
                 self.collection, ids=[items.check_key(key)], output_fields=[*_FIELDS, "vector"]
             )
@@ -227,7 +230,7 @@ class MilvusIndex:
         if conditions.exclude:
             expressions.append(f"key not in {literal(conditions.exclude)}")
         vector = query_vector(query, self.dimension, self._model)
-        with _translate_errors():
+        with translate_errors():
             (hits,) = client.search(
                 self.collection,
                 data=[vector.tolist()],
@@ -237,11 +240,11 @@ class MilvusIndex:
             )
         least = -1.0 if conditions.min_score is None else conditions.min_score
         scored = ((float(np.clip(hit["distance"], -1, 1)), hit["entity"]) for hit in hits)
-        found = [(score, entity) for score, entity in scored if score >= least]
+        found = [(score, row) for score, row in scored if score >= least]
         return Matches(
             [
-                Match(entity["key"], score, entity["metadata"], entity["id"], rank)
-                for rank, (score, entity) in enumerate(found, 1)
+                Match(row["key"], score, row["metadata"], row["id"], rank)
+                for rank, (score, row) in enumerate(found, 1)
             ]
         )
 
@@ -266,19 +269,19 @@ class MilvusIndex:
 
     def _present(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
-        with _translate_errors():
-            for part in _batches(keys):
+        with translate_errors():
+            for part in batches(keys):
                 rows = self._client.get(self.collection, ids=part, output_fields=["key"])
                 found.update(row["key"] for row in rows)
         return found
 
     def _upsert(self, entities: Sequence[dict[str, Any]]) -> None:
-        with _translate_errors():
-            for part in _batches(entities):
+        with translate_errors():
+            for part in batches(entities):
                 self._client.upsert(self.collection, part)
 
     def __len__(self) -> int:
-        with _translate_errors():
+        with translate_errors():
             rows = self._client.query(self.collection, filter="", output_fields=["count(*)"])
         return int(rows[0]["count(*)"])
 
@@ -287,67 +290,3 @@ class MilvusIndex:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _entity(key: str, identifier: str, vector: Floats, metadata: dict[str, Any]) -> dict[str, Any]:
-    facts = sorted(set(facts_of(metadata)))
-    if len(facts) > _MAX_FACTS:
-        raise InvalidArgumentError(f"The metadata of {key!r} has more than {_MAX_FACTS} values.")
-    return {
-        "key": key,
-        "id": identifier,
-        "metadata": storable(metadata),
-        "facts": facts,
-        "vector": vector.tolist(),
-    }
-
-
-def _batches(values: Sequence[T]) -> Iterator[list[T]]:
-    for start in range(0, len(values), _BATCH):
-        yield list(values[start : start + _BATCH])
-
-
-def _schema(client: Any, dimension: int, description: str) -> Any:
-    from pymilvus import DataType
-
-    text = DataType.VARCHAR
-    facts = {"element_type": text, "max_capacity": _MAX_FACTS, "max_length": 32}
-    schema = client.create_schema(
-        auto_id=False, enable_dynamic_field=False, description=description
-    )
-    schema.add_field("key", text, is_primary=True, max_length=16_384)
-    schema.add_field("id", text, max_length=64)
-    schema.add_field("metadata", DataType.JSON)
-    schema.add_field("facts", DataType.ARRAY, **facts)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
-    return schema
-
-
-def _stored_facts(about: dict[str, Any], collection: str) -> dict[str, Any]:
-    """Return dimension and model checksum from a collection's properties or description."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        stored = (about.get("properties") or {}).get(_MARK)
-        document = json.loads(stored) if stored else json.loads(about["description"])[_MARK]
-        return dict(document)
-    raise IndexStoreError(f"The collection {collection!r} was not made by pyimgret.")
-
-
-def _connect(uri: str, token: str) -> Any:
-    pymilvus = import_extra("pymilvus", package="pymilvus", extra="milvus", what="Milvus")
-    with _translate_errors():
-        return pymilvus.MilvusClient(os.fspath(uri), token=token)
-
-
-@contextlib.contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Translate errors of the client to `IndexStoreError`."""
-    from pymilvus import MilvusException
-
-    try:
-        yield
-    except MilvusException as error:
-        advice = _LITE if "local milvus" in error.message else ""
-        raise IndexStoreError(f"Milvus: {error.message}{advice}") from error
-
-
-_LITE = "; is the file open elsewhere? Milvus Lite serves one process at a time."

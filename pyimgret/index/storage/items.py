@@ -1,4 +1,4 @@
-"""Items: the data of each image, and the SQL statements that read and write it."""
+"""The SQL statements that read and write the items of an index, and the checks of their data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from pyimgret.exceptions import (
 )
 from pyimgret.files.keys import new_ids
 from pyimgret.index.storage.arrays import Floats
+from pyimgret.index.storage.records import Item, Record, Source, Thumbnail
 
 Described: TypeAlias = tuple[str, str, str, int]
 """Key, opaque id, metadata as stored JSON text, and row id."""
@@ -29,73 +29,6 @@ PAGE = 8192
 
 _MODEL = 1
 """The only row of the table ``models``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The file an image came from.
-
-    Attributes
-    ----------
-    path : bytes
-        Absolute path as the file system's bytes.
-    size : int
-        Bytes.
-    mtime_ns : int
-        Modification time in nanoseconds.
-    checksum : str
-        SHA-256, hexadecimal.
-    root : int or None
-        The id of the synchronized folder (table ``roots``).
-    """
-
-    path: bytes
-    size: int
-    mtime_ns: int
-    checksum: str
-    root: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """An encoded thumbnail and its media type."""
-
-    media_type: str
-    image: bytes
-
-
-class Record(NamedTuple):
-    """One image to be inserted into the index."""
-
-    key: str
-    vector: Floats
-    metadata: str = "{}"
-    source: Source | None = None
-    thumbnail: Thumbnail | None = None
-    id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One image of an index, returned by `Index.get`.
-
-    Attributes
-    ----------
-    key, id : str
-        The image's key, and the opaque id that never changes.
-    vector : ndarray of shape (d,)
-        The embedding, of length 1.
-    metadata : dict
-        The metadata stored with the image.
-    source : Source or None
-        The file it came from.
-    """
-
-    key: str
-    id: str
-    vector: Floats
-    metadata: dict[str, Any] = field(default_factory=dict)
-    source: Source | None = None
 
 
 def to_json(metadata: object) -> str:
