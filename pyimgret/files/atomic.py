@@ -11,12 +11,9 @@ from pathlib import Path
 
 
 def check_file(path: Path) -> None:
-    """Raise an error if no file can be written to ``path``, before any work is done.
+    """Raise an `OSError` that names the folder if no file can be written to ``path``.
 
-    Raises
-    ------
-    OSError
-        With the folder that is missing, not a folder, or not writable.
+    To be called before any work is done.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -26,12 +23,7 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Raise an error if a folder can be neither written nor created, before any work is done.
-
-    Raises
-    ------
-    OSError
-    """
+    """Raise an `OSError` if a folder can be neither written nor created; as `check_file`."""
     check_file(next(place for place in (path, *path.absolute().parents) if place.exists()) / "x")
 
 
@@ -49,17 +41,8 @@ def _explained(folder: Path) -> Iterator[None]:
 def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Call ``write(temporary)``, then replace ``path`` with the result.
 
-    Parameters
-    ----------
-    path : Path
-    write : callable
-    durable : bool
-        Wait until the contents are on disk; not needed for data that can be recreated.
-
-    Raises
-    ------
-    OSError
-        If the folder is missing or cannot be written; ``path`` is then unchanged.
+    If the folder is missing or cannot be written, an `OSError` says so, and ``path`` is unchanged.
+    A ``durable`` file is on disk when this returns; data that can be recreated need not be.
     """
     with _explained(path.parent):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")

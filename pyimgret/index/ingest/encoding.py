@@ -113,12 +113,12 @@ def checksum(path: bytes) -> str:
 
 
 def encode_stream(
-    tasks: Iterable[T], load: Callable[[T], Prepared], encoder: EncoderLike
+    tasks: Iterable[T], load: Callable[[T], Prepared], encoder: EncoderLike | None
 ) -> Iterator[list[Outcome[T]]]:
     """Yield the outcomes of tasks in order, one batch at a time.
 
     Threads decode (Pillow releases the GIL) while the caller's thread encodes.
-    At most three batches of images are in memory at a time.
+    At most three batches of images are in memory at a time. Without pixels no encoder is needed.
     """
     iterator = iter(tasks)
     waiting: deque[tuple[T, Future[Prepared]]] = deque()
@@ -150,7 +150,7 @@ def _result(task: T, future: Future[Prepared]) -> Outcome[T]:
         return Outcome(task, reason="not enough memory to decode")
 
 
-def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
+def _encoded(group: list[Outcome[T]], encoder: EncoderLike | None) -> list[Outcome[T]]:
     """Encode the decoded images as one batch; those without a direction become failures."""
     pixels = {
         place: outcome.prepared.pixels
@@ -159,6 +159,7 @@ def _encoded(group: list[Outcome[T]], encoder: EncoderLike) -> list[Outcome[T]]:
     }
     if not pixels:
         return group
+    assert encoder is not None
     vectors = np.asarray(encoder.encode(_stacked(list(pixels.values()), encoder)), np.float32)
     sound = np.asarray(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1))
     vectors[sound] = unit_vectors(vectors[sound], encoder.embedding_size)

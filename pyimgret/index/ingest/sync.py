@@ -175,35 +175,23 @@ class Sync:
 
     def _outcomes(self, plan: Plan) -> Iterator[list[Outcome[Work]]]:
         """Yield the files that are new or changed, encoded; with a checksum only in a dry run."""
-        if self.dry_run:
-            yield from ([self._read_checksum(work, plan.root)] for work in plan.work())
         # NB: load the encoder (and with it a JVM) only when there is something to do.
-        elif next(plan.work(), None) is not None:
-            yield from encode_stream(
-                plan.work(), lambda work: self._load(work, plan.root), self.context.encoder
-            )
+        if next(plan.work(), None) is not None:
+            encoder = None if self.dry_run else self.context.encoder
+            yield from encode_stream(plan.work(), lambda work: self._load(work, plan.root), encoder)
 
     def _load(self, work: Work, root: int) -> Prepared:
         """Read one file in a decoding thread; known content is not decoded."""
-        source = self._source(work, root)
-        if source.checksum == work.known_checksum or source.checksum in self._moving:
+        content = checksum(self.folder + work.path[len(self._known_folder) :])
+        # NB: size and time from before the read, so that a later change is detected.
+        source = Source(work.path, work.size, work.mtime_ns, content, root)
+        if self.dry_run or content == work.known_checksum or content in self._moving:
             return Prepared(None, None, source)
         return self._decoded(source)
-
-    def _read_checksum(self, work: Work, root: int) -> Outcome[Work]:
-        try:
-            return Outcome(work, prepared=Prepared(None, None, self._source(work, root)))
-        except OSError as error:
-            return Outcome(work, reason=error.strerror or str(error))
 
     def _decoded(self, source: Source) -> Prepared:
         made = prepare(os.fsdecode(source.path), self.context.encoder, thumbnails=self.thumbnails)
         return Prepared(made.pixels, made.thumbnail, source)
-
-    def _source(self, work: Work, root: int) -> Source:
-        content = checksum(self.folder + work.path[len(self._known_folder) :])
-        # NB: size and time from before the read, so that a later change is detected.
-        return Source(work.path, work.size, work.mtime_ns, content, root)
 
     def _apply(
         self, plan: Plan, connection: sqlite3.Connection | None, outcome: Outcome[Work]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Literal
+from typing import Any, Literal
 
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.index.filters.ast import Filter
@@ -54,25 +55,20 @@ class Conditions:
             )
         least = None if min_score is None else cosine("min_score", min_score)
         condition = None if where is None else parse(where)
-        return cls(_count(k), condition, least, tuple(map(check_key, as_list(exclude))), method)
+        count = int(_number(k, Integral, (1, math.inf), "k must be an integer of at least 1"))
+        return cls(count, condition, least, tuple(map(check_key, as_list(exclude))), method)
 
 
 def cosine(name: str, value: object) -> float:
     """Return a cosine threshold, or raise an error with its name."""
-    expected = f"{name} must be a number from -1 to 1, got {value!r} ({type(value).__name__})."
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(expected)
-    number = float(value)
-    if not -1 <= number <= 1:  # also rejects NaN
-        raise InvalidArgumentError(expected)
-    return number
+    return float(_number(value, Real, (-1, 1), f"{name} must be a number from -1 to 1"))
 
 
-def _count(k: object) -> int:
-    expected = f"k must be an integer of at least 1, got {k!r} ({type(k).__name__})."
-    # NB: True is an Integral too, but never meant as a number of matches.
-    if isinstance(k, bool) or not isinstance(k, Integral):
-        raise TypeError(expected)
-    if k < 1:
-        raise InvalidArgumentError(expected)
-    return int(k)
+def _number(value: Any, kind: Any, limits: tuple[float, float], expected: str) -> Any:
+    message = f"{expected}, got {value!r} ({type(value).__name__})."
+    # NB: True is a number too, but never meant as one.
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(message)
+    if not limits[0] <= value <= limits[1]:  # also rejects NaN
+        raise InvalidArgumentError(message)
+    return value
