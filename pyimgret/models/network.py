@@ -91,12 +91,7 @@ class TrainableModel(Model, abstract=True):
         return None
 
     def fit(
-        self,
-        X: Images,
-        y: object = None,
-        *,
-        X_val: Images = None,
-        y_val: object = None,
+        self, X: Images, y: object = None, *, X_val: Images = None, y_val: object = None
     ) -> Self:
         """Train the network.
 

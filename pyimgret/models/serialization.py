@@ -17,10 +17,7 @@ from pyimgret.models.base import Model
 from pyimgret.preprocessing import Preprocessor
 from pyimgret.trained import METADATA, TrainedNetwork, read_metadata, refuse_garbled
 
-_ELSEWHERE = {
-    "FineTunedNetwork": "pyimgret.pretrained",
-    "PretrainedNetwork": "pyimgret.pretrained",
-}
+_ELSEWHERE = {"FineTunedNetwork": "pyimgret.pretrained", "PretrainedNetwork": "pyimgret.pretrained"}
 """Kinds of model that other packages define, and which."""
 
 
