@@ -11,7 +11,6 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from pyimgret.choices import names as _names
 from pyimgret.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -48,14 +47,18 @@ if TYPE_CHECKING:
     from pyimgret.pretrained import PretrainedNetwork as PretrainedNetwork
     from pyimgret.rbm import RBM as RBM
 
-#: Public name to the module that has it.
-_HOMES = {
-    **dict.fromkeys(_names("Autoencoder ConvAutoencoder ConvNet DeepAutoencoder load"), "models"),
-    **dict.fromkeys(_names("DenoisingAutoencoder Network PCA RowNet SVD"), "models"),
-    **dict.fromkeys(_names("FineTunedNetwork PretrainedNetwork"), "pretrained"),
-    **dict.fromkeys(_names("JvmSettings configure with_java"), "jvm"),
-    **{"Encoder": "encoder", "Index": "index", "Preprocessor": "preprocessing", "RBM": "rbm"},
+_PUBLIC = {
+    "encoder": "Encoder",
+    "index": "Index",
+    "jvm": "JvmSettings configure with_java",
+    "models": "Autoencoder ConvAutoencoder ConvNet DeepAutoencoder DenoisingAutoencoder Network "
+    "PCA RowNet SVD load",
+    "preprocessing": "Preprocessor",
+    "pretrained": "FineTunedNetwork PretrainedNetwork",
+    "rbm": "RBM",
 }
+#: Public name to the module that has it.
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
 _SUBMODULES = frozenset(
     module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")

@@ -12,7 +12,6 @@ from pyimgret.exceptions import JvmStartError
 from pyimgret.jvm.facade import FACADES
 from pyimgret.jvm.jars import jar_folder
 from pyimgret.jvm.java import java_home, java_version, try_options, version_options
-from pyimgret.jvm.selfcheck import check
 from pyimgret.jvm.settings import JvmSettings, current_settings
 
 
@@ -42,6 +41,8 @@ def start_jvm() -> Any:
     config.set_classpath(str(folder / "*"))
     java = _facade(options)
     java.limitMemory(settings.off_heap_limit() << 20)
+    from pyimgret.jvm.selfcheck import check
+
     check(java)
     return java
 
