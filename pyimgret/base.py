@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
@@ -100,6 +101,9 @@ def seed_of(random_state: RandomState) -> int:
         return int(random_state.randint(2**31))
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
-    if not 0 <= int(random_state) < 2**63:
-        raise InvalidArgumentError(f"random_state={random_state} must be from 0 to 2**63 - 1.")
+    if not isinstance(random_state, Integral) or not 0 <= random_state < 2**63:
+        raise InvalidArgumentError(
+            f"random_state={random_state!r} must be a whole number from 0 to 2**63 - 1, or a "
+            "random generator of NumPy."
+        )
     return int(random_state)

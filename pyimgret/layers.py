@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from pyimgret.choices import choose, names
+from pyimgret.choices import check_numbers, choose, names
 from pyimgret.exceptions import InvalidArgumentError
 
 ACTIVATIONS = names(
@@ -60,14 +60,14 @@ class Layer:
             value = getattr(self, field.name)
             if field.name in self._choices and value is not None:
                 choose(self._choices[field.name][0], value, self._choices[field.name][1])
-            if field.name == "n_out" and value < 1:
-                raise InvalidArgumentError(f"n_out must be at least 1, got {value}.")
+            if field.name == "n_out":
+                check_numbers(self, "n_out", least=1, whole=True)
             if field.name in {"dropout", "rate"} and not 0 <= value < 1:
                 raise InvalidArgumentError(
                     f"{field.name} is the part left out, 0 <= {field.name} < 1; got {value}."
                 )
-            if field.name in {"l1", "l2"} and value < 0:
-                raise InvalidArgumentError(f"{field.name} must not be negative, got {value}.")
+            if field.name in {"l1", "l2"}:
+                check_numbers(self, field.name, least=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON knows them."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from pyimgret.base import with_settings
-from pyimgret.choices import choose
+from pyimgret.choices import check_numbers, choose
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
@@ -79,7 +80,7 @@ class Autoencoder(TrainableModel, Reconstructing):
     def _check_settings(self) -> None:
         super()._check_settings()
         sizes = [*self.hidden_sizes, self.code_size]
-        if any(int(size) != size or size < 1 for size in sizes):
+        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
             raise InvalidArgumentError(
                 f"hidden_sizes and code_size must be whole numbers from 1, got {sizes}."
             )
@@ -169,15 +170,8 @@ class DenoisingAutoencoder(Autoencoder):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        if not 0 <= self.masking < 1:
-            raise InvalidArgumentError(
-                f"masking is a part of the pixels, 0 <= masking < 1; got {self.masking}."
-            )
-        for name in ("noise", "shift", "rotation", "zoom"):
-            if getattr(self, name) < 0:
-                raise InvalidArgumentError(
-                    f"{name} must not be negative, got {getattr(self, name)}."
-                )
+        check_numbers(self, "masking", least=0, below=1)
+        check_numbers(self, "noise", "shift", "rotation", "zoom", least=0)
 
     def _corruption(self) -> dict[str, Any]:
         changes = {n: getattr(self, n) for n in ("masking", "shift", "rotation", "zoom")}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import ClassifierTags
 
 from pyimgret.base import RandomState, seed_of, with_settings
-from pyimgret.choices import choose, names
+from pyimgret.choices import check_numbers, choose, names
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
@@ -174,11 +174,8 @@ class TrainableModel(Model, abstract=True):
         """Change the weights that training starts from; here they stay as drawn."""
 
     def _check_settings(self) -> None:
-        for name in ("batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.learning_rate <= 0:
-            raise InvalidArgumentError(f"learning_rate must be above 0, got {self.learning_rate}.")
+        check_numbers(self, "batch_size", "epochs", least=1, whole=True)
+        check_numbers(self, "learning_rate", above=0)
         choose("optimizer", self.optimizer, OPTIMIZERS)
         if self.checkpoint is not None and self.random_state is None:
             raise InvalidArgumentError(

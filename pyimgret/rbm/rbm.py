@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 
 from pyimgret.base import Estimator, RandomState, seed_of, with_settings
-from pyimgret.choices import choose
+from pyimgret.choices import check_numbers, choose
 from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.preprocessing.inputs import Images, as_input, preprocessor_for
@@ -258,22 +258,13 @@ class RBM(Estimator):
         """Raise ValueError for settings that make no sense."""
         choose("visible", self.visible, VISIBLE_UNITS)
         choose("hidden", self.hidden, HIDDEN_UNITS)
-        for name in ("n_components", "k", "batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise InvalidArgumentError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not self.learning_rate > 0:
-            raise InvalidArgumentError(f"learning_rate must be above 0, got {self.learning_rate}.")
-        if self.weight_decay < 0:
-            raise InvalidArgumentError(
-                f"weight_decay must not be negative, got {self.weight_decay}."
-            )
+        check_numbers(self, "n_components", "k", "batch_size", "epochs", least=1, whole=True)
+        check_numbers(self, "learning_rate", above=0)
+        check_numbers(self, "weight_decay", least=0)
         if self.sparsity_target is not None:
             if self.hidden != "bernoulli":
                 raise InvalidArgumentError("sparsity_target is for binary hidden units.")
-            if not 0 < self.sparsity_target < 1:
-                raise InvalidArgumentError(
-                    f"sparsity_target is a part of 1, got {self.sparsity_target}."
-                )
+            check_numbers(self, "sparsity_target", above=0, below=1)
         if not all(0 <= momentum_of(self.momentum, e) < 1 for e in range(self.epochs)):
             raise InvalidArgumentError(
                 f"momentum is from 0 to below 1, and a schedule starts with epoch 0: "

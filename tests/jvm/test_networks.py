@@ -214,13 +214,17 @@ def test_layout_and_type_of_array_do_not_matter(trained, digits, order, dtype) -
     ("settings", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1"),
+        ({"epochs": "3"}, "epochs must be at least 1 and a whole number, got '3'"),
+        ({"learning_rate": "fast"}, "learning_rate must be above 0, got 'fast'"),
+        ({"random_state": "seed"}, "random_state='seed' must be a whole number"),
+        ({"code_size": "30"}, "whole numbers from 1"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
         ({"optimizer": "adamm"}, "known: adadelta, adagrad, adam"),
         ({"schedule": "up"}, "known: constant, cosine"),
         ({"output": "relu"}, "known: auto, identity, sigmoid"),
         ({"hidden_sizes": (0,)}, "whole numbers from 1"),
         ({"patience": 3}, "patience needs X_val"),
-        ({"random_state": -1}, "must be from 0"),
+        ({"random_state": -1}, "must be a whole number from 0"),
     ],
 )
 def test_settings_that_are_invalid_are_refused(settings, message, digits) -> None:

@@ -392,16 +392,18 @@ def test_rectified_units_learn(digits):
     ("settings", "message"),
     [
         ({"k": 0}, "k must be at least 1"),
+        ({"k": 1.5}, "k must be at least 1 and a whole number, got 1.5"),
+        ({"batch_size": "10"}, "batch_size must be .* got '10'"),
         ({"n_components": 0}, "n_components must be at least 1"),
         ({"visible": "binary"}, "known: bernoulli, gaussian"),
         ({"hidden": "tanh"}, "known: bernoulli, gaussian, relu"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
-        ({"sparsity_target": 2.0}, "a part of 1"),
+        ({"sparsity_target": 2.0}, "must be above 0 and below 1, got 2.0"),
         ({"sparsity_target": 0.1, "hidden": "relu"}, "binary hidden units"),
         ({"momentum": ((3, 0.5),)}, "starts with epoch 0"),
         ({"momentum": 1.0}, "below 1"),
-        ({"weight_decay": -1.0}, "must not be negative"),
+        ({"weight_decay": -1.0}, "must be at least 0"),
     ],
 )
 def test_settings_that_are_invalid_are_refused(settings, message):
