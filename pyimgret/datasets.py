@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError, MissingExtraError
 from pyimgret.files.failures import ImageFailure
+from pyimgret.files.keys import key_from_path
+from pyimgret.files.walking import Hidden, Unreadable, walk
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -167,7 +169,7 @@ class ImageFiles:
     def __init__(self, paths: Sequence[str | os.PathLike[str]], *, strict: bool = False) -> None:
         self.strict = strict
         self._unreadable: list[ImageFailure] = []
-        self.files = [ImageFile(_key(os.fspath(path)), Path(path), "") for path in paths]
+        self.files = [ImageFile(key_from_path(os.fspath(path)), Path(path), "") for path in paths]
         self.failed: list[ImageFailure] = []
 
     def __len__(self) -> int:
@@ -238,8 +240,6 @@ class ImageFolder(ImageFiles):
     def __init__(
         self, path: str | os.PathLike[str], *, strict: bool = False, hidden: bool = False
     ) -> None:
-        from pyimgret.files.walking import Hidden, Unreadable, walk
-
         super().__init__((), strict=strict)
         self.path = Path(path)
         self.hidden = hidden
@@ -247,7 +247,7 @@ class ImageFolder(ImageFiles):
         if not self.path.is_dir():
             raise NotADirectoryError(20, "is not a folder", os.fspath(path))
         for found in walk(os.fsencode(self.path), hidden=hidden):
-            key = _key(found.relative)
+            key = key_from_path(found.relative)
             if isinstance(found, Hidden):
                 self.hidden_skipped += 1
             elif isinstance(found, Unreadable):
@@ -263,9 +263,3 @@ class ImageFolder(ImageFiles):
 
     def __repr__(self) -> str:
         return f"ImageFolder({os.fspath(self.path)!r}, strict={self.strict}, hidden={self.hidden})"
-
-
-def _key(path: str | bytes) -> str:
-    from pyimgret.files.keys import key_from_path
-
-    return key_from_path(path)
