@@ -1,14 +1,6 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_clip;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_elu;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_hardsigmoid;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_linear;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_logistic;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_relu;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_soft_relu;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_swish;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_tanh;
+import static org.bytedeco.dnnl.global.dnnl.*;
 
 import java.util.Map;
 import org.nd4j.linalg.activations.IActivation;

@@ -1,9 +1,6 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.dnnl_bf16;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_f32;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_s8;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_u8;
+import static org.bytedeco.dnnl.global.dnnl.*;
 
 /** How the numbers of a result are stored: their type and, for whole numbers, what one stands for. */
 final class Encoding {

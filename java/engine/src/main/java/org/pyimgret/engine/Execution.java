@@ -1,12 +1,7 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_execute;
 import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_wait;
 
-import java.util.List;
-import org.bytedeco.dnnl.dnnl_exec_arg_t;
-import org.bytedeco.dnnl.dnnl_memory;
-import org.bytedeco.dnnl.dnnl_primitive;
 import org.bytedeco.dnnl.dnnl_stream;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -22,23 +17,25 @@ final class Execution implements AutoCloseable {
 
     private final Resources resources = new Resources();
     private final Pointer block;
-    private final Calls[] calls;
 
-    /** One worker's calls; null for a primitive stands for waiting. */
-    private static final class Calls {
-        dnnl_primitive[] primitives;
-        dnnl_exec_arg_t[] arguments;
-        int[] counts;
-        dnnl_stream stream;
-    }
+    /** Each worker's calls; null stands for waiting. */
+    private final PrimitiveCall[][] calls;
+
+    private final dnnl_stream[] streams;
 
     Execution(Program program) {
         block = resources.allocate(program.bytes);
         input = floats(program.input);
         output = floats(program.output);
-        calls = new Calls[program.parts()];
+        calls = new PrimitiveCall[program.parts()][];
+        streams = new dnnl_stream[program.parts()];
         for (int part = 0; part < calls.length; part++) {
-            calls[part] = bind(program.steps.get(part));
+            dnnl_stream stream = OneDnn.stream(resources);
+            streams[part] = stream;
+            calls[part] = program.steps.get(part).stream()
+                    .map(step ->
+                            step == Step.BARRIER ? null : new PrimitiveCall(step, block.address(), stream, resources))
+                    .toArray(PrimitiveCall[]::new);
         }
     }
 
@@ -48,37 +45,6 @@ final class Execution implements AutoCloseable {
         return Memory.floats(block.address() + value.offset, count);
     }
 
-    private Calls bind(List<Step> steps) {
-        Calls bound = new Calls();
-        int count = steps.size();
-        bound.primitives = new dnnl_primitive[count];
-        bound.arguments = new dnnl_exec_arg_t[count];
-        bound.counts = new int[count];
-        bound.stream = OneDnn.stream(resources);
-        for (int i = 0; i < count; i++) {
-            Step step = steps.get(i);
-            bound.primitives[i] = step.primitive;
-            bound.counts[i] = step.arguments.size();
-            dnnl_exec_arg_t arguments = new dnnl_exec_arg_t(Math.max(1, bound.counts[i]));
-            resources.add(arguments::close);
-            for (int a = 0; a < bound.counts[i]; a++) {
-                Step.Argument argument = step.arguments.get(a);
-                arguments.position(a).arg(argument.kind).memory(memory(argument));
-            }
-            bound.arguments[i] = arguments.position(0);
-        }
-        return bound;
-    }
-
-    private dnnl_memory memory(Step.Argument argument) {
-        if (argument.constant != null) {
-            return argument.constant;
-        }
-        long start = argument.value.offset + argument.start;
-        Pointer data = Memory.bytes(block.address() + start, argument.value.bytes());
-        return OneDnn.memory(resources, argument.description, data);
-    }
-
     /**
      * Makes a worker's calls.
      *
@@ -86,18 +52,14 @@ final class Execution implements AutoCloseable {
      * @param barrier waits for the other workers
      */
     void run(int part, Runnable barrier) {
-        Calls mine = calls[part];
-        for (int i = 0; i < mine.primitives.length; i++) {
-            if (mine.primitives[i] == null) {
+        for (PrimitiveCall call : calls[part]) {
+            if (call == null) {
                 barrier.run();
-                continue;
-            }
-            int status = dnnl_primitive_execute(mine.primitives[i], mine.stream, mine.counts[i], mine.arguments[i]);
-            if (status != 0) {
-                OneDnn.check(status, "step " + i);
+            } else {
+                call.run();
             }
         }
-        OneDnn.check(dnnl_stream_wait(mine.stream), "a run");
+        OneDnn.check(dnnl_stream_wait(streams[part]), "a run");
     }
 
     @Override

@@ -15,17 +15,24 @@ import java.util.Map;
 final class Fusion {
 
     private final Graph graph;
+    private final boolean training;
     private final Map<Node, Integer> uses;
     private final Map<Node, Node> replaced = new HashMap<>();
 
-    private Fusion(Graph graph) {
+    private Fusion(Graph graph, boolean training) {
         this.graph = graph;
+        this.training = training;
         this.uses = graph.uses();
     }
 
     /** Gives an equal graph of fewer nodes. */
     static Graph apply(Graph graph) {
-        return new Fusion(graph).run();
+        return new Fusion(graph, false).run();
+    }
+
+    /** Fuses what leaves the derivatives as they are: activations that their result tells the slope of. */
+    static Graph applyForTraining(Graph graph) {
+        return new Fusion(graph, true).run();
     }
 
     private Graph run() {
@@ -39,6 +46,13 @@ final class Fusion {
 
     private Node fuse(Node node, List<Node> inputs) {
         Operation operation = node.operation;
+        if (training) {
+            boolean fits = operation instanceof Operation.Activation
+                    && ((Operation.Activation) operation).derivedFromResult() != null
+                    && open(node, 0, inputs)
+                    && inputs.get(0).fused.isEmpty();
+            return fits ? inputs.get(0).withFused(operation, List.of()) : withInputs(node, inputs);
+        }
         if (operation instanceof Operation.Normalization
                 && open(node, 0, inputs)
                 && inputs.get(0).fused.isEmpty()) {
@@ -60,6 +74,10 @@ final class Fusion {
         if (operation instanceof Operation.InnerProduct && inputs.get(0).operation instanceof Operation.Flatten) {
             return node.withInputs(inputs.get(0).inputs);
         }
+        return withInputs(node, inputs);
+    }
+
+    private static Node withInputs(Node node, List<Node> inputs) {
         return inputs.equals(node.inputs) ? node : node.withInputs(inputs);
     }
 

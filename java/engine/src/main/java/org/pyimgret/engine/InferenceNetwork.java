@@ -94,7 +94,7 @@ public final class InferenceNetwork implements AutoCloseable {
             MultiLayerNetwork network, int from, int to, Shape input, Precision precision, float... sample)
             throws UnsupportedLayerException {
         checkBackend();
-        return compiled(NetworkReader.read(network, from, to, input), precision, sample);
+        return compiled(NetworkReader.read(network, from, to, input, false), precision, sample);
     }
 
     /**
@@ -112,7 +112,7 @@ public final class InferenceNetwork implements AutoCloseable {
             ComputationGraph network, String vertex, Shape input, Precision precision, float... sample)
             throws UnsupportedLayerException {
         checkBackend();
-        return compiled(NetworkReader.read(network, vertex, input), precision, sample);
+        return compiled(NetworkReader.read(network, vertex, input, false), precision, sample);
     }
 
     private static void checkBackend() throws UnsupportedLayerException {

@@ -8,7 +8,11 @@ import java.util.List;
 import org.bytedeco.javacpp.FloatPointer;
 import org.deeplearning4j.nn.conf.CNN2DFormat;
 import org.deeplearning4j.nn.conf.ConvolutionMode;
+import org.deeplearning4j.nn.conf.GradientNormalization;
+import org.deeplearning4j.nn.conf.dropout.Dropout;
+import org.deeplearning4j.nn.conf.dropout.IDropout;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
+import org.deeplearning4j.nn.conf.layers.BaseLayer;
 import org.deeplearning4j.nn.conf.layers.BaseOutputLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
 import org.deeplearning4j.nn.conf.layers.CnnLossLayer;
@@ -28,7 +32,7 @@ import org.nd4j.linalg.activations.impl.ActivationSoftmax;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** Reads one layer of a Deeplearning4j network, as it runs when it does not learn. */
+/** Reads one layer of a Deeplearning4j network, as it runs when it does not learn, or when it does. */
 final class LayerReader {
 
     private static final int[] NO_DILATION = {1, 1};
@@ -36,9 +40,17 @@ final class LayerReader {
     private final org.deeplearning4j.nn.api.Layer runtime;
     private final Layer layer;
     private final String name;
+    private final boolean training;
 
-    LayerReader(org.deeplearning4j.nn.api.Layer runtime, String name) {
+    /**
+     * Prepares reading.
+     *
+     * @param training whether the layer is to learn: dropout is read, and a last activation that is
+     *     part of the loss is not
+     */
+    LayerReader(org.deeplearning4j.nn.api.Layer runtime, String name, boolean training) {
         this.runtime = runtime;
+        this.training = training;
         this.layer = unwrapped(runtime.conf().getLayer());
         this.name = layer.getLayerName() == null ? name : layer.getLayerName();
     }
@@ -55,6 +67,35 @@ final class LayerReader {
 
     /** Appends the layer to what it gets. */
     Node read(Node input) throws UnsupportedLayerException {
+        if (!training) {
+            return readLayer(input);
+        }
+        checkTrainable();
+        IDropout dropout = layer.getIDropout();
+        check(
+                dropout == null || dropout instanceof Dropout && ((Dropout) dropout).getPSchedule() == null,
+                "training with " + dropout);
+        return readLayer(dropout == null ? input : node(new Operation.Dropout(((Dropout) dropout).getP()), input));
+    }
+
+    /** NB: what changes gradients or parameters in its own way is left to Deeplearning4j. */
+    private void checkTrainable() throws UnsupportedLayerException {
+        check(runtime.conf().getLayer() == layer, "training of a frozen layer");
+        check(layer.getConstraints() == null || layer.getConstraints().isEmpty(), "training with constraints");
+        if (layer instanceof BaseLayer) {
+            BaseLayer base = (BaseLayer) layer;
+            GradientNormalization clipping = base.getGradientNormalization();
+            check(clipping == null || clipping == GradientNormalization.None, "training with clipped gradients");
+            check(base.getWeightNoise() == null, "training with noise in the weights");
+        }
+        if (layer instanceof BatchNormalization) {
+            BatchNormalization normalization = (BatchNormalization) layer;
+            check(!normalization.isUseLogStd(), "training of batch normalisation by logarithms");
+            check(!normalization.isLockGammaBeta(), "training of a locked batch normalisation");
+        }
+    }
+
+    private Node readLayer(Node input) throws UnsupportedLayerException {
         Class<?> kind = layer.getClass();
         if (kind == ConvolutionLayer.class || kind == DepthwiseConvolution2D.class) {
             return convolution((ConvolutionLayer) layer, input);
@@ -117,8 +158,7 @@ final class LayerReader {
         float[] bias = hasBias ? numbers(parameter("b")) : new float[outputs];
         Operation operation = new Operation.InnerProduct(outputs, numbers(weights.transpose()), bias);
         check(input.shape.vector, "feature maps of " + input.shape);
-        IActivation function = ((org.deeplearning4j.nn.conf.layers.BaseLayer) layer).getActivationFn();
-        return activation(function, node(operation, input));
+        return activation(((BaseLayer) layer).getActivationFn(), node(operation, input));
     }
 
     private Node pooling(SubsamplingLayer pooling, Node input) throws UnsupportedLayerException {
@@ -195,6 +235,9 @@ final class LayerReader {
     }
 
     private Node activation(IActivation function, Node input) throws UnsupportedLayerException {
+        if (training && Loss.includes(function, layer)) {
+            return input;
+        }
         if (function instanceof ActivationSoftmax) {
             check(input.shape.vector, "softmax of feature maps");
             return node(new Operation.Softmax(), input);
@@ -208,7 +251,7 @@ final class LayerReader {
     }
 
     private Node node(Operation operation, Node input) throws UnsupportedLayerException {
-        return NetworkReader.node(name, operation, List.of(input));
+        return NetworkReader.node(name, operation, List.of(input)).of(runtime);
     }
 
     private void check(boolean supported, String what) throws UnsupportedLayerException {

@@ -1,28 +1,6 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_DST;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC_1;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_ab;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_abcd;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_binary_add;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_binary_div;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_binary_mul;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_binary_primitive_desc_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_eltwise_forward_primitive_desc_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_f32;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_forward_inference;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_lrn_across_channels;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_lrn_forward_primitive_desc_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_pooling_avg_exclude_padding;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_pooling_avg_include_padding;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_pooling_forward_primitive_desc_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_pooling_max;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_reduction_norm_lp_max;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_reduction_primitive_desc_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_reorder_primitive_desc_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_softmax_accurate;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_softmax_forward_primitive_desc_create;
+import static org.bytedeco.dnnl.global.dnnl.*;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -68,10 +46,8 @@ final class Lowering {
                 weighted.convolution(builder, node, inputs, output);
             } else if (operation instanceof Operation.InnerProduct) {
                 weighted.innerProduct(builder, node, inputs, output);
-            } else if (operation instanceof Operation.Pooling) {
-                pooling(builder, (Operation.Pooling) operation, input, output);
-            } else if (operation instanceof Operation.GlobalPooling) {
-                globalPooling(builder, (Operation.GlobalPooling) operation, input, output);
+            } else if (operation instanceof Operation.Pooling || operation instanceof Operation.GlobalPooling) {
+                pooling(builder, node, input, output);
             } else if (operation instanceof Operation.Add) {
                 binary(builder, dnnl_binary_add, inputs, output);
             } else if (operation instanceof Operation.Divide) {
@@ -98,48 +74,22 @@ final class Lowering {
         }
     }
 
-    private void pooling(PrimitiveBuilder builder, Operation.Pooling operation, View input, View output) {
-        Window window = operation.window;
-        Padding padding = new Padding(window, input, output);
-        int algorithm = operation.kind == Operation.Pooling.Kind.MAX
-                ? dnnl_pooling_max
-                : operation.kind == Operation.Pooling.Kind.AVERAGE
-                        ? dnnl_pooling_avg_exclude_padding
-                        : dnnl_pooling_avg_include_padding;
-        long[] kernel = {window.kernelHeight, window.kernelWidth};
-        long[] stride = {window.strideHeight, window.strideWidth};
-        pool(builder, algorithm, input, output, stride, kernel, padding);
-    }
-
-    private void globalPooling(PrimitiveBuilder builder, Operation.GlobalPooling operation, View input, View output) {
-        Shape shape = input.value.shape;
-        long[] kernel = {shape.height, shape.width};
-        int algorithm = operation.max ? dnnl_pooling_max : dnnl_pooling_avg_include_padding;
-        pool(builder, algorithm, input, output, kernel, kernel, Padding.NONE);
-    }
-
-    private void pool(
-            PrimitiveBuilder builder,
-            int algorithm,
-            View input,
-            View output,
-            long[] stride,
-            long[] kernel,
-            Padding padding) {
+    private void pooling(PrimitiveBuilder builder, Node node, View input, View output) {
+        PoolingWindow window = PoolingWindow.of(node, input, output);
         dnnl_memory_desc from = input.describe(resources);
         dnnl_memory_desc to = output.describeAsMaps(resources);
         builder.described(dnnl_pooling_forward_primitive_desc_create(
                 builder.description,
                 engine,
                 dnnl_forward_inference,
-                algorithm,
+                window.algorithm,
                 from,
                 to,
-                stride,
-                kernel,
+                window.stride,
+                window.kernel,
                 new long[2],
-                padding.before,
-                padding.after,
+                window.padding.before,
+                window.padding.after,
                 builder.attributes()));
         builder.argument(input.argument(DNNL_ARG_SRC, from));
         builder.argument(output.argument(DNNL_ARG_DST, to));
@@ -252,8 +202,7 @@ final class Lowering {
 
     private void reorder(
             PrimitiveBuilder builder, View input, dnnl_memory_desc from, View output, dnnl_memory_desc to) {
-        builder.described(dnnl_reorder_primitive_desc_create(
-                builder.description, from, engine, to, engine, builder.attributes()));
+        builder.reorder(from, to);
         builder.argument(input.argument(DNNL_ARG_SRC, from));
         builder.argument(output.argument(DNNL_ARG_DST, to));
     }

@@ -27,14 +27,16 @@ final class NetworkReader {
      * @param from the first layer
      * @param to the last layer
      * @param input what the first layer gets
+     * @param training whether it is to learn
      * @throws UnsupportedLayerException if one of them cannot be run
      */
-    static Graph read(MultiLayerNetwork network, int from, int to, Shape input) throws UnsupportedLayerException {
+    static Graph read(MultiLayerNetwork network, int from, int to, Shape input, boolean training)
+            throws UnsupportedLayerException {
         Node first = Node.input(input);
         Node last = first;
         for (int l = from; l <= to; l++) {
             InputPreProcessor change = network.getLayerWiseConfigurations().getInputPreProcess(l);
-            LayerReader reader = new LayerReader(network.getLayer(l), String.valueOf(l));
+            LayerReader reader = new LayerReader(network.getLayer(l), String.valueOf(l), training);
             last = reader.read(changed(change, last, reader.name()));
         }
         return Graph.of(first, last);
@@ -45,9 +47,11 @@ final class NetworkReader {
      *
      * @param vertex whose result is wanted
      * @param input what the graph's only input gets
+     * @param training whether it is to learn
      * @throws UnsupportedLayerException if a vertex on the way cannot be run
      */
-    static Graph read(ComputationGraph graph, String vertex, Shape input) throws UnsupportedLayerException {
+    static Graph read(ComputationGraph graph, String vertex, Shape input, boolean training)
+            throws UnsupportedLayerException {
         ComputationGraphConfiguration configuration = graph.getConfiguration();
         if (configuration.getNetworkInputs().size() != 1) {
             throw new UnsupportedLayerException(vertex, "the graph has several inputs");
@@ -55,11 +59,11 @@ final class NetworkReader {
         Node first = Node.input(input);
         Map<String, Node> nodes = new HashMap<>();
         nodes.put(configuration.getNetworkInputs().get(0), first);
-        return Graph.of(first, vertex(graph, vertex, nodes));
+        return Graph.of(first, vertex(graph, vertex, nodes, training));
     }
 
     /** Reads a vertex and, before it, all that it needs. */
-    private static Node vertex(ComputationGraph graph, String name, Map<String, Node> nodes)
+    private static Node vertex(ComputationGraph graph, String name, Map<String, Node> nodes, boolean training)
             throws UnsupportedLayerException {
         Node known = nodes.get(name);
         if (known != null) {
@@ -67,19 +71,19 @@ final class NetworkReader {
         }
         List<Node> inputs = new ArrayList<>();
         for (String before : graph.getConfiguration().getVertexInputs().get(name)) {
-            inputs.add(vertex(graph, before, nodes));
+            inputs.add(vertex(graph, before, nodes, training));
         }
-        Node node = vertex(graph, name, inputs);
+        Node node = vertex(graph, name, inputs, training);
         nodes.put(name, node);
         return node;
     }
 
-    private static Node vertex(ComputationGraph graph, String name, List<Node> inputs)
+    private static Node vertex(ComputationGraph graph, String name, List<Node> inputs, boolean training)
             throws UnsupportedLayerException {
         GraphVertex vertex = graph.getConfiguration().getVertices().get(name);
         if (vertex instanceof LayerVertex) {
             Node in = changed(((LayerVertex) vertex).getPreProcessor(), inputs.get(0), name);
-            return new LayerReader(graph.getLayer(name), name).read(in);
+            return new LayerReader(graph.getLayer(name), name, training).read(in);
         }
         if (vertex instanceof MergeVertex) {
             return node(name, new Operation.Concatenation(), inputs);

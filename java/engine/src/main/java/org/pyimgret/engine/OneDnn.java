@@ -1,21 +1,6 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx2;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx2_vnni;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_cpu_isa_avx512_core_vnni;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_engine_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_get_effective_cpu_isa;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_create_with_strides;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_create_with_tag;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_default_flags;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_unimplemented;
+import static org.bytedeco.dnnl.global.dnnl.*;
 
 import org.bytedeco.dnnl.dnnl_engine;
 import org.bytedeco.dnnl.dnnl_memory;
@@ -83,6 +68,14 @@ final class OneDnn {
                 "a memory description");
         resources.add(() -> dnnl_memory_desc_destroy(description));
         return description;
+    }
+
+    /** Copies a description, which may belong to a primitive that is freed earlier. */
+    static dnnl_memory_desc copy(Resources resources, dnnl_memory_desc description) {
+        dnnl_memory_desc copy = new dnnl_memory_desc();
+        check(dnnl_memory_desc_clone(copy, description), "a memory description");
+        resources.add(() -> dnnl_memory_desc_destroy(copy));
+        return copy;
     }
 
     /** Makes oneDNN's object for memory that somebody else owns. */

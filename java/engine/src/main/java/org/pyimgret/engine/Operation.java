@@ -1,5 +1,7 @@
 package org.pyimgret.engine;
 
+import static org.bytedeco.dnnl.global.dnnl.*;
+
 import java.util.List;
 
 /**
@@ -188,6 +190,46 @@ abstract class Operation {
             this.algorithm = algorithm;
             this.alpha = alpha;
             this.beta = beta;
+        }
+
+        /** The same function with its derivative taken from the result, or null: it needs the input. */
+        Activation derivedFromResult() {
+            int other;
+            switch (algorithm) {
+                case dnnl_eltwise_relu:
+                    other = alpha < 0 ? 0 : dnnl_eltwise_relu_use_dst_for_bwd;
+                    break;
+                case dnnl_eltwise_elu:
+                    other = alpha < 0 ? 0 : dnnl_eltwise_elu_use_dst_for_bwd;
+                    break;
+                case dnnl_eltwise_clip:
+                    other = dnnl_eltwise_clip_v2_use_dst_for_bwd;
+                    break;
+                case dnnl_eltwise_logistic:
+                    other = dnnl_eltwise_logistic_use_dst_for_bwd;
+                    break;
+                case dnnl_eltwise_tanh:
+                    other = dnnl_eltwise_tanh_use_dst_for_bwd;
+                    break;
+                default:
+                    other = 0;
+            }
+            return other == 0 ? null : new Activation(other, alpha, beta);
+        }
+
+        @Override
+        Shape shape(List<Shape> inputs) {
+            return inputs.get(0);
+        }
+    }
+
+    /** Sets some numbers to zero, by chance and only in training (Srivastava et al. 2014). */
+    static final class Dropout extends Operation {
+        /** The part that is kept, and scaled up in return. */
+        final float kept;
+
+        Dropout(double kept) {
+            this.kept = (float) kept;
         }
 
         @Override

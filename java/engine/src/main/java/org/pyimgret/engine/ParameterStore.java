@@ -1,19 +1,6 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_FROM;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_TO;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_a;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_f32;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_clone;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_equal;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_get_size;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_desc_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_execute;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_reorder_primitive_desc_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_stream_wait;
+import static org.bytedeco.dnnl.global.dnnl.*;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -81,7 +68,7 @@ final class ParameterStore implements AutoCloseable {
         Entry entry = new Entry();
         entry.numbers = numbers;
         entry.start = start;
-        entry.description = copy(wanted);
+        entry.description = OneDnn.copy(resources, wanted);
         Pointer data = resources.allocate(dnnl_memory_desc_get_size(wanted));
         entry.memory = OneDnn.memory(resources, entry.description, data);
         try (Resources temporary = new Resources()) {
@@ -94,13 +81,6 @@ final class ParameterStore implements AutoCloseable {
         }
         entries.add(entry);
         return entry.memory;
-    }
-
-    private dnnl_memory_desc copy(dnnl_memory_desc description) {
-        dnnl_memory_desc copy = new dnnl_memory_desc();
-        OneDnn.check(dnnl_memory_desc_clone(copy, description), "a memory description");
-        resources.add(() -> dnnl_memory_desc_destroy(copy));
-        return copy;
     }
 
     private static void reorder(Resources temporary, dnnl_memory_desc plain, dnnl_memory from, Entry to) {

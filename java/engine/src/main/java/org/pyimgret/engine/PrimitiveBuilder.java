@@ -1,27 +1,6 @@
 package org.pyimgret.engine;
 
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_ATTR_SCALES;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SCRATCHPAD;
-import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC_1;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_a;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_memory_desc_get_size;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_post_ops_append_binary;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_post_ops_append_eltwise;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_post_ops_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_post_ops_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_set_post_ops;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_set_scales_mask;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_attr_set_scratchpad_mode;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_create;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_desc_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_desc_query_md;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_primitive_destroy;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_query_scratchpad_md;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_scratchpad_mode_user;
-import static org.bytedeco.dnnl.global.dnnl.dnnl_u8;
+import static org.bytedeco.dnnl.global.dnnl.*;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -101,6 +80,18 @@ final class PrimitiveBuilder implements AutoCloseable {
     void described(int status) {
         check(status);
         temporary.add(() -> dnnl_primitive_desc_destroy(description));
+    }
+
+    /** Describes a copy from one format to another. */
+    void reorder(dnnl_memory_desc from, dnnl_memory_desc to) {
+        described(dnnl_reorder_primitive_desc_create(
+                description, from, OneDnn.engine(), to, OneDnn.engine(), attributes()));
+    }
+
+    /** Takes over the description of the forward primitive that a backward one goes with. */
+    void hint(dnnl_primitive_desc forward, int status) {
+        check(status);
+        temporary.add(() -> dnnl_primitive_desc_destroy(forward));
     }
 
     /** Gives the format that the primitive chose for an argument. */

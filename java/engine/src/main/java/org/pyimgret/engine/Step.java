@@ -38,7 +38,11 @@ final class Step {
         }
 
         static Argument constant(int kind, dnnl_memory memory) {
-            return new Argument(kind, memory, null, null, 0);
+            return constant(kind, null, memory);
+        }
+
+        static Argument constant(int kind, dnnl_memory_desc description, dnnl_memory memory) {
+            return new Argument(kind, memory, description, null, 0);
         }
 
         /** Some of a value, from its number {@code start} on. */

@@ -28,13 +28,22 @@ final class Value {
 
     /** What the step {@code first} gives. */
     static Value of(int images, Node node, int first) {
-        Value value = new Value(images, node.shape, node.encoding, first, first);
-        return value.grown((long) images * node.shape.size() * node.encoding.bytes);
+        return of(images, node.shape, node.encoding, first);
+    }
+
+    static Value of(int images, Shape shape, Encoding encoding, int first) {
+        Value value = new Value(images, shape, encoding, first, first);
+        return value.grown((long) images * shape.size() * encoding.bytes);
     }
 
     /** Memory that is in use all the time, and that {@link #grown} makes room in. */
     static Value scratch() {
-        return new Value(1, null, Encoding.int8(0, 1), 0, Integer.MAX_VALUE);
+        return room(0, Integer.MAX_VALUE);
+    }
+
+    /** Bytes that {@link #grown} makes room for. */
+    static Value room(int first, int last) {
+        return new Value(1, null, Encoding.int8(0, 1), first, last);
     }
 
     /** This value with at least so many bytes. */

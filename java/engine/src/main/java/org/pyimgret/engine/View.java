@@ -73,6 +73,10 @@ final class View {
         return new View(value, new Range(range.from + channel, range.to));
     }
 
+    Step.Argument argument(int kind, Resources resources) {
+        return argument(kind, describe(resources));
+    }
+
     Step.Argument argument(int kind, dnnl_memory_desc description) {
         return Step.Argument.of(kind, description, value, range.from);
     }

@@ -54,12 +54,32 @@ public final class WorkerGroup implements AutoCloseable {
     }
 
     /**
+     * Says how many threads a group may have here.
+     *
+     * @return as many as ND4J may use, at least 1
+     */
+    public static int threads() {
+        return Math.max(1, Nd4j.getEnvironment().maxThreads());
+    }
+
+    /**
+     * Divides an array among the threads; shares end with cache lines of 16 numbers.
+     *
+     * @param thread its number; the count of threads gives the end of the last share
+     * @param count numbers in the array
+     * @return the first of its share
+     */
+    public long first(int thread, long count) {
+        return Math.min(count, (count + 15) / 16 * thread / size * 16);
+    }
+
+    /**
      * Gives the group of this process.
      *
      * @return as many threads as ND4J may use; another one when that number was changed
      */
     public static synchronized WorkerGroup shared() {
-        int wanted = Math.max(1, Nd4j.getEnvironment().maxThreads());
+        int wanted = threads();
         if (shared == null || shared.size != wanted) {
             if (shared != null) {
                 shared.free.acquireUninterruptibly();

@@ -111,7 +111,7 @@ final class Compared {
             engine.run(() -> source(rows, shape), 5, Rows.into(streams, engine.outputSize()));
             near(expected, streams, "streams");
         }
-        Graph graph = NetworkReader.read(network, 0, last, shape);
+        Graph graph = NetworkReader.read(network, 0, last, shape, false);
         if (!graph.output().shape.vector) {
             Node flat = Node.of("flat", new Operation.Flatten(), List.of(graph.output()));
             graph = Graph.of(graph.input(), flat);

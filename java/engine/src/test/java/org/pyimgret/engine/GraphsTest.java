@@ -114,7 +114,7 @@ class GraphsTest {
                 engine.runAlone(Compared.source(rows, INPUT), 3, Rows.into(got, engine.outputSize()));
                 Compared.near(expected, got, vertex);
             }
-            Graph read = NetworkReader.read(graph, vertex, INPUT);
+            Graph read = NetworkReader.read(graph, vertex, INPUT, false);
             if (!read.output().shape.vector) {
                 Node flat = Node.of("flat", new Operation.Flatten(), List.of(read.output()));
                 read = Graph.of(read.input(), flat);
@@ -164,7 +164,7 @@ class GraphsTest {
     @Test
     void sharedImagesGiveTheSameInLessPrecision() throws Exception {
         float[] rows = Compared.rows(3, INPUT);
-        Graph fused = Fusion.apply(NetworkReader.read(network(), "pooled", INPUT));
+        Graph fused = Fusion.apply(NetworkReader.read(network(), "pooled", INPUT, false));
         for (Graph graph : List.of(Quantization.bfloat16(fused), Quantization.int8(fused, rows))) {
             float[] expected = Compared.shared(graph, rows, 1);
             for (int parts = 2; parts <= 4; parts++) {
@@ -176,7 +176,7 @@ class GraphsTest {
     @Test
     void anImageHasTheSameBitsHoweverManyWorkersShareIt() throws Exception {
         float[] rows = Compared.rows(3, INPUT);
-        Graph graph = Fusion.apply(NetworkReader.read(network(), "classes", INPUT));
+        Graph graph = Fusion.apply(NetworkReader.read(network(), "classes", INPUT, false));
         float[] alone = Compared.shared(graph, rows, 1);
         for (int parts = 2; parts <= 4; parts++) {
             assertArrayEquals(alone, Compared.shared(graph, rows, parts), parts + " workers");

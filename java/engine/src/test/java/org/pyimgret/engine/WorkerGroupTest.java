@@ -92,4 +92,21 @@ class WorkerGroupTest {
                 .filter(thread -> thread.getName().startsWith("pyimgret-worker-"))
                 .count();
     }
+
+    @Test
+    void sharesCoverAnArrayOnceAndEndWithCacheLines() {
+        for (int count : new int[] {1, 15, 30, 100, 784, 1000}) {
+            for (int size = 1; size <= 4; size++) {
+                try (WorkerGroup group = new WorkerGroup(size)) {
+                    assertEquals(0, group.first(0, count));
+                    assertEquals(count, group.first(size, count));
+                    for (int thread = 0; thread < size; thread++) {
+                        long first = group.first(thread, count);
+                        assertTrue(first <= group.first(thread + 1, count));
+                        assertTrue(first % 16 == 0 || first == count, first + " of " + count);
+                    }
+                }
+            }
+        }
+    }
 }
