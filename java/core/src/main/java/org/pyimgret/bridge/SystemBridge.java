@@ -16,7 +16,7 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.nn.CompiledNetworks;
 import org.pyimgret.nn.Json;
 import org.pyimgret.nn.Parameters;
-import org.pyimgret.nn.engine.StopFlag;
+import org.pyimgret.nn.StopFlag;
 
 /** What Python asks of the process: limits, facts, and small computations for its self-check. */
 public final class SystemBridge {

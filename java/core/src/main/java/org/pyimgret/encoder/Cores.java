@@ -3,7 +3,7 @@ package org.pyimgret.encoder;
 import java.util.function.Supplier;
 import org.nd4j.nativeblas.NativeOps;
 import org.nd4j.nativeblas.NativeOpsHolder;
-import org.pyimgret.nn.engine.BlasThreads;
+import org.pyimgret.nn.BlasThreads;
 
 /**
  * The processors that a network's own native threads use.

@@ -19,7 +19,6 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.engine.InferenceNetwork;
 import org.pyimgret.engine.Memory;
 import org.pyimgret.engine.Rows;
-import org.pyimgret.nn.engine.StopFlag;
 
 /** The output of one layer for many pictures, batch by batch, into the caller's memory. */
 public final class Activations {

@@ -5,6 +5,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -85,7 +86,7 @@ final class Batches implements AutoCloseable {
             targets.write(source, clean, y, at);
             float[] input = clean;
             if (corruption != null) {
-                SplittableRandom random = new SplittableRandom(Chance.mix(Chance.mix(seed, epoch), source));
+                SplittableRandom random = new SplittableRandom(Seeds.mix(Seeds.mix(seed, epoch), source));
                 corruption.apply(clean, changed, images.height(), images.width(), images.channels(), random);
                 input = changed;
             }
@@ -140,15 +141,9 @@ final class Batches implements AutoCloseable {
         if (epoch == orderEpoch) {
             return;
         }
-        int n = Math.toIntExact(images.count());
-        if (order.length != n) {
-            order = new int[n];
-        }
-        for (int i = 0; i < n; i++) {
-            order[i] = i;
-        }
+        order = IntStream.range(0, Math.toIntExact(images.count())).toArray();
         if (shuffle) {
-            shuffle(order, Chance.mix(seed, epoch));
+            shuffle(order, Seeds.mix(seed, epoch));
         }
         orderEpoch = epoch;
     }

@@ -1,6 +1,7 @@
 package org.pyimgret.nn;
 
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
@@ -54,11 +55,8 @@ public final class Examples {
      * @return the rows' numbers, mixed
      */
     public static int[] order(int count, int run, long seed, long epoch) {
-        int[] runs = new int[(count + run - 1) / run];
-        for (int i = 0; i < runs.length; i++) {
-            runs[i] = i;
-        }
-        Batches.shuffle(runs, Chance.mix(seed, epoch));
+        int[] runs = IntStream.range(0, (count + run - 1) / run).toArray();
+        Batches.shuffle(runs, Seeds.mix(seed, epoch));
         int[] order = new int[count];
         int at = 0;
         for (int r : runs) {
@@ -103,14 +101,14 @@ public final class Examples {
      * @param iteration its number in the epoch
      */
     public void seed(long epoch, long iteration) {
-        Chance.seedNd4j(Chance.mix(Chance.mix(seed, epoch), iteration));
+        Seeds.seedNd4j(Seeds.mix(Seeds.mix(seed, epoch), iteration));
     }
 
     private float[] corrupted(float[] clean, float[] changed, int source, long epoch) {
         if (corruption == null) {
             return clean;
         }
-        SplittableRandom random = new SplittableRandom(Chance.mix(Chance.mix(seed, epoch), source));
+        SplittableRandom random = new SplittableRandom(Seeds.mix(Seeds.mix(seed, epoch), source));
         corruption.apply(clean, changed, images.height(), images.width(), images.channels(), random);
         return changed;
     }

@@ -12,7 +12,6 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 import org.pyimgret.engine.Memory;
-import org.pyimgret.nn.engine.StopFlag;
 
 /** A graph: its parameters, and what its vertices give for images. */
 public final class GraphNetwork {

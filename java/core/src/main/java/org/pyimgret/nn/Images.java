@@ -71,11 +71,6 @@ public final class Images {
         return new Images(settings);
     }
 
-    /** Gives height, width and channels; nothing when a row is one vector, in the order of its pixels. */
-    int[] picture() {
-        return layout.equals("dense") ? new int[0] : new int[] {height, width, channels};
-    }
-
     /** Gives the shape of a row as the engine sees it; of sequences it knows nothing. */
     Shape engineShape() {
         return layout.equals("convolutional") ? Shape.maps(height, width, channels) : Shape.vector(size);

@@ -28,7 +28,7 @@ public final class NetworkFactory {
     public static MultiLayerNetwork create(JsonNode settings) {
         MultiLayerConfiguration configuration = configure(settings);
         // NB: ND4J's generator belongs to the thread; the weights are drawn on this one.
-        Chance.seedNd4j(Json.required(settings, "seed").asLong());
+        Seeds.seedNd4j(Json.required(settings, "seed").asLong());
         MultiLayerNetwork network = new MultiLayerNetwork(configuration);
         network.init();
         return network;
@@ -42,7 +42,7 @@ public final class NetworkFactory {
      */
     public static MultiLayerConfiguration configure(JsonNode settings) {
         NeuralNetConfiguration.Builder common = new NeuralNetConfiguration.Builder()
-                .seed(Chance.forNd4j(Json.required(settings, "seed").asLong()))
+                .seed(Seeds.forNd4j(Json.required(settings, "seed").asLong()))
                 .dataType(DataType.FLOAT)
                 .updater(Updaters.create(Json.required(settings, "updater")));
         NeuralNetConfiguration.ListBuilder list = common.list();

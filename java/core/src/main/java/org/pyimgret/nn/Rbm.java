@@ -18,13 +18,9 @@ import org.pyimgret.engine.Memory;
  */
 final class Rbm {
 
-    final int visible;
-    final int hidden;
-    final Unit visibleUnit;
-    final Unit hiddenUnit;
+    final Side visible;
+    final Side hidden;
     final FloatPointer weights;
-    final FloatPointer hiddenBias;
-    final FloatPointer visibleBias;
 
     /**
      * Sees a machine.
@@ -33,13 +29,9 @@ final class Rbm {
      *     weights, hidden_bias, visible_bias}
      */
     Rbm(JsonNode s) {
-        visible = Json.required(s, "n_visible").asInt();
-        hidden = Json.required(s, "n_hidden").asInt();
-        visibleUnit = Unit.of(Json.required(s, "visible").asText());
-        hiddenUnit = Unit.of(Json.required(s, "hidden").asText());
-        weights = floats(s, "weights", (long) visible * hidden);
-        hiddenBias = floats(s, "hidden_bias", hidden);
-        visibleBias = floats(s, "visible_bias", visible);
+        visible = new Side(s, "visible");
+        hidden = new Side(s, "hidden");
+        weights = floats(s, "weights", (long) visible.units * hidden.units);
     }
 
     static FloatPointer floats(JsonNode s, String name, long length) {
@@ -51,46 +43,67 @@ final class Rbm {
         return new FloatPointer(pointer).position(offset);
     }
 
-    /**
-     * Multiplies for the hidden units {@code from} to {@code to}: out = v W^T, without the bias.
-     *
-     * @param w the weights, at the row of the first unit
-     * @param v rows of visible states
-     * @param out rows of hidden inputs, at the first unit
-     */
-    void toHidden(FloatPointer w, int units, FloatPointer v, FloatPointer out, int rows) {
-        multiply(CblasTrans, units, rows, visible, w, v, visible, out, hidden);
-    }
+    /** The visible or the hidden units. */
+    final class Side {
 
-    /** Multiplies for some visible units: out = h W, without the bias. */
-    void toVisible(FloatPointer w, int units, FloatPointer h, FloatPointer out, int rows) {
-        multiply(CblasNoTrans, units, rows, hidden, w, h, hidden, out, visible);
-    }
+        final int units;
+        final Unit unit;
 
-    private void multiply(
-            int transpose,
-            int units,
-            int rows,
-            int inner,
-            FloatPointer w,
-            FloatPointer in,
-            int inStride,
-            FloatPointer out,
-            int outStride) {
-        cblas_sgemm(
-                CblasColMajor,
-                transpose,
-                CblasNoTrans,
-                units,
-                rows,
-                inner,
-                1f,
-                w,
-                visible,
-                in,
-                inStride,
-                0f,
-                out,
-                outStride);
+        /** Where the caller keeps the biases, and as they were at first. */
+        final FloatPointer bias;
+
+        final float[] biases;
+
+        private Side(JsonNode s, String name) {
+            units = Json.required(s, "n_" + name).asInt();
+            unit = Unit.of(Json.required(s, name).asText());
+            bias = floats(s, name + "_bias", units);
+            biases = new float[units];
+            bias.get(biases);
+        }
+
+        Side other() {
+            return this == visible ? hidden : visible;
+        }
+
+        /** A pointer to the weights of the units from {@code first} on. */
+        FloatPointer weights(int first) {
+            return from(weights, this == hidden ? (long) first * visible.units : first);
+        }
+
+        /**
+         * Multiplies for all units: v W^T for hidden, h W for visible ones, without the bias.
+         *
+         * @param states rows of the other side's states
+         * @param out rows of the units' inputs
+         */
+        void inputs(FloatPointer states, FloatPointer out, int rows) {
+            inputs(weights, units, states, out, rows);
+        }
+
+        /**
+         * Multiplies for some units.
+         *
+         * @param w the weights, from the first unit on
+         * @param n how many units
+         * @param out rows of the units' inputs, at the first unit
+         */
+        void inputs(FloatPointer w, int n, FloatPointer states, FloatPointer out, int rows) {
+            cblas_sgemm(
+                    CblasColMajor,
+                    this == hidden ? CblasTrans : CblasNoTrans,
+                    CblasNoTrans,
+                    n,
+                    rows,
+                    other().units,
+                    1f,
+                    w,
+                    visible.units,
+                    states,
+                    other().units,
+                    0f,
+                    out,
+                    units);
+        }
     }
 }

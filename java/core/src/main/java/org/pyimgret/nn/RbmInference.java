@@ -1,12 +1,10 @@
 package org.pyimgret.nn;
 
-import java.util.function.IntConsumer;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.engine.Memory;
-import org.pyimgret.nn.engine.Crew;
-import org.pyimgret.nn.engine.StopFlag;
+import org.pyimgret.engine.WorkerGroup;
 
 /** What a trained restricted Boltzmann machine says of visible or hidden values. */
 public final class RbmInference {
@@ -18,8 +16,6 @@ public final class RbmInference {
     private final int count;
     private final int workers;
     private final StopFlag stop = StopFlag.current();
-    private final float[] hiddenBias;
-    private final float[] visibleBias;
 
     /**
      * Prepares a computation.
@@ -30,50 +26,49 @@ public final class RbmInference {
         rbm = new Rbm(s);
         imageSettings = Json.required(s, "images");
         count = Math.toIntExact(new Images(imageSettings).count());
-        workers = Math.max(1, Math.min(Crew.threads(), count / 64));
-        hiddenBias = new float[rbm.hidden];
-        visibleBias = new float[rbm.visible];
-        rbm.hiddenBias.get(hiddenBias);
-        rbm.visibleBias.get(visibleBias);
+        workers = Math.max(1, Math.min(WorkerGroup.threads(), count / 64));
     }
 
     /** One thread's memory: a block of rows on both sides. */
     private final class Block implements AutoCloseable {
         final Images images = new Images(imageSettings);
         final FloatPointer in = new FloatPointer((long) ROWS * images.size());
-        final FloatPointer visible = new FloatPointer((long) ROWS * rbm.visible);
-        final FloatPointer hidden = new FloatPointer((long) ROWS * rbm.hidden);
+        final FloatPointer visible = new FloatPointer((long) ROWS * rbm.visible.units);
+        final FloatPointer hidden = new FloatPointer((long) ROWS * rbm.hidden.units);
         final float[] row = new float[images.size()];
-        final float[] v = new float[rbm.visible];
-        final float[] h = new float[rbm.hidden];
+
+        FloatPointer of(Rbm.Side side) {
+            return side == rbm.visible ? visible : hidden;
+        }
 
         void read(FloatPointer to, int from, int rows) {
             for (int i = 0; i < rows; i++) {
                 images.read(from + i, row);
-                to.position((long) i * row.length).put(row, 0, row.length);
+                put(to, i, row);
             }
-            to.position(0);
         }
 
-        /** Leaves the inputs of the hidden units, without their biases, in {@link #hidden}. */
-        void up(FloatPointer from, int rows) {
-            rbm.toHidden(rbm.weights, rbm.hidden, from, hidden, rows);
+        /** Gives the input of a side's units for a row, of which {@link Rbm.Side#inputs} made the products. */
+        float[] input(Rbm.Side side, int i) {
+            float[] x = get(of(side), i, side.units);
+            for (int j = 0; j < x.length; j++) {
+                x[j] += side.biases[j];
+            }
+            return x;
         }
 
-        void down(FloatPointer from, int rows) {
-            rbm.toVisible(rbm.weights, rbm.visible, from, visible, rows);
-        }
-
-        void readHidden(int i) {
-            hidden.position((long) i * h.length).get(h, 0, h.length);
-            hidden.position(0);
-            add(h, hiddenBias);
-        }
-
-        void readVisible(int i) {
-            visible.position((long) i * v.length).get(v, 0, v.length);
-            visible.position(0);
-            add(v, visibleBias);
+        /** Draws the states of a side's units, given those of the other side. */
+        void draw(Rbm.Side side, int from, int rows, long seed) {
+            side.inputs(of(side.other()), of(side), rows);
+            for (int i = 0; i < rows; i++) {
+                float[] x = input(side, i);
+                if (!side.unit.drawsFromInput()) {
+                    side.unit.mean(x, side.units);
+                }
+                float[] state = new float[side.units];
+                side.unit.sample(x, state, side.units, Seeds.mix(seed, from + i), 0);
+                put(of(side), i, state);
+            }
         }
 
         @Override
@@ -84,21 +79,33 @@ public final class RbmInference {
         }
     }
 
+    private static float[] get(FloatPointer from, int row, int n) {
+        float[] values = new float[n];
+        from.position((long) row * n).get(values);
+        from.position(0);
+        return values;
+    }
+
+    private static void put(FloatPointer to, long row, float[] values) {
+        to.position(row * values.length).put(values, 0, values.length);
+        to.position(0);
+    }
+
     /** What is done with the rows {@code from} to {@code from + rows}. */
     private interface Task {
         void run(Block block, int from, int rows);
     }
 
     private void forBlocks(Task task) {
-        try (Crew crew = new Crew(workers)) {
-            crew.run(place -> forBlocks(place, task));
+        try (WorkerGroup group = new WorkerGroup(workers)) {
+            BlasThreads.run(group, worker -> forBlocks(worker, task));
         }
     }
 
-    private void forBlocks(int place, Task task) {
-        int end = (int) ((long) count * (place + 1) / workers);
+    private void forBlocks(int worker, Task task) {
+        int end = (int) ((long) count * (worker + 1) / workers);
         try (Block block = new Block()) {
-            for (int from = (int) ((long) count * place / workers); from < end; from += ROWS) {
+            for (int from = (int) ((long) count * worker / workers); from < end; from += ROWS) {
                 stop.check();
                 task.run(block, from, Math.min(ROWS, end - from));
             }
@@ -111,16 +118,7 @@ public final class RbmInference {
      * @param out address of count x hidden float32
      */
     public void hidden(long out) {
-        forBlocks((block, from, rows) -> {
-            block.read(block.in, from, rows);
-            block.up(block.in, rows);
-            FloatPointer to = Memory.floats(out, (long) count * rbm.hidden);
-            each(rows, i -> {
-                block.readHidden(i);
-                rbm.hiddenUnit.mean(block.h, rbm.hidden);
-                to.position((long) (from + i) * rbm.hidden).put(block.h, 0, rbm.hidden);
-            });
-        });
+        means(rbm.hidden, out);
     }
 
     /**
@@ -129,15 +127,19 @@ public final class RbmInference {
      * @param out address of count x visible float32
      */
     public void visible(long out) {
+        means(rbm.visible, out);
+    }
+
+    private void means(Rbm.Side side, long out) {
         forBlocks((block, from, rows) -> {
             block.read(block.in, from, rows);
-            block.down(block.in, rows);
-            FloatPointer to = Memory.floats(out, (long) count * rbm.visible);
-            each(rows, i -> {
-                block.readVisible(i);
-                rbm.visibleUnit.mean(block.v, rbm.visible);
-                to.position((long) (from + i) * rbm.visible).put(block.v, 0, rbm.visible);
-            });
+            side.inputs(block.in, block.of(side), rows);
+            FloatPointer to = Memory.floats(out, (long) count * side.units);
+            for (int i = 0; i < rows; i++) {
+                float[] x = block.input(side, i);
+                side.unit.mean(x, side.units);
+                put(to, (long) from + i, x);
+            }
         });
     }
 
@@ -145,7 +147,7 @@ public final class RbmInference {
      * Runs block Gibbs sampling from visible values; every row is a chain of its own.
      *
      * @param steps how many times hidden and visible units are drawn, at least 1
-     * @param seed of all chance
+     * @param seed of all that is random
      * @param out address of count x visible float32
      */
     public void gibbs(int steps, long seed, long out) {
@@ -153,39 +155,14 @@ public final class RbmInference {
             block.read(block.visible, from, rows);
             for (int step = 0; step < steps; step++) {
                 stop.check();
-                long hiddenSeed = Chance.mix(seed, 2L * step);
-                block.up(block.visible, rows);
-                each(rows, i -> drawHidden(block, i, Chance.mix(hiddenSeed, from + i)));
-                long visibleSeed = Chance.mix(seed, 2L * step + 1);
-                block.down(block.hidden, rows);
-                each(rows, i -> drawVisible(block, i, Chance.mix(visibleSeed, from + i)));
+                block.draw(rbm.hidden, from, rows, Seeds.mix(seed, 2L * step));
+                block.draw(rbm.visible, from, rows, Seeds.mix(seed, 2L * step + 1));
             }
-            FloatPointer to = Memory.floats(out, (long) count * rbm.visible);
-            each(rows, i -> {
-                block.visible.position((long) i * rbm.visible).get(block.v);
-                to.position((long) (from + i) * rbm.visible).put(block.v, 0, rbm.visible);
-            });
+            FloatPointer to = Memory.floats(out, (long) count * rbm.visible.units);
+            for (int i = 0; i < rows; i++) {
+                put(to, (long) from + i, get(block.visible, i, rbm.visible.units));
+            }
         });
-    }
-
-    private void drawHidden(Block block, int i, long seed) {
-        block.readHidden(i);
-        if (!rbm.hiddenUnit.drawsFromInput()) {
-            rbm.hiddenUnit.mean(block.h, rbm.hidden);
-        }
-        float[] state = new float[rbm.hidden];
-        rbm.hiddenUnit.sample(block.h, state, rbm.hidden, seed, 0);
-        block.hidden.position((long) i * rbm.hidden).put(state, 0, rbm.hidden);
-        block.hidden.position(0);
-    }
-
-    private void drawVisible(Block block, int i, long seed) {
-        block.readVisible(i);
-        rbm.visibleUnit.mean(block.v, rbm.visible);
-        float[] state = new float[rbm.visible];
-        rbm.visibleUnit.sample(block.v, state, rbm.visible, seed, 0);
-        block.visible.position((long) i * rbm.visible).put(state, 0, rbm.visible);
-        block.visible.position(0);
     }
 
     /**
@@ -198,41 +175,23 @@ public final class RbmInference {
         forBlocks((block, from, rows) -> {
             DoublePointer to = Memory.doubles(out, count);
             block.read(block.in, from, rows);
-            block.up(block.in, rows);
-            each(rows, i -> {
-                block.readHidden(i);
-                block.images.read(from + i, block.row);
-                to.put(from + i, visibleEnergy(block.row) - hiddenEnergy(block.h));
-            });
+            rbm.hidden.inputs(block.in, block.hidden, rows);
+            for (int i = 0; i < rows; i++) {
+                double energy = visibleEnergy(get(block.in, i, rbm.visible.units));
+                for (float x : block.input(rbm.hidden, i)) {
+                    energy -= rbm.hidden.unit.energy(x);
+                }
+                to.put(from + i, energy);
+            }
         });
     }
 
     private double visibleEnergy(float[] v) {
         double sum = 0;
         for (int i = 0; i < v.length; i++) {
-            double d = (double) v[i] - visibleBias[i];
-            sum += rbm.visibleUnit == Unit.GAUSSIAN ? d * d / 2 : -(double) v[i] * visibleBias[i];
+            double d = (double) v[i] - rbm.visible.biases[i];
+            sum += rbm.visible.unit == Unit.GAUSSIAN ? d * d / 2 : -(double) v[i] * rbm.visible.biases[i];
         }
         return sum;
-    }
-
-    private double hiddenEnergy(float[] x) {
-        double sum = 0;
-        for (float value : x) {
-            sum += rbm.hiddenUnit.energy(value);
-        }
-        return sum;
-    }
-
-    private static void each(int rows, IntConsumer row) {
-        for (int i = 0; i < rows; i++) {
-            row.accept(i);
-        }
-    }
-
-    private static void add(float[] to, float[] values) {
-        for (int i = 0; i < to.length; i++) {
-            to[i] += values[i];
-        }
     }
 }

@@ -2,13 +2,12 @@ package org.pyimgret.nn;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.engine.Memory;
-import org.pyimgret.nn.engine.Crew;
-import org.pyimgret.nn.engine.StopFlag;
+import org.pyimgret.engine.WorkerGroup;
 
 /**
  * Contrastive divergence, an epoch a call, on parameters in the caller's memory.
@@ -91,21 +90,24 @@ public final class RbmTrainer {
         this.sparsityTarget = number(s, "sparsity_target");
         this.sparsityCost = number(s, "sparsity_cost");
         this.sparsityDecay = number(s, "sparsity_decay");
-        long size = (long) rbm.visible * rbm.hidden;
+        long size = (long) rbm.visible.units * rbm.hidden.units;
         this.weightVelocity = Rbm.floats(s, "weights_velocity", size);
-        this.hiddenVelocity = Rbm.floats(s, "hidden_velocity", rbm.hidden);
-        this.visibleVelocity = Rbm.floats(s, "visible_velocity", rbm.visible);
-        this.activity = sparse ? Rbm.floats(s, "activity", rbm.hidden) : null;
+        this.hiddenVelocity = Rbm.floats(s, "hidden_velocity", rbm.hidden.units);
+        this.visibleVelocity = Rbm.floats(s, "visible_velocity", rbm.visible.units);
+        this.activity = sparse ? Rbm.floats(s, "activity", rbm.hidden.units) : null;
         this.states = persistent
-                ? Rbm.floats(s, "chain", (long) chains * rbm.hidden)
-                : new FloatPointer((long) batchSize * rbm.hidden);
+                ? Rbm.floats(s, "chain", (long) chains * rbm.hidden.units)
+                : new FloatPointer((long) batchSize * rbm.hidden.units);
         long rows = (long) batchSize + chains;
-        this.visibles[0] = new FloatPointer(rows * rbm.visible);
-        this.visibles[1] = new FloatPointer(rows * rbm.visible);
-        this.statistics = new FloatPointer(rows * rbm.hidden);
-        this.seed = Chance.mix(
+        this.visibles[0] = new FloatPointer(rows * rbm.visible.units);
+        this.visibles[1] = new FloatPointer(rows * rbm.visible.units);
+        this.statistics = new FloatPointer(rows * rbm.hidden.units);
+        this.seed = Seeds.mix(
                 Json.required(s, "seed").asLong(), Json.required(s, "epoch").asLong());
-        this.order = order(count, Json.required(s, "shuffle").asBoolean(), seed);
+        this.order = IntStream.range(0, count).toArray();
+        if (Json.required(s, "shuffle").asBoolean()) {
+            Batches.shuffle(order, seed);
+        }
         this.workers = workers(size * batchSize);
         this.distances = new double[workers];
     }
@@ -116,23 +118,8 @@ public final class RbmTrainer {
 
     /** Small machines gain nothing from a second thread. */
     private int workers(long multiplications) {
-        int slices = Math.min(rbm.visible, rbm.hidden) / 16;
-        return multiplications < 1 << 18 ? 1 : Math.max(1, Math.min(Crew.threads(), slices));
-    }
-
-    private static int[] order(int n, boolean shuffle, long seed) {
-        int[] order = new int[n];
-        for (int i = 0; i < n; i++) {
-            order[i] = i;
-        }
-        SplittableRandom random = new SplittableRandom(seed);
-        for (int i = n - 1; shuffle && i > 0; i--) {
-            int j = random.nextInt(i + 1);
-            int t = order[i];
-            order[i] = order[j];
-            order[j] = t;
-        }
-        return order;
+        int slices = Math.min(rbm.visible.units, rbm.hidden.units) / 16;
+        return multiplications < 1 << 18 ? 1 : Math.max(1, Math.min(WorkerGroup.threads(), slices));
     }
 
     /**
@@ -143,8 +130,8 @@ public final class RbmTrainer {
      *     of which no reconstruction comes, the mean square of the chains' states)
      */
     public Map<String, Object> run() {
-        try (Crew crew = new Crew(workers)) {
-            crew.run(place -> new RbmWorker(this, place, crew).run());
+        try (WorkerGroup group = new WorkerGroup(workers)) {
+            BlasThreads.run(group, place -> new RbmWorker(this, place, group).run());
         }
         free();
         Map<String, Object> result = new LinkedHashMap<>();
@@ -181,7 +168,7 @@ public final class RbmTrainer {
 
     /** The seed of all chance in a batch's step. */
     long seed(int batch, int step) {
-        return Chance.mix(Chance.mix(seed, batch + 1L), step);
+        return Seeds.mix(Seeds.mix(seed, batch + 1L), step);
     }
 
     /** Asked by the first worker, before all meet; answered to all by {@link #goesOn}. */
@@ -196,7 +183,7 @@ public final class RbmTrainer {
 
     /** Told by the first worker after a batch. */
     void report(int batch) {
-        int values = (persistent ? chains : rows(batch)) * rbm.visible;
+        int values = (persistent ? chains : rows(batch)) * rbm.visible.units;
         error += distance() / values;
         done = batch + 1;
         diverged = !Double.isFinite(error);

@@ -8,7 +8,7 @@ import static org.bytedeco.openblas.global.openblas_nolapack.cblas_sgemm;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import org.bytedeco.javacpp.FloatPointer;
-import org.pyimgret.nn.engine.Crew;
+import org.pyimgret.engine.WorkerGroup;
 
 /**
  * One thread's share of contrastive divergence: some hidden and some visible units.
@@ -26,16 +26,12 @@ final class RbmWorker {
 
     private final RbmTrainer t;
     private final Rbm rbm;
-    private final Crew crew;
+    private final WorkerGroup group;
     private final int place;
     private final Images images;
-    private final int hiddenFrom;
-    private final int hiddenTo;
-    private final int visibleFrom;
-    private final int visibleTo;
+    private final Share hidden;
+    private final Share visible;
 
-    private final FloatPointer weightRows;
-    private final FloatPointer weightColumns;
     private final FloatPointer velocityRows;
     private final FloatPointer dataStatistics;
     private final FloatPointer[] visibleOut = new FloatPointer[2];
@@ -51,32 +47,57 @@ final class RbmWorker {
     private final float[] x;
     private final float[] other;
     private final float[] state;
-    private final float[] hiddenBias;
-    private final float[] hiddenVelocity;
-    private final float[] hiddenSum;
     private final float[] activity;
-    private final float[] visibleBias;
-    private final float[] visibleVelocity;
-    private final float[] visibleSum;
     private final float[] squares;
     private final float[] w = new float[PIECE];
     private final float[] m = new float[PIECE];
 
-    RbmWorker(RbmTrainer trainer, int place, Crew crew) {
+    /** This worker's units of a side, what it learns of them, and what the batch sums up to. */
+    private final class Share {
+        final int from;
+        final int to;
+        final FloatPointer weights;
+        final float[] bias;
+        final float[] velocity;
+        final float[] sum;
+        private final Rbm.Side side;
+        private final FloatPointer velocities;
+
+        Share(Rbm.Side side, FloatPointer velocities) {
+            this.side = side;
+            this.velocities = velocities;
+            from = (int) group.first(place, side.units);
+            to = (int) group.first(place + 1, side.units);
+            weights = side.weights(from);
+            bias = read(side.bias, from, to);
+            velocity = read(velocities, from, to);
+            sum = new float[bias.length];
+        }
+
+        /** Moves the biases along the sums. */
+        void move(float rate) {
+            for (int i = 0; i < bias.length; i++) {
+                velocity[i] = t.momentum * velocity[i] + rate * sum[i];
+                bias[i] += velocity[i];
+            }
+        }
+
+        void writeBack() {
+            write(bias, side.bias, from);
+            write(velocity, velocities, from);
+        }
+    }
+
+    RbmWorker(RbmTrainer trainer, int place, WorkerGroup group) {
         this.t = trainer;
         this.rbm = trainer.rbm;
-        this.crew = crew;
+        this.group = group;
         this.place = place;
         this.images = trainer.images();
-        hiddenFrom = crew.from(place, rbm.hidden);
-        hiddenTo = crew.to(place, rbm.hidden);
-        visibleFrom = crew.from(place, rbm.visible);
-        visibleTo = crew.to(place, rbm.visible);
-        long first = (long) hiddenFrom * rbm.visible;
-        weightRows = Rbm.from(rbm.weights, first);
-        weightColumns = Rbm.from(rbm.weights, visibleFrom);
-        velocityRows = Rbm.from(t.weightVelocity, first);
-        dataStatistics = Rbm.from(t.statistics, hiddenFrom);
+        hidden = new Share(rbm.hidden, t.hiddenVelocity);
+        visible = new Share(rbm.visible, t.visibleVelocity);
+        velocityRows = Rbm.from(t.weightVelocity, (long) hidden.from * rbm.visible.units);
+        dataStatistics = Rbm.from(t.statistics, hidden.from);
         statisticsOut = new FloatPointer(t.statistics);
         for (int i = 0; i < 2; i++) {
             visibles[i] = t.visibles[i].asBuffer();
@@ -87,19 +108,13 @@ final class RbmWorker {
         states = t.states.asBuffer();
         weights = rbm.weights.asBuffer();
         velocity = t.weightVelocity.asBuffer();
-        int widest = Math.max(hiddenTo - hiddenFrom, visibleTo - visibleFrom);
-        row = new float[rbm.visible];
+        int widest = Math.max(hidden.bias.length, visible.bias.length);
+        row = new float[rbm.visible.units];
         x = new float[widest];
         other = new float[widest];
         state = new float[widest];
-        hiddenBias = read(rbm.hiddenBias, hiddenFrom, hiddenTo);
-        hiddenVelocity = read(t.hiddenVelocity, hiddenFrom, hiddenTo);
-        activity = t.sparse ? read(t.activity, hiddenFrom, hiddenTo) : new float[0];
-        visibleBias = read(rbm.visibleBias, visibleFrom, visibleTo);
-        visibleVelocity = read(t.visibleVelocity, visibleFrom, visibleTo);
-        hiddenSum = new float[hiddenBias.length];
-        visibleSum = new float[visibleBias.length];
-        squares = new float[visibleBias.length];
+        activity = t.sparse ? read(t.activity, hidden.from, hidden.to) : new float[0];
+        squares = new float[visible.bias.length];
     }
 
     private static float[] read(FloatPointer values, int from, int to) {
@@ -115,20 +130,20 @@ final class RbmWorker {
     /** Runs through the epoch's batches. */
     void run() {
         load(0);
-        crew.await();
+        group.await();
         for (int batch = 0; batch < t.batches(); batch++) {
             fromData(batch);
-            crew.await();
+            group.await();
             load(batch + 1);
             for (int step = 1; step <= t.k; step++) {
                 reconstruct(batch, step);
                 if (place == 0 && step == t.k) {
                     t.lookForStop();
                 }
-                crew.await();
+                group.await();
                 fromModel(batch, step);
                 if (step < t.k) {
-                    crew.await();
+                    group.await();
                 }
             }
             boolean goesOn = t.goesOn();
@@ -150,24 +165,24 @@ final class RbmWorker {
         }
         int rows = t.rows(batch);
         FloatBuffer to = visibles[batch & 1];
-        for (int i = rows * place / crew.size; i < rows * (place + 1) / crew.size; i++) {
+        for (int i = rows * place / group.size; i < rows * (place + 1) / group.size; i++) {
             images.read(t.order[batch * t.batchSize + i], row);
-            put(to, i * rbm.visible, row, row.length);
+            put(to, i * rbm.visible.units, row, row.length);
         }
     }
 
     /** The positive side: hidden units driven by the data. */
     private void fromData(int batch) {
-        int n = hiddenBias.length;
+        int n = hidden.bias.length;
         int rows = t.rows(batch);
-        rbm.toHidden(weightRows, n, t.visibles[batch & 1], dataStatistics, rows);
-        Arrays.fill(hiddenSum, 0);
+        rbm.hidden.inputs(hidden.weights, n, t.visibles[batch & 1], dataStatistics, rows);
+        Arrays.fill(hidden.sum, 0);
         long seed = t.seed(batch, DATA);
         for (int i = 0; i < rows; i++) {
-            int at = i * rbm.hidden + hiddenFrom;
+            int at = i * rbm.hidden.units + hidden.from;
             get(statistics, at, x, n);
-            float[] statistic = hidden(x, n, !t.persistent, Chance.mix(seed, i));
-            add(hiddenSum, statistic, n);
+            float[] statistic = hidden(x, n, !t.persistent, Seeds.mix(seed, i));
+            add(hidden.sum, statistic, n);
             put(statistics, at, statistic, n);
             if (!t.persistent) {
                 put(states, at, state, n);
@@ -180,14 +195,14 @@ final class RbmWorker {
 
     /** Turns inputs into the statistic, which it returns, and draws states where they are needed. */
     private float[] hidden(float[] input, int n, boolean draw, long seed) {
-        add(input, hiddenBias, n);
-        if (rbm.hiddenUnit.drawsFromInput()) {
-            rbm.hiddenUnit.sample(input, state, n, seed, hiddenFrom);
+        add(input, hidden.bias, n);
+        if (rbm.hidden.unit.drawsFromInput()) {
+            rbm.hidden.unit.sample(input, state, n, seed, hidden.from);
             return state;
         }
-        rbm.hiddenUnit.mean(input, n);
+        rbm.hidden.unit.mean(input, n);
         if (draw) {
-            rbm.hiddenUnit.sample(input, state, n, seed, hiddenFrom);
+            rbm.hidden.unit.sample(input, state, n, seed, hidden.from);
         }
         return input;
     }
@@ -197,15 +212,15 @@ final class RbmWorker {
      * between the target and the running mean (Hinton 2010, section 11) in biases and weights.
      */
     private void sparsify(int rows) {
-        int n = hiddenBias.length;
+        int n = hidden.bias.length;
         for (int j = 0; j < n; j++) {
-            float mean = hiddenSum[j] / rows;
+            float mean = hidden.sum[j] / rows;
             activity[j] = t.sparsityDecay * activity[j] + (1 - t.sparsityDecay) * mean;
             other[j] = t.sparsityCost * (t.sparsityTarget - activity[j]);
-            hiddenSum[j] += rows * other[j];
+            hidden.sum[j] += rows * other[j];
         }
         for (int i = 0; i < rows; i++) {
-            int at = i * rbm.hidden + hiddenFrom;
+            int at = i * rbm.hidden.units + hidden.from;
             get(statistics, at, x, n);
             add(x, other, n);
             put(statistics, at, x, n);
@@ -214,11 +229,11 @@ final class RbmWorker {
 
     /** Visible units driven by the hidden states. */
     private void reconstruct(int batch, int step) {
-        int n = visibleBias.length;
+        int n = visible.bias.length;
         int rows = t.modelRows(batch);
-        long first = (long) t.rows(batch) * rbm.visible;
-        FloatPointer out = visibleOut[batch & 1].position(first + visibleFrom);
-        rbm.toVisible(weightColumns, n, t.states, out, rows);
+        long first = (long) t.rows(batch) * rbm.visible.units;
+        FloatPointer out = visibleOut[batch & 1].position(first + visible.from);
+        rbm.visible.inputs(visible.weights, n, t.states, out, rows);
         long seed = t.seed(batch, 2 * step - 1);
         if (step == 1) {
             Arrays.fill(squares, 0);
@@ -230,20 +245,20 @@ final class RbmWorker {
         float scale = -(float) t.rows(batch) / rows;
         FloatBuffer buffer = visibles[batch & 1];
         for (int i = 0; i < rows; i++) {
-            int at = (int) first + i * rbm.visible + visibleFrom;
+            int at = (int) first + i * rbm.visible.units + visible.from;
             get(buffer, at, x, n);
-            add(x, visibleBias, n);
-            rbm.visibleUnit.mean(x, n);
+            add(x, visible.bias, n);
+            rbm.visible.unit.mean(x, n);
             if (step == 1) {
                 measure(buffer, i, n);
             }
             float[] value = x;
             if (t.sampleVisible) {
-                rbm.visibleUnit.sample(x, state, n, Chance.mix(seed, i), visibleFrom);
+                rbm.visible.unit.sample(x, state, n, Seeds.mix(seed, i), visible.from);
                 value = state;
             }
             if (last) {
-                addScaled(visibleSum, value, scale, n);
+                addScaled(visible.sum, value, scale, n);
             }
             put(buffer, at, value, n);
         }
@@ -253,10 +268,10 @@ final class RbmWorker {
     }
 
     private void sumData(int batch) {
-        Arrays.fill(visibleSum, 0);
+        Arrays.fill(visible.sum, 0);
         for (int i = 0; i < t.rows(batch); i++) {
-            get(visibles[batch & 1], i * rbm.visible + visibleFrom, other, visibleSum.length);
-            add(visibleSum, other, visibleSum.length);
+            get(visibles[batch & 1], i * rbm.visible.units + visible.from, other, visible.sum.length);
+            add(visible.sum, other, visible.sum.length);
         }
     }
 
@@ -264,7 +279,7 @@ final class RbmWorker {
         if (t.persistent) {
             Arrays.fill(other, 0);
         } else {
-            get(buffer, i * rbm.visible + visibleFrom, other, n);
+            get(buffer, i * rbm.visible.units + visible.from, other, n);
         }
         for (int j = 0; j < n; j++) {
             float d = other[j] - x[j];
@@ -274,28 +289,28 @@ final class RbmWorker {
 
     /** The negative side: hidden units driven by the reconstruction. */
     private void fromModel(int batch, int step) {
-        int n = hiddenBias.length;
+        int n = hidden.bias.length;
         int rows = t.modelRows(batch);
         int first = t.rows(batch);
-        FloatPointer v = model[batch & 1].position((long) first * rbm.visible);
-        FloatPointer out = statisticsOut.position((long) first * rbm.hidden + hiddenFrom);
-        rbm.toHidden(weightRows, n, v, out, rows);
+        FloatPointer v = model[batch & 1].position((long) first * rbm.visible.units);
+        FloatPointer out = statisticsOut.position((long) first * rbm.hidden.units + hidden.from);
+        rbm.hidden.inputs(hidden.weights, n, v, out, rows);
         boolean last = step == t.k;
         boolean draw = !last || t.persistent;
         float scale = -(float) first / rows;
         long seed = t.seed(batch, 2 * step);
         for (int i = 0; i < rows; i++) {
-            int at = (first + i) * rbm.hidden + hiddenFrom;
+            int at = (first + i) * rbm.hidden.units + hidden.from;
             get(statistics, at, x, n);
-            float[] statistic = hidden(x, n, draw, Chance.mix(seed, i));
+            float[] statistic = hidden(x, n, draw, Seeds.mix(seed, i));
             if (draw) {
-                put(states, i * rbm.hidden + hiddenFrom, state, n);
+                put(states, i * rbm.hidden.units + hidden.from, state, n);
             }
             if (last) {
                 for (int j = 0; j < n; j++) {
                     other[j] = scale * statistic[j];
                 }
-                add(hiddenSum, other, n);
+                add(hidden.sum, other, n);
                 put(statistics, at, other, n);
             }
         }
@@ -310,26 +325,26 @@ final class RbmWorker {
                 CblasColMajor,
                 CblasNoTrans,
                 CblasTrans,
-                rbm.visible,
-                hiddenBias.length,
+                rbm.visible.units,
+                hidden.bias.length,
                 inner,
                 rate,
                 t.visibles[batch & 1],
-                rbm.visible,
+                rbm.visible.units,
                 dataStatistics,
-                rbm.hidden,
+                rbm.hidden.units,
                 t.momentum,
                 velocityRows,
-                rbm.visible);
+                rbm.visible.units);
         moveWeights();
-        move(hiddenBias, hiddenVelocity, hiddenSum, rate);
-        move(visibleBias, visibleVelocity, visibleSum, rate);
+        hidden.move(rate);
+        visible.move(rate);
     }
 
     private void moveWeights() {
         float decay = t.learningRate * t.weightDecay;
-        int end = hiddenTo * rbm.visible;
-        for (int at = hiddenFrom * rbm.visible; at < end; at += PIECE) {
+        int end = hidden.to * rbm.visible.units;
+        for (int at = hidden.from * rbm.visible.units; at < end; at += PIECE) {
             int n = Math.min(PIECE, end - at);
             get(weights, at, w, n);
             get(velocity, at, m, n);
@@ -344,20 +359,11 @@ final class RbmWorker {
         }
     }
 
-    private void move(float[] bias, float[] speed, float[] gradient, float rate) {
-        for (int i = 0; i < bias.length; i++) {
-            speed[i] = t.momentum * speed[i] + rate * gradient[i];
-            bias[i] += speed[i];
-        }
-    }
-
     private void writeBack() {
-        write(hiddenBias, rbm.hiddenBias, hiddenFrom);
-        write(hiddenVelocity, t.hiddenVelocity, hiddenFrom);
-        write(visibleBias, rbm.visibleBias, visibleFrom);
-        write(visibleVelocity, t.visibleVelocity, visibleFrom);
+        hidden.writeBack();
+        visible.writeBack();
         if (t.sparse) {
-            write(activity, t.activity, hiddenFrom);
+            write(activity, t.activity, hidden.from);
         }
     }
 

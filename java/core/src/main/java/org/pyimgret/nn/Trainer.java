@@ -2,17 +2,17 @@ package org.pyimgret.nn;
 
 import java.util.Map;
 import java.util.concurrent.Future;
+import java.util.function.BiFunction;
 import org.bytedeco.javacpp.DoublePointer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.nd4j.shade.jackson.databind.JsonNode;
-import org.pyimgret.nn.engine.BlasThreads;
-import org.pyimgret.nn.engine.StopFlag;
+import org.pyimgret.engine.Shape;
 
 /**
  * Trains a network, one call an epoch.
  *
- * <p>All chance of an iteration (order, corruption, dropout) follows from the seed, the epoch and
+ * <p>All that is random in an iteration (order, corruption, dropout) follows from the seed, the epoch and
  * the iteration, never from what ran before: training that goes on from saved parameters and updater
  * state equals training that was not interrupted.
  */
@@ -26,7 +26,7 @@ public final class Trainer implements AutoCloseable {
 
     private final Batches batches;
     private final long seed;
-    private final Pupil pupil;
+    private final TrainableNetwork network;
 
     /**
      * Prepares training of a stack of layers.
@@ -36,17 +36,7 @@ public final class Trainer implements AutoCloseable {
      *     corruption}, and {@code stock}: true keeps to {@code network.fit}
      */
     public Trainer(MultiLayerNetwork network, JsonNode settings) {
-        Images images = new Images(Json.required(settings, "images"));
-        boolean stock = CompiledNetworks.stock() || settings.path("stock").asBoolean(false);
-        this.seed = Json.required(settings, "seed").asLong();
-        this.batches = batches(images, settings, seed);
-        this.pupil = new StackPupil(network, batches.rows(), images.picture(), stock);
-    }
-
-    Trainer(Batches batches, Pupil pupil, long seed) {
-        this.batches = batches;
-        this.pupil = pupil;
-        this.seed = seed;
+        this(settings, (rows, input) -> EngineOrStock.of(network, rows, input, stock(settings)));
     }
 
     /**
@@ -56,15 +46,24 @@ public final class Trainer implements AutoCloseable {
      * @param settings as for a stack of layers
      */
     public Trainer(ComputationGraph graph, JsonNode settings) {
-        this(
-                batches(settings),
-                new GraphPupil(graph),
-                Json.required(settings, "seed").asLong());
+        this(settings, (rows, input) -> EngineOrStock.of(graph, rows, input, stock(settings)));
     }
 
-    private static Batches batches(JsonNode settings) {
+    private Trainer(JsonNode settings, BiFunction<Integer, Shape, TrainableNetwork> network) {
         Images images = new Images(Json.required(settings, "images"));
-        return batches(images, settings, Json.required(settings, "seed").asLong());
+        seed = Json.required(settings, "seed").asLong();
+        batches = batches(images, settings, seed);
+        this.network = network.apply(batches.rows(), images.engineShape());
+    }
+
+    Trainer(Batches batches, TrainableNetwork network, long seed) {
+        this.batches = batches;
+        this.network = network;
+        this.seed = seed;
+    }
+
+    private static boolean stock(JsonNode settings) {
+        return CompiledNetworks.stock() || settings.path("stock").asBoolean(false);
     }
 
     private static Batches batches(Images images, JsonNode settings, long seed) {
@@ -103,15 +102,15 @@ public final class Trainer implements AutoCloseable {
         int done = first;
         int count = batches.count();
         String status = "done";
-        int threads = pupil.blasThreads();
+        int threads = network.blasThreads();
         BlasThreads.enter(threads);
         try {
             Future<Batches.Batch> next = first < count ? batches.request(epoch, first) : null;
             while (done < count) {
                 Batches.Batch batch = Batches.await(next);
                 next = done + 1 < count ? batches.request(epoch, done + 1) : null;
-                long chance = Chance.mix(Chance.mix(seed, epoch), done);
-                double score = pupil.learn(batch.features, batch.labels, chance);
+                long ofIteration = Seeds.mix(Seeds.mix(seed, epoch), done);
+                double score = network.fit(batch.features, batch.labels, ofIteration);
                 done++;
                 block.put(ITERATIONS, done);
                 block.put(SCORE, score);
@@ -148,7 +147,7 @@ public final class Trainer implements AutoCloseable {
             for (int i = 0; i < batches.count(); i++) {
                 stop.check();
                 Batches.Batch batch = Batches.await(batches.request(0, i));
-                sum += pupil.loss(batch.features, batch.labels) * batch.rows;
+                sum += network.loss(batch.features, batch.labels) * batch.rows;
                 rows += batch.rows;
             }
         } finally {
@@ -159,7 +158,7 @@ public final class Trainer implements AutoCloseable {
 
     @Override
     public void close() {
-        pupil.close();
+        network.close();
         batches.close();
     }
 }

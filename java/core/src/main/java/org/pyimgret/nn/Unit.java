@@ -18,7 +18,7 @@ enum Unit {
 
         @Override
         void sample(float[] x, float[] out, int n, long seed, int first) {
-            Deviates.bernoulli(x, out, n, seed, first);
+            RandomSamples.bernoulli(x, out, n, seed, first);
         }
 
         @Override
@@ -34,7 +34,7 @@ enum Unit {
 
         @Override
         void sample(float[] x, float[] out, int n, long seed, int first) {
-            Deviates.normal(out, n, seed, first);
+            RandomSamples.normal(out, n, seed, first);
             for (int i = 0; i < n; i++) {
                 out[i] += x[i];
             }
@@ -60,7 +60,7 @@ enum Unit {
 
         @Override
         void sample(float[] x, float[] out, int n, long seed, int first) {
-            Deviates.normal(out, n, seed, first);
+            RandomSamples.normal(out, n, seed, first);
             for (int i = 0; i < n; i++) {
                 double deviation = Math.sqrt(1 / (1 + Math.exp(-x[i])));
                 out[i] = (float) Math.max(0, x[i] + deviation * out[i]);

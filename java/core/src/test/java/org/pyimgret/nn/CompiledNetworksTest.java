@@ -19,7 +19,6 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.engine.InferenceNetwork;
 import org.pyimgret.engine.Rows;
 import org.pyimgret.engine.Shape;
-import org.pyimgret.nn.engine.StopFlag;
 
 class CompiledNetworksTest {
 

@@ -12,6 +12,11 @@ import org.bytedeco.javacpp.IntPointer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.junit.jupiter.api.Test;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.indexing.NDArrayIndex;
+import org.pyimgret.engine.Shape;
+import org.pyimgret.engine.TrainingNetwork;
+import org.pyimgret.engine.UnsupportedLayerException;
 
 /** Graphs of what fine-tuning trains: their gradients are those that differences of the loss give. */
 class GraphTrainerTest {
@@ -53,6 +58,22 @@ class GraphTrainerTest {
             double expected = Math.abs(found - left) < Math.abs(found - right) ? left : right;
             assertEquals(expected, found, 2e-3, "parameter " + place);
         }
+    }
+
+    @Test
+    void theEngineTrainsAsDeeplearning4jDoes() throws UnsupportedLayerException {
+        ComputationGraph stock = graph(false);
+        ComputationGraph ours = graph(false);
+        INDArray x = Nd4j.rand(new long[] {COUNT, CHANNELS, SIDE, SIDE}).subi(0.5);
+        INDArray y = Nd4j.eye(3).get(NDArrayIndex.indices(0, 1, 2, 2, 1, 0)).dup();
+        try (TrainingNetwork training = TrainingNetwork.of(ours, COUNT, Shape.maps(SIDE, SIDE, CHANNELS))) {
+            for (int i = 0; i < 3; i++) {
+                stock.fit(new INDArray[] {x}, new INDArray[] {y});
+                assertEquals(stock.score(), training.fit(x, y, 0), 1e-5);
+            }
+        }
+        assertTrue(stock.params().sub(ours.params()).amaxNumber().doubleValue() < 1e-5);
+        assertEquals(stock.getIterationCount(), ours.getIterationCount());
     }
 
     @Test

@@ -79,7 +79,7 @@ class PrefetchTest {
     @Test
     void aStepThatThrowsLeavesNoBatchBeingMade() throws InterruptedException {
         SlowTargets targets = new SlowTargets();
-        Pupil failing = new Failing(targets);
+        TrainableNetwork failing = new Failing(targets);
         try (Trainer trainer = new Trainer(batches(targets), failing, 0)) {
             Thread later = new Thread(() -> letGoSoon(targets));
             later.start();
@@ -101,7 +101,7 @@ class PrefetchTest {
     }
 
     /** Throws at its first step, when the next batch is being made. */
-    private static final class Failing implements Pupil {
+    private static final class Failing implements TrainableNetwork {
         private final SlowTargets targets;
 
         Failing(SlowTargets targets) {
@@ -109,7 +109,7 @@ class PrefetchTest {
         }
 
         @Override
-        public double learn(INDArray features, INDArray labels, long chance) {
+        public double fit(INDArray features, INDArray labels, long seed) {
             try {
                 targets.begun.await();
             } catch (InterruptedException e) {

@@ -41,7 +41,7 @@ class RbmPiecesTest {
             float[] means = new float[COUNT];
             float[] states = new float[COUNT];
             Arrays.fill(means, p);
-            Deviates.bernoulli(means, states, COUNT, 7, 0);
+            RandomSamples.bernoulli(means, states, COUNT, 7, 0);
             double on = 0;
             for (float state : states) {
                 assertTrue(state == 0 || state == 1);
@@ -56,19 +56,19 @@ class RbmPiecesTest {
         float[] p = new float[101];
         Arrays.fill(p, 0.5f);
         float[] whole = new float[101];
-        Deviates.bernoulli(p, whole, 101, 3, 0);
+        RandomSamples.bernoulli(p, whole, 101, 3, 0);
         float[] part = new float[69];
-        Deviates.bernoulli(p, part, 69, 3, 32);
+        RandomSamples.bernoulli(p, part, 69, 3, 32);
         assertArrayEquals(Arrays.copyOfRange(whole, 32, 101), part);
         float[] other = new float[101];
-        Deviates.bernoulli(p, other, 101, 4, 0);
+        RandomSamples.bernoulli(p, other, 101, 4, 0);
         assertTrue(!Arrays.equals(whole, other));
     }
 
     @Test
     void normalDeviatesHaveMeanZeroAndVarianceOne() {
         float[] out = new float[COUNT];
-        Deviates.normal(out, COUNT, 11, 0);
+        RandomSamples.normal(out, COUNT, 11, 0);
         double sum = 0;
         double squares = 0;
         double fourths = 0;

@@ -2,10 +2,10 @@ package org.pyimgret.nn;
 
 import org.nd4j.linalg.factory.Nd4j;
 
-/** Where chance comes from: seeds, mixed from what they are to depend on. */
-final class Chance {
+/** Seeds of random numbers, mixed from what they are to depend on. */
+final class Seeds {
 
-    private Chance() {}
+    private Seeds() {}
 
     /** The finaliser of SplitMix64 (Steele, Lea and Flood 2014) over both numbers. */
     static long mix(long a, long b) {

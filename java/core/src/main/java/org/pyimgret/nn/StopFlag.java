@@ -1,4 +1,4 @@
-package org.pyimgret.nn.engine;
+package org.pyimgret.nn;
 
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.BytePointer;

@@ -1,18 +1,18 @@
 package org.pyimgret.nn;
 
 /**
- * Random states as a function of a seed and a unit's number (SplitMix64, counted; Steele, Lea and
+ * Random samples as a function of a seed and a unit's number (SplitMix64, counted; Steele, Lea and
  * Flood 2014): no state is carried on, so that threads may share a row and the outcome stays.
  *
  * <p>Two neighbouring units share one draw of 64 bits; {@code first} must be even.
  */
-final class Deviates {
+final class RandomSamples {
 
     private static final long GAMMA = 0x9E3779B97F4A7C15L;
     /** Probabilities are compared in steps of 2^-24, all that float32 tells apart below 1. */
     private static final float STEPS = 1 << 24;
 
-    private Deviates() {}
+    private RandomSamples() {}
 
     private static long draw(long seed, long counter) {
         long z = seed + counter * GAMMA;
@@ -26,7 +26,7 @@ final class Deviates {
         int i = 0;
         for (; i + 1 < n; i += 2) {
             long bits = draw(seed, first + i);
-            // NB: the sign of a difference rather than a comparison, which chance would mispredict.
+            // NB: the sign of a difference rather than a comparison, which would be mispredicted.
             out[i] = ((int) (bits >>> 40) - (int) (p[i] * STEPS)) >>> 31;
             out[i + 1] = ((int) (bits & 0xFFFFFF) - (int) (p[i + 1] * STEPS)) >>> 31;
         }
@@ -35,7 +35,7 @@ final class Deviates {
         }
     }
 
-    /** Writes normal deviates (Box and Muller 1958). */
+    /** Writes normal samples (Box and Muller 1958). */
     static void normal(float[] out, int n, long seed, int first) {
         for (int i = 0; i < n; i += 2) {
             long bits = draw(seed, first + i);

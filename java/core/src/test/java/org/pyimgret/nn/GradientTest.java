@@ -1,4 +1,4 @@
-package org.pyimgret.nn.engine;
+package org.pyimgret.nn;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,8 +8,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
-import org.pyimgret.nn.Json;
-import org.pyimgret.nn.NetworkFactory;
+import org.pyimgret.engine.Shape;
+import org.pyimgret.engine.TrainingNetwork;
+import org.pyimgret.engine.UnsupportedLayerException;
 
 /** Gradients: one step of plain descent with rate 1 shows them, as before minus after. */
 class GradientTest {
@@ -27,7 +28,7 @@ class GradientTest {
                 "{'type': 'Output', 'n_out': 5, 'activation': 'sigmoid', 'loss': 'squared_error'}",
                 "{'type': 'Output', 'n_out': 5, 'activation': 'softmax', 'loss': 'categorical_cross_entropy'}"
             })
-    void equalFiniteDifferencesAndTheStockLayers(String output) {
+    void equalFiniteDifferencesAndTheStockLayers(String output) throws UnsupportedLayerException {
         Nd4j.getRandom().setSeed(2);
         INDArray x = Nd4j.rand(new long[] {20, 6});
         INDArray y = oneOfFive(20);
@@ -42,10 +43,11 @@ class GradientTest {
         }
     }
 
-    private static INDArray gradient(MultiLayerNetwork network, INDArray x, INDArray y, boolean engine) {
+    private static INDArray gradient(MultiLayerNetwork network, INDArray x, INDArray y, boolean engine)
+            throws UnsupportedLayerException {
         INDArray before = network.params().dup();
         if (engine) {
-            try (Learner learner = Learner.of(network, 20).orElseThrow()) {
+            try (TrainingNetwork learner = TrainingNetwork.of(network, 20, Shape.vector(6))) {
                 learner.fit(x, y, 0);
             }
         } else {
@@ -55,16 +57,18 @@ class GradientTest {
     }
 
     /** The loss's slope at one parameter, by the loss that the engine itself reports. */
-    private static double difference(String layers, INDArray x, INDArray y, int place) {
+    private static double difference(String layers, INDArray x, INDArray y, int place)
+            throws UnsupportedLayerException {
         double step = 2e-2;
         return (loss(layers, x, y, place, step) - loss(layers, x, y, place, -step)) / (2 * step);
     }
 
-    private static double loss(String layers, INDArray x, INDArray y, int place, double change) {
+    private static double loss(String layers, INDArray x, INDArray y, int place, double change)
+            throws UnsupportedLayerException {
         MultiLayerNetwork network = network(layers);
         INDArray parameters = network.params().reshape(network.numParams());
         parameters.putScalar(place, parameters.getDouble(place) + change);
-        try (Learner learner = Learner.of(network, 20).orElseThrow()) {
+        try (TrainingNetwork learner = TrainingNetwork.of(network, 20, Shape.vector(6))) {
             return learner.fit(x, y, 0);
         }
     }

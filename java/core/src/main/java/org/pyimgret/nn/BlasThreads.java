@@ -1,6 +1,8 @@
-package org.pyimgret.nn.engine;
+package org.pyimgret.nn;
 
+import java.util.function.IntConsumer;
 import org.bytedeco.openblas.global.openblas;
+import org.pyimgret.engine.WorkerGroup;
 
 /**
  * How many threads BLAS takes for a product: one number for the whole process.
@@ -50,6 +52,21 @@ public final class BlasThreads {
             limits--;
         }
         update();
+    }
+
+    /**
+     * Runs a task on workers whose products take one thread each: their shares are the parallelism.
+     *
+     * @param group the workers
+     * @param task gets the worker's number, from 0
+     */
+    static void run(WorkerGroup group, IntConsumer task) {
+        enter(1);
+        try {
+            group.run(task);
+        } finally {
+            leave(1);
+        }
     }
 
     private static void update() {
