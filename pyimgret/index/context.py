@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Self
 
 from pyimgret.index.search.searcher import Searcher
 from pyimgret.index.storage import lifecycle
@@ -37,9 +36,3 @@ class IndexContext:
     def encoder(self) -> EncoderLike:
         """The model, loaded from ``model.zip`` on first use."""
         return lifecycle.load_encoder(self.directory, self.model_checksum)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -43,6 +44,11 @@ def _operation(
     def method(index: Index, /, *arguments: P.args, **options: P.kwargs) -> R:
         return function(index.context, *arguments, **options)
 
+    # The documentation of the method has no context.
+    signature = inspect.signature(function)
+    _, *parameters = signature.parameters.values()
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    method.__signature__ = signature.replace(parameters=[itself, *parameters])  # type: ignore[attr-defined]
     return method
 
 

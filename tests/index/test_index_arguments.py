@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 
 import numpy as np
@@ -272,3 +273,13 @@ def test_failed_begin_releases_connection(index):
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         lent.execute("SELECT 1")
     assert len(index) == 200
+
+
+def test_operations_have_docstrings_and_signatures_of_methods(index):
+    for name in ("sync", "build", "check", "publish", "export", "import_from", "duplicates"):
+        method = getattr(Index, name)
+        assert method.__doc__, name
+        assert next(iter(inspect.signature(method).parameters)) == "self"
+        assert "context" not in inspect.signature(getattr(index, name)).parameters
+    with pytest.raises(TypeError, match="unknown"):
+        index.check(unknown=True)

@@ -74,7 +74,8 @@ def _back_up(context: IndexContext, temporary: Path) -> None:
 def _copy_caches(context: IndexContext, directory: Path) -> None:
     """Create the memory-mapped vectors of the copy, and copy the graph."""
     # NB: the copy is complete without them; a full disk only makes its first search slower.
-    with IndexContext(directory) as copy:
+    copy = IndexContext(directory)
+    with contextlib.closing(copy.database):
         with contextlib.suppress(IndexStoreError):
             build_cache(copy, "exact")
         graph = context.searcher.graph
