@@ -157,16 +157,11 @@ def _without_alpha(image: Image.Image) -> Image.Image:
     flat = np.empty((*values.shape[:2], values.shape[2] - 1), np.uint8)
     rows = max(1, _STRIP // values.shape[1])
     for top in range(0, len(values), rows):
-        flat[top : top + rows] = _over_white(values[top : top + rows].astype(np.uint16))
+        # Over white, in 16-bit arithmetic.
+        strip = values[top : top + rows].astype(np.uint16)
+        alpha = strip[..., -1:]
+        flat[top : top + rows] = (strip[..., :-1] * alpha + (255 * (255 - alpha) + 127)) // 255
     return Image.fromarray(flat[..., 0] if flat.shape[2] == 1 else flat)
-
-
-def _over_white(values: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-    """Composite (h, w, colours + alpha) over white, in 16-bit arithmetic."""
-    colour, alpha = values[..., :-1], values[..., -1:]
-    flat: npt.NDArray[np.uint16] = colour * alpha + (255 * (255 - alpha) + 127)
-    flat //= 255
-    return flat
 
 
 def _has_alpha(image: Image.Image) -> bool:

@@ -170,14 +170,13 @@ class Preprocessor:
                 return self._scale(images)
         elif isinstance(images, (str, bytes, bytearray, os.PathLike)):
             raise TypeError("batch() takes several images; put a single image into a list.")
-        results = [self._numbered(position, image) for position, image in enumerate(images)]
+        results = []
+        for position, image in enumerate(images):
+            try:
+                results.append(self(image))
+            except ImageDecodeError as error:
+                raise ImageDecodeError(f"image {position}: {error}") from error
         return np.stack(results) if results else np.empty((0, *self.shape), np.float32)
-
-    def _numbered(self, position: int, image: ImageLike) -> npt.NDArray[np.float32]:
-        try:
-            return self(image)
-        except ImageDecodeError as error:
-            raise ImageDecodeError(f"image {position}: {error}") from error
 
     def pixels(self, image: ImageLike) -> npt.NDArray[np.uint8]:
         """Preprocess one image to uint8 of shape `shape`, without the scaling.
@@ -189,7 +188,11 @@ class Preprocessor:
         """
         resized = decode(image, self.mode, max_pixels=self.max_pixels)
         if self.resize == "crop":
-            resized = _centre_crop(self._resize_short_side(resized), self.height, self.width)
+            resized = self._resize_short_side(resized)
+            # NB: Python's round() rounds halves to even, as torchvision does.
+            left = round((resized.width - self.width) / 2)
+            top = round((resized.height - self.height) / 2)
+            resized = resized.crop((left, top, left + self.width, top + self.height))
         else:
             resized = _resize(resized, self.width, self.height, self.filter)
         # NB: np.array would release the GIL for the copy and have to wait for it on a busy server.
@@ -278,13 +281,6 @@ def _resize(image: Image.Image, width: int, height: int, name: str) -> Image.Ima
         if image.size != size:
             image = image.resize(size, Image.Resampling[name.upper()], reducing_gap=None)
     return image
-
-
-def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:
-    # NB: Python's round() rounds halves to even, as torchvision does.
-    left = round((image.width - width) / 2)
-    top = round((image.height - height) / 2)
-    return image.crop((left, top, left + width, top + height))
 
 
 @functools.lru_cache(maxsize=64)
