@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -189,15 +189,48 @@ def retrieval_report(
         raise InvalidArgumentError(
             "queries and query_labels belong together; give both or neither."
         )
-    data = _Evaluation(embeddings, labels, queries, query_labels)
-    wanted = tuple(ks)
-    if not wanted or min(wanted) < 1:
-        raise InvalidArgumentError(f"ks={wanted} must be positive integers.")
-    counted = np.flatnonzero(data.n_relevant > 0)
+    if not ks or min(ks) < 1:
+        raise InvalidArgumentError(f"ks={tuple(ks)} must be positive integers.")
+    leave_out = queries is None
+    database = normalised(embeddings, "embeddings")
+    rows = database if leave_out else normalised(cast(npt.ArrayLike, queries), "queries")
+    names = _labels(labels, len(database), "labels")
+    row_names = names if leave_out else _labels(query_labels, len(rows), "query")
+    if rows.shape[1] != database.shape[1]:
+        raise DimensionMismatchError(
+            f"queries of dimension {rows.shape[1]} against a database of dimension "
+            f"{database.shape[1]}; encode both with the same model."
+        )
+    classes, numbers = np.unique(np.concatenate([names, row_names]), return_inverse=True)
+    own, targets = numbers[: len(names)], numbers[len(names) :]
+    n_relevant = np.bincount(own, minlength=len(classes))[targets] - leave_out
+    counted, skipped = np.flatnonzero(n_relevant > 0), targets[n_relevant == 0]
     if not counted.size:
         raise InvalidArgumentError("no query has relevant items: no two images share a label.")
-    hits, averages = data.evaluate(counted, wanted)
-    return data.report(counted, wanted, hits, averages)
+    hits, averages = [], []
+    for part, order, _ in rankings(database, rows, counted, leave_out):
+        relevance = own[order] == targets[part, None]
+        hits.append([relevance[:, :k].sum(axis=1) for k in ks])
+        averages.append(_average_precisions(relevance, n_relevant[part]))
+    found = dict(zip(ks, np.concatenate(hits, axis=1), strict=True))
+    figures = {f"precision_at_{k}": count / k for k, count in found.items()}
+    figures |= {f"recall_at_{k}": count / n_relevant[counted] for k, count in found.items()}
+    figures["map"] = np.concatenate(averages)
+    members = {classes[n].item(): targets[counted] == n for n in np.unique(targets[counted])}
+    return RetrievalReport(
+        precision={k: _mean(figures[f"precision_at_{k}"]) for k in ks},
+        recall={k: _mean(figures[f"recall_at_{k}"]) for k in ks},
+        mean_average_precision=_mean(figures["map"]),
+        n_queries=len(counted),
+        n_database=len(database) - leave_out,
+        n_skipped=len(skipped),
+        skipped_labels=tuple(classes[np.unique(skipped)].tolist()),
+        per_class={
+            name: {figure: _mean(values[chosen]) for figure, values in figures.items()}
+            | {"n_queries": int(chosen.sum())}
+            for name, chosen in members.items()
+        },
+    )
 
 
 def nearest_neighbours(
@@ -233,73 +266,6 @@ def nearest_neighbours(
     parts = [(order[:, :k], scores[:, :k]) for _, order, scores in blocks]
     positions = np.concatenate([part[0] for part in parts])
     return positions, np.concatenate([part[1] for part in parts])
-
-
-class _Evaluation:
-    """The validated input of `retrieval_report`, and its evaluation in blocks."""
-
-    def __init__(self, embeddings: Any, labels: Any, queries: Any, query_labels: Any) -> None:
-        self.leave_out = queries is None
-        self.database = normalised(embeddings, "embeddings")
-        self.queries = self.database if self.leave_out else normalised(queries, "queries")
-        names = _labels(labels, len(self.database), "labels")
-        unit_queries = (
-            names if self.leave_out else _labels(query_labels, len(self.queries), "query")
-        )
-        if self.queries.shape[1] != self.database.shape[1]:
-            raise DimensionMismatchError(
-                f"queries of dimension {self.queries.shape[1]} against a database of dimension "
-                f"{self.database.shape[1]}; encode both with the same model."
-            )
-        self.classes, numbers = np.unique(
-            np.concatenate([names, unit_queries]), return_inverse=True
-        )
-        self.labels = numbers[: len(names)]
-        self.query_labels = numbers[len(names) :]
-        members = np.bincount(self.labels, minlength=len(self.classes))
-        self.n_relevant = members[self.query_labels] - self.leave_out
-
-    def evaluate(
-        self, rows: npt.NDArray[np.int64], ks: tuple[int, ...]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Return hits among the first k, (n_ks, n_rows), and average precisions, (n_rows,)."""
-        hits, averages = [], []
-        for part, order, _ in rankings(self.database, self.queries, rows, self.leave_out):
-            relevance = self.labels[order] == self.query_labels[part, None]
-            hits.append([relevance[:, :k].sum(axis=1) for k in ks])
-            averages.append(_average_precisions(relevance, self.n_relevant[part]))
-        return np.concatenate(hits, axis=1), np.concatenate(averages)
-
-    def report(
-        self,
-        rows: npt.NDArray[np.int64],
-        ks: tuple[int, ...],
-        hits: npt.NDArray[np.int64],
-        averages: npt.NDArray[np.float64],
-    ) -> RetrievalReport:
-        """Return the means over all queries and over those of each class."""
-        precision = {k: hits[i] / k for i, k in enumerate(ks)}
-        recall = {k: hits[i] / self.n_relevant[rows] for i, k in enumerate(ks)}
-        per_class: dict[Any, dict[str, float]] = {}
-        for number in np.unique(self.query_labels[rows]):
-            own = self.query_labels[rows] == number
-            per_class[self.classes[number].item()] = {
-                **{f"precision_at_{k}": _mean(precision[k][own]) for k in ks},
-                **{f"recall_at_{k}": _mean(recall[k][own]) for k in ks},
-                "map": _mean(averages[own]),
-                "n_queries": int(own.sum()),
-            }
-        skipped = self.query_labels[self.n_relevant == 0]
-        return RetrievalReport(
-            precision={k: _mean(values) for k, values in precision.items()},
-            recall={k: _mean(values) for k, values in recall.items()},
-            mean_average_precision=_mean(averages),
-            n_queries=len(rows),
-            n_database=len(self.database) - self.leave_out,
-            n_skipped=len(skipped),
-            skipped_labels=tuple(self.classes[np.unique(skipped)].tolist()),
-            per_class=per_class,
-        )
 
 
 def _average_precisions(
