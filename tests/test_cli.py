@@ -22,6 +22,7 @@ from pyimgret.exceptions import (
     KeyNotFoundError,
     ModelFormatError,
 )
+from pyimgret.index import Index
 from pyimgret.index.filters import FilterError
 from pyimgret.progress import progress_bar
 
@@ -57,6 +58,19 @@ def test_help_lists_every_command_and_imports_none():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_index_command_without_model_does_not_import_scikit_learn(tmp_path):
+    """Importing it takes a second."""
+    Index.create(tmp_path / "idx", dimension=2).close()
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom pyimgret.cli import main\n"
+        f"line = ['index', 'info', '--index', {str(tmp_path / 'idx')!r}]\n"
+        "result = CliRunner().invoke(main, line)\n"
+        "assert result.exit_code == 0, result\nprint('sklearn' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_every_command_of_table_exists_and_has_help():

@@ -50,7 +50,6 @@ def opened(
     A new index is removed again if the block fails before it has stored
     anything, or without ``keep``.
     """
-    from pyimgret.encoder import Encoder
     from pyimgret.index import Index
 
     choice = choice or Choice()
@@ -67,6 +66,8 @@ def opened(
             yield found
         return
     if choice.whiten:
+        from pyimgret.encoder import Encoder
+
         encoder = Encoder(encoder.model.whitened(_sample(encoder, paths), choice.whiten))
     with _created(directory, encoder, keep) as made:
         yield made

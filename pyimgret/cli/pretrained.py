@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -46,15 +46,15 @@ class Choice:
 
     def encoder(self, model: Path | str | None) -> Encoder | None:
         """Return the encoder; None if neither a model nor a network was chosen."""
+        if model is None and self.pretrained is None:
+            return None  # NB: before the import below, which takes a second
         from pyimgret.encoder import Encoder
         from pyimgret.pretrained import load
 
-        if model is not None and self.pretrained is not None:
-            raise click.UsageError("give --model or --pretrained, not both.")
-        if model is not None:
-            return Encoder.load(model)
         if self.pretrained is None:
-            return None
+            return Encoder.load(cast(str, model))
+        if model is not None:
+            raise click.UsageError("give --model or --pretrained, not both.")
         pooling = self.pooling or "avg"
         return Encoder(load(self.pretrained, self.weights, pooling=pooling, flip=self.flip))
 
