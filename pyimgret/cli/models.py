@@ -10,14 +10,7 @@ from typing import Any
 
 import click
 
-from pyimgret.cli.options import (
-    NATURAL,
-    POSITIVE,
-    Command,
-    Output,
-    dependent_option,
-    stacked,
-)
+from pyimgret.cli.options import NATURAL, POSITIVE, Command, Output, dependent_option, stacked
 from pyimgret.cli.pretrained import NAMES
 
 MODELS = {

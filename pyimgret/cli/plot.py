@@ -43,12 +43,7 @@ def plot() -> None:
 )
 @_out
 def weights(
-    models: tuple[Path, ...],
-    count: int,
-    scale: Any,
-    layer: int,
-    checkpoint: Path | None,
-    out: Path,
+    models: tuple[Path, ...], count: int, scale: Any, layer: int, checkpoint: Path | None, out: Path
 ) -> Result:
     """Plot the weights of a layer as images."""
     from pyimgret import load
@@ -119,12 +114,7 @@ def reconstructions(
 @_seed
 @_out
 def embedding(
-    models: tuple[Path, ...],
-    count: int,
-    method: Any,
-    seed: int,
-    out: Path,
-    **source: Any,
+    models: tuple[Path, ...], count: int, method: Any, seed: int, out: Path, **source: Any
 ) -> Result:
     """Plot embeddings in two dimensions, coloured by class."""
     from pyimgret.visualization import plot_embedding

@@ -10,13 +10,7 @@ import click
 
 from pyimgret.cli.common import Result, first_of, json_option
 from pyimgret.cli.models import MODEL_OUT, SETTINGS, build, model_option, training_options
-from pyimgret.cli.options import (
-    NATURAL,
-    POSITIVE,
-    Output,
-    examples,
-    stacked,
-)
+from pyimgret.cli.options import NATURAL, POSITIVE, Output, examples, stacked
 from pyimgret.cli.sources import hidden_note, hidden_option, include_hidden, strict_option
 
 if TYPE_CHECKING:
@@ -207,13 +201,7 @@ def train(
 )
 @cluster_options
 @data_options
-@click.option(
-    "--model",
-    type=MODEL_FILE,
-    required=True,
-    metavar="FILE",
-    help="A saved model.",
-)
+@click.option("--model", type=MODEL_FILE, required=True, metavar="FILE", help="A saved model.")
 @click.option("--batch-size", type=POSITIVE, default=256, help="Number of images encoded together.")
 @click.option("--part-rows", type=POSITIVE, metavar="N", help="Images per task and output file.")
 @click.option("--max-cores", type=POSITIVE, help="Maximum number of cores to use.  [default: all]")
