@@ -182,22 +182,19 @@ def _draw_models(out: Path, images: npt.NDArray[np.uint8], models: dict[str, Any
 
 def _make_folder(out: Path) -> None:
     """Create the folder; refuse to replace an index that the demo did not create."""
-    out.mkdir(parents=True, exist_ok=True)
-    index = out / "index"
-    if index.exists() and not _is_ours(index):
-        raise InvalidArgumentError(
-            f"{index} exists and was not created by the demo; choose another --out, or move "
-            "it away."
-        )
-
-
-def _is_ours(index: Path) -> bool:
     from pyimgret.index import Index
 
-    if not (index / "index.sqlite").is_file():
-        return False
-    with Index.open(index) as opened:
-        return all(key.startswith("digit-") for key in opened.keys())  # noqa: SIM118
+    out.mkdir(parents=True, exist_ok=True)
+    index = out / "index"
+    if not index.exists():
+        return
+    if (index / "index.sqlite").is_file():
+        with Index.open(index) as opened:
+            if all(key.startswith("digit-") for key in opened.keys()):  # noqa: SIM118
+                return
+    raise InvalidArgumentError(
+        f"{index} exists and was not created by the demo; choose another --out, or move it away."
+    )
 
 
 def _log_step(text: str) -> None:
