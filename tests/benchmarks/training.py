@@ -47,7 +47,7 @@ class Ours:
         kind = model._input_kind()
         self._data = as_input(X, preprocessor_for(X), None, kind=kind)
         labels = None if y is None else y.astype(np.int32)
-        self._targets = Targets() if labels is None else Targets("classes", labels, 10)
+        self._targets = Targets() if labels is None else Targets("classes", labels, np.arange(10))
         settings = {
             "images": self._data.to_dict(), "targets": self._targets.to_dict(), "seed": 0,
             "batch_size": batch, "shuffle": True, "stock": stock,
