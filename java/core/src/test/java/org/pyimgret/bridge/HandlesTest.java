@@ -29,7 +29,7 @@ class HandlesTest {
     }
 
     @Test
-    void whatIsReleasedWhileItIsUsedIsClosedByItsLastUser() {
+    void objectReleasedInUseIsClosedByItsLastUser() {
         long handle = Handles.put(new Thing("network"));
         String name = Handles.shared(handle, Thing.class, thing -> {
             Handles.release(handle);
@@ -44,7 +44,7 @@ class HandlesTest {
     }
 
     @Test
-    void anOwnerStaysOpenAsLongAsWhatWorksOnIt() {
+    void ownerStaysOpenUntilItsDependentsAreReleased() {
         long owner = Handles.put(new Thing("network"));
         long trainer = Handles.put(owner, Thing.class, network -> new Thing("trainer of " + network.name));
         Handles.release(owner);
@@ -54,7 +54,7 @@ class HandlesTest {
     }
 
     @Test
-    void anOwnerIsNotHeldByWhatCouldNotBeMade() {
+    void ownerIsNotHeldAfterFailedCreation() {
         long owner = Handles.put(new Thing("network"));
         assertThrows(
                 ArithmeticException.class,
@@ -66,7 +66,7 @@ class HandlesTest {
     }
 
     @Test
-    void aUseAloneExcludesTheUsesOfItsOwnerAndOthersRunTogether() throws InterruptedException {
+    void exclusiveUseBlocksUsesOfTheOwnerAndSharedUsesOverlap() throws InterruptedException {
         long owner = Handles.put(new Thing("network"));
         long trainer = Handles.put(owner, Thing.class, network -> new Thing("trainer"));
         AtomicInteger inside = new AtomicInteger();

@@ -39,31 +39,31 @@ final class GoldenModelsTest {
 
     @ParameterizedTest
     @MethodSource("models")
-    void embeddingsAreThoseOfPython(String model) throws IOException {
+    void embeddingsEqualPythons(String model) throws IOException {
         JsonNode golden = file().get(model);
-        List<Path> pictures = pictures(golden);
+        List<Path> images = images(golden);
         try (ImageEncoder encoder = ImageEncoder.builder().batchSize(16).load(zip(model))) {
-            List<float[]> embeddings = encoder.encodeAll(pictures);
-            for (int i = 0; i < pictures.size(); i++) {
-                String name = pictures.get(i).getFileName().toString();
+            List<float[]> embeddings = encoder.encodeAll(images);
+            for (int i = 0; i < images.size(); i++) {
+                String name = images.get(i).getFileName().toString();
                 float[] expected = floats(golden.get(name).get("embedding"));
                 assertArrayEquals(expected, embeddings.get(i), TOLERANCE, name);
-                assertArrayEquals(expected, encoder.encode(pictures.get(i)), TOLERANCE, name);
+                assertArrayEquals(expected, encoder.encode(images.get(i)), TOLERANCE, name);
             }
-            checkNeighbours(golden, pictures, embeddings);
+            checkNeighbours(golden, images, embeddings);
         }
     }
 
     /** Pictures of one look in several formats are equally near; their order may differ. */
-    private static void checkNeighbours(JsonNode golden, List<Path> pictures, List<float[]> embeddings) {
-        for (int query = 0; query < pictures.size(); query++) {
-            String name = pictures.get(query).getFileName().toString();
+    private static void checkNeighbours(JsonNode golden, List<Path> images, List<float[]> embeddings) {
+        for (int query = 0; query < images.size(); query++) {
+            String name = images.get(query).getFileName().toString();
             float[] scores = scores(embeddings, query);
             float[] sorted = scores.clone();
             Arrays.sort(sorted);
             int rank = 1;
             for (JsonNode near : golden.get(name).get("nearest")) {
-                int row = pictures.indexOf(
+                int row = images.indexOf(
                         GOLDEN.resolve("pictures").resolve(near.get(0).asText()));
                 float expected = near.get(1).floatValue();
                 assertEquals(expected, scores[row], TOLERANCE, name);
@@ -87,13 +87,13 @@ final class GoldenModelsTest {
 
     @ParameterizedTest
     @MethodSource("models")
-    void plainDeeplearning4jRestoresThem(String model) throws Exception {
+    void plainDeeplearning4jRestoresModels(String model) throws Exception {
         ModelDescription description = ModelDescription.parse(ModelFile.readMetadata(zip(model)));
         JsonNode golden = file().get(model);
-        List<Path> pictures = pictures(golden).subList(0, 20);
+        List<Path> images = images(golden).subList(0, 20);
         List<float[]> tensors = new ArrayList<>();
-        for (Path picture : pictures) {
-            tensors.add(description.preprocessor.apply(picture));
+        for (Path image : images) {
+            tensors.add(description.preprocessor.apply(image));
         }
         float[] codes = runPlain(model, description, tensors);
         if (description.withMirrorImage) {
@@ -103,9 +103,9 @@ final class GoldenModelsTest {
                 codes[i] = (codes[i] + others[i]) / 2;
             }
         }
-        float[][] found = EmbeddingNetwork.normalised(codes, pictures.size(), description.embeddingSize);
+        float[][] found = EmbeddingNetwork.normalised(codes, images.size(), description.embeddingSize);
         for (int i = 0; i < found.length; i++) {
-            String name = pictures.get(i).getFileName().toString();
+            String name = images.get(i).getFileName().toString();
             float[] expected = floats(golden.get(name).get("embedding"));
             assertArrayEquals(expected, found[i], TOLERANCE, name);
         }
@@ -183,7 +183,7 @@ final class GoldenModelsTest {
         return GOLDEN.resolve("models").resolve(model + ".zip");
     }
 
-    private static List<Path> pictures(JsonNode golden) {
+    private static List<Path> images(JsonNode golden) {
         List<Path> paths = new ArrayList<>();
         golden.fieldNames()
                 .forEachRemaining(name -> paths.add(GOLDEN.resolve("pictures").resolve(name)));

@@ -26,16 +26,16 @@ final class GoldenTensorsTest {
 
     @ParameterizedTest
     @MethodSource("names")
-    void tensorsAreThoseOfPython(String name) throws IOException {
+    void tensorsEqualPythons(String name) throws IOException {
         JsonNode golden = file();
         ImagePreprocessor preprocessor =
                 ImagePreprocessor.of(golden.get("preprocessing").get(name));
-        JsonNode pictures = golden.get("tensors");
-        assertTrue(pictures.size() >= 30);
-        for (Iterator<String> files = pictures.fieldNames(); files.hasNext(); ) {
+        JsonNode images = golden.get("tensors");
+        assertTrue(images.size() >= 30);
+        for (Iterator<String> files = images.fieldNames(); files.hasNext(); ) {
             String file = files.next();
             float[] tensor = preprocessor.apply(GOLDEN.resolve("pictures").resolve(file));
-            assertEquals(pictures.get(file).get(name).asText(), checksum(tensor), file);
+            assertEquals(images.get(file).get(name).asText(), checksum(tensor), file);
         }
     }
 

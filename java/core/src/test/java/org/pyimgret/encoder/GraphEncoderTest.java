@@ -42,30 +42,29 @@ final class GraphEncoderTest {
     Path folder;
 
     @Test
-    void embeddingsAreThoseOfTheStoredGraph() throws IOException {
+    void embeddingsEqualThoseOfTheStoredGraph() throws IOException {
         for (boolean flip : new boolean[] {false, true}) {
             ComputationGraph graph = graph();
             ImagePreprocessor preprocessor = ImagePreprocessor.fromJson(PREPROCESSING);
             try (ImageEncoder encoder = ImageEncoder.builder().batchSize(7).load(save(graph, flip))) {
                 assertEquals("on", encoder.oneDnn());
-                List<Path> pictures = pictures();
-                List<float[]> found = encoder.encodeAll(pictures);
-                for (int i = 0; i < pictures.size(); i++) {
-                    float[] expected = expected(graph, preprocessor.apply(pictures.get(i)), flip);
+                List<Path> images = images();
+                List<float[]> found = encoder.encodeAll(images);
+                for (int i = 0; i < images.size(); i++) {
+                    float[] expected = expected(graph, preprocessor.apply(images.get(i)), flip);
                     assertArrayEquals(
-                            expected, found.get(i), 1e-5f, pictures.get(i).toString());
-                    assertArrayEquals(expected, encoder.encode(pictures.get(i)), 1e-5f);
+                            expected, found.get(i), 1e-5f, images.get(i).toString());
+                    assertArrayEquals(expected, encoder.encode(images.get(i)), 1e-5f);
                 }
             }
         }
     }
 
     private static float[] expected(ComputationGraph graph, float[] tensor, boolean flip) {
-        INDArray picture = Nd4j.createFromArray(tensor).reshape(1, 12, 10, 3).permute(0, 3, 1, 2);
-        INDArray code = code(graph, picture);
+        INDArray image = Nd4j.createFromArray(tensor).reshape(1, 12, 10, 3).permute(0, 3, 1, 2);
+        INDArray code = code(graph, image);
         if (flip) {
-            INDArray mirrored =
-                    Nd4j.reverse(picture.permute(0, 1, 3, 2).dup('c').reshape(3, 10, 12));
+            INDArray mirrored = Nd4j.reverse(image.permute(0, 1, 3, 2).dup('c').reshape(3, 10, 12));
             // Reversing all axes turns the rows and the channels as well: turn those back.
             INDArray same = Nd4j.create(1, 3, 12, 10);
             for (int c = 0; c < 3; c++) {
@@ -81,8 +80,8 @@ final class GraphEncoderTest {
         return EmbeddingNetwork.normalised(code.dup('c').data().asFloat(), 1, 8)[0];
     }
 
-    private static INDArray code(ComputationGraph graph, INDArray picture) {
-        return graph.feedForward(picture.dup('c'), false).get("code");
+    private static INDArray code(ComputationGraph graph, INDArray image) {
+        return graph.feedForward(image.dup('c'), false).get("code");
     }
 
     private Path save(ComputationGraph graph, boolean flip) throws IOException {
@@ -141,7 +140,7 @@ final class GraphEncoderTest {
                 .build();
     }
 
-    private static List<Path> pictures() throws IOException {
+    private static List<Path> images() throws IOException {
         try (Stream<Path> files = Files.list(PICTURES)) {
             return files.sorted().limit(20).collect(Collectors.toList());
         }

@@ -16,8 +16,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
@@ -40,18 +38,18 @@ final class ImageEncoderTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"autoencoder", "convolutional", "recurrent"})
-    void manyThreadsGetTheAnswersOfOne(String model) throws Exception {
-        List<Path> pictures = pictures();
+    void concurrentEncodesGiveTheResultsOfOneThread(String model) throws Exception {
+        List<Path> images = images();
         try (ImageEncoder encoder = ImageEncoder.builder().threads(3).load(zip(model))) {
             List<float[]> expected = new ArrayList<>();
-            for (Path picture : pictures) {
-                expected.add(encoder.encode(picture));
+            for (Path image : images) {
+                expected.add(encoder.encode(image));
             }
             List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
             List<Thread> threads = new ArrayList<>();
             for (int t = 0; t < 8; t++) {
                 int seed = t;
-                Thread thread = new Thread(() -> encodeMany(encoder, pictures, expected, seed));
+                Thread thread = new Thread(() -> encodeMany(encoder, images, expected, seed));
                 thread.setUncaughtExceptionHandler((where, error) -> failures.add(error));
                 thread.start();
                 threads.add(thread);
@@ -63,14 +61,14 @@ final class ImageEncoderTest {
         }
     }
 
-    private static void encodeMany(ImageEncoder encoder, List<Path> pictures, List<float[]> expected, int seed) {
+    private static void encodeMany(ImageEncoder encoder, List<Path> images, List<float[]> expected, int seed) {
         Random random = new Random(seed);
         try {
             for (int i = 0; i < 100; i++) {
-                int row = random.nextInt(pictures.size());
-                assertArrayEquals(expected.get(row), encoder.encode(pictures.get(row)), 1e-5f);
+                int row = random.nextInt(images.size());
+                assertArrayEquals(expected.get(row), encoder.encode(images.get(row)), 1e-5f);
             }
-            List<float[]> all = encoder.encodeAll(pictures);
+            List<float[]> all = encoder.encodeAll(images);
             for (int row = 0; row < all.size(); row++) {
                 assertArrayEquals(expected.get(row), all.get(row), 1e-5f);
             }
@@ -80,16 +78,16 @@ final class ImageEncoderTest {
     }
 
     @Test
-    void filesBytesAndImagesGiveTheSame() throws IOException {
-        Path picture = GOLDEN.resolve("pictures").resolve("size-151x97.png");
+    void pathBytesAndImageGiveTheSameEmbedding() throws IOException {
+        Path file = GOLDEN.resolve("pictures").resolve("size-151x97.png");
         try (ImageEncoder encoder = ImageEncoder.load(MODEL)) {
-            float[] embedding = encoder.encode(picture);
-            BufferedImage image = ImageIO.read(picture.toFile());
-            byte[] bytes = Files.readAllBytes(picture);
+            float[] embedding = encoder.encode(file);
+            BufferedImage image = ImageIO.read(file.toFile());
+            byte[] bytes = Files.readAllBytes(file);
             assertEquals(encoder.dimension(), embedding.length);
             assertArrayEquals(embedding, encoder.encode(bytes));
             assertArrayEquals(embedding, encoder.encode(image));
-            for (float[] one : encoder.encodeAll(List.of(picture, bytes, image))) {
+            for (float[] one : encoder.encodeAll(List.of(file, bytes, image))) {
                 assertArrayEquals(embedding, one, 1e-5f);
             }
             assertTrue(encoder.encodeAll(List.of()).isEmpty());
@@ -97,71 +95,46 @@ final class ImageEncoderTest {
     }
 
     @Test
-    void aBrokenPictureIsNamed() throws IOException {
-        Path text = Files.writeString(folder.resolve("text.png"), "no picture");
+    void imageThatCannotBeDecodedIsNamedByItsIndex() throws IOException {
+        Path text = Files.writeString(folder.resolve("text.png"), "no image");
         try (ImageEncoder encoder = ImageEncoder.builder().batchSize(2).load(MODEL)) {
-            List<Path> images = new ArrayList<>(pictures().subList(0, 7));
+            List<Path> images = new ArrayList<>(images().subList(0, 7));
             images.add(5, text);
             Exception error = assertThrows(ImageDecodeException.class, () -> encoder.encodeAll(images));
             assertTrue(error.getMessage().startsWith("image 5: "), error.getMessage());
-            images.set(5, pictures().get(5));
+            images.set(5, images().get(5));
             List<Object> mixed = new ArrayList<>(images);
             for (Object wrong : new Object[] {"x.png", null}) {
                 mixed.set(3, wrong);
                 Exception refused = assertThrows(IllegalArgumentException.class, () -> encoder.encodeAll(mixed));
                 assertTrue(refused.getMessage().startsWith("image 3: got "), refused::toString);
             }
-            assertEquals(7, encoder.encodeAll(pictures().subList(0, 7)).size());
+            assertEquals(7, encoder.encodeAll(images().subList(0, 7)).size());
         }
     }
 
     @Test
-    void aClosedEncoderSaysSo() throws IOException {
+    void closedEncoderIsRefused() throws IOException {
         ImageEncoder encoder = ImageEncoder.load(MODEL);
         encoder.close();
         encoder.close();
-        Path picture = pictures().get(0);
-        assertThrows(IllegalStateException.class, () -> encoder.encode(picture));
-        assertThrows(IllegalStateException.class, () -> encoder.encodeAll(List.of(picture)));
+        Path image = images().get(0);
+        assertThrows(IllegalStateException.class, () -> encoder.encode(image));
+        assertThrows(IllegalStateException.class, () -> encoder.encodeAll(List.of(image)));
         assertThrows(IllegalStateException.class, () -> encoder.encodeAll(List.of()));
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"autoencoder", "recurrent"})
-    void closeWaitsForThreadsThatEncode(String model) throws Exception {
-        List<Path> pictures = pictures().subList(0, 8);
+    void closeWaitsForRunningEncodes(String model) throws Exception {
+        List<Path> images = images().subList(0, 8);
         List<float[]> expected;
         try (ImageEncoder encoder = ImageEncoder.load(zip(model))) {
-            expected = encoder.encodeAll(pictures);
+            expected = encoder.encodeAll(images);
         }
         for (int round = 0; round < 5; round++) {
             ImageEncoder encoder = ImageEncoder.builder().threads(2).load(zip(model));
-            List<Throwable> ends = Collections.synchronizedList(new ArrayList<>());
-            AtomicBoolean closed = new AtomicBoolean();
-            CountDownLatch running = new CountDownLatch(3);
-            List<Thread> threads = new ArrayList<>();
-            for (int t = 0; t < 3; t++) {
-                int seed = t;
-                Thread thread = new Thread(() -> {
-                    for (boolean late = false; !late; running.countDown()) {
-                        late = closed.get();
-                        encodeMany(encoder, pictures, expected, seed);
-                    }
-                });
-                thread.setUncaughtExceptionHandler((where, error) -> ends.add(error));
-                thread.start();
-                threads.add(thread);
-            }
-            running.await();
-            encoder.close();
-            closed.set(true);
-            for (Thread thread : threads) {
-                thread.join();
-            }
-            assertEquals(3, ends.size(), "a thread encoded after close");
-            for (Throwable end : ends) {
-                assertEquals("the encoder is closed", end.getMessage(), end::toString);
-            }
+            ClosedInUse.check(encoder, thread -> encodeMany(encoder, images, expected, thread));
         }
     }
 
@@ -182,9 +155,9 @@ final class ImageEncoderTest {
     }
 
     @Test
-    void theThreadsEndWithTheEncoder() throws IOException {
+    void closeEndsTheThreads() throws IOException {
         try (ImageEncoder encoder = ImageEncoder.load(MODEL)) {
-            encoder.encodeAll(pictures());
+            encoder.encodeAll(images());
             assertTrue(threadsOfEncoders() > 0);
         }
         assertEquals(0, threadsOfEncoders());
@@ -197,7 +170,7 @@ final class ImageEncoderTest {
     }
 
     @Test
-    void aDescriptionThatDoesNotFitIsRefused() throws IOException {
+    void descriptionThatDoesNotFitIsRefused() throws IOException {
         refused("format version 2, written by pyimgret 9.9", "\"format\": 1", "\"format\": 2");
         refused("code layer 40", "\"code_layer\": 4", "\"code_layer\": 40");
         refused("code layer \"x\"", "\"code_layer\": 4", "\"code_layer\": \"x\"");
@@ -259,7 +232,7 @@ final class ImageEncoderTest {
         return GOLDEN.resolve("models").resolve(model + ".zip");
     }
 
-    private static List<Path> pictures() throws IOException {
+    private static List<Path> images() throws IOException {
         try (Stream<Path> files = Files.list(GOLDEN.resolve("pictures"))) {
             return files.sorted().collect(Collectors.toList());
         }

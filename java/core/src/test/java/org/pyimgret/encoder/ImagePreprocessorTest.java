@@ -34,7 +34,7 @@ final class ImagePreprocessorTest {
     }
 
     @Test
-    void aFileItsBytesAndItsImageGiveTheSame() throws IOException {
+    void pathBytesAndImageGiveTheSameTensor() throws IOException {
         ImagePreprocessor preprocessor = ImagePreprocessor.fromJson(GREY);
         for (int type : new int[] {1, 2, 5, 6, 10, 11, 13}) {
             BufferedImage image = noise(type);
@@ -47,7 +47,7 @@ final class ImagePreprocessorTest {
     }
 
     @Test
-    void alphaIsLaidOverWhite() throws IOException {
+    void alphaIsCompositedOnWhite() throws IOException {
         BufferedImage clear = new BufferedImage(3, 2, BufferedImage.TYPE_INT_ARGB);
         float[] white = new float[6];
         Arrays.fill(white, 2);
@@ -55,7 +55,7 @@ final class ImagePreprocessorTest {
     }
 
     @Test
-    void brokenFilesAreRefusedWhereverTheyBreak() throws IOException {
+    void truncatedFilesAreRefused() throws IOException {
         ImagePreprocessor preprocessor = ImagePreprocessor.fromJson(GREY);
         for (String format : new String[] {"png", "jpg", "gif", "bmp"}) {
             ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -70,7 +70,7 @@ final class ImagePreprocessorTest {
     }
 
     @Test
-    void damagedFilesNeverDoWorseThanBeingRefused() throws IOException {
+    void damagedFilesAreDecodedOrRefused() throws IOException {
         ImagePreprocessor preprocessor = ImagePreprocessor.fromJson(GREY);
         Random random = new Random(1);
         int refused = 0;
@@ -93,7 +93,7 @@ final class ImagePreprocessorTest {
     }
 
     @Test
-    void whatIsNoPictureIsRefusedWithAReason() throws IOException {
+    void fileThatIsNotAnImageIsRefused() throws IOException {
         ImagePreprocessor preprocessor = fromJson(GREY);
         assertMessage("format", () -> preprocessor.apply("hello".getBytes()));
         assertMessage("regular", () -> preprocessor.apply(folder));
@@ -103,7 +103,7 @@ final class ImagePreprocessorTest {
     }
 
     @Test
-    void aDefinitionOfANewerVersionIsRefused() {
+    void definitionOfNewerVersionIsRefused() {
         assertRefused("newer", GREY.replace("{", "{\"gamma\": 2, "));
         assertRefused("lacks [mean]", GREY.replace("\"mean\":[0.5],", ""));
         assertRefused("filter", GREY.replace("bilinear", "sinc"));

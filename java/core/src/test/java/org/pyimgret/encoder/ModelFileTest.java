@@ -91,7 +91,7 @@ final class ModelFileTest {
     }
 
     @Test
-    void aNetworkOfLayersComesBack() throws IOException {
+    void stackOfLayersIsRestored() throws IOException {
         MultiLayerNetwork network = dense(4, 3);
         INDArray input = Nd4j.rand(DataType.FLOAT, 5, 4);
         ModelFile file = ModelFile.open(save(network));
@@ -100,7 +100,7 @@ final class ModelFileTest {
     }
 
     @Test
-    void aGraphComesBack() throws IOException {
+    void graphIsRestored() throws IOException {
         ComputationGraph graph = new ComputationGraph(new NeuralNetConfiguration.Builder()
                 .graphBuilder()
                 .addInputs("image")
@@ -119,7 +119,7 @@ final class ModelFileTest {
     }
 
     @Test
-    void trainingGoesOnWhereItStopped() throws IOException {
+    void trainingContinuesFromTheRestoredState() throws IOException {
         MultiLayerNetwork network = dense(4, 3);
         INDArray input = Nd4j.rand(DataType.FLOAT, 5, 4);
         INDArray target = Nd4j.rand(DataType.FLOAT, 5, 4);
@@ -133,14 +133,14 @@ final class ModelFileTest {
     }
 
     @Test
-    void theDescriptionIsHandedOutAsItIs() throws IOException {
+    void metadataIsReturnedUnchanged() throws IOException {
         Path path = with(save(dense(4, 3)), "pyimgret.json", "{\"kind\": \"é\"}".getBytes(UTF_8));
         assertEquals("{\"kind\": \"é\"}", ModelFile.open(path).metadata());
         assertEquals("{\"kind\": \"é\"}", ModelFile.readMetadata(path));
     }
 
     @Test
-    void aSerializedObjectIsRefusedAndDoesNotRun() throws IOException {
+    void serializedObjectIsRefusedAndDoesNotRun() throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
             out.writeObject(new Gadget());
@@ -156,7 +156,7 @@ final class ModelFileTest {
     }
 
     @Test
-    void aForeignClassIsRefusedAndDoesNotRun() throws IOException {
+    void foreignClassIsRefusedAndDoesNotRun() throws IOException {
         Path path = save(dense(4, 3));
         String field = "\"idropout\" : ";
         String dropout = field + "{\"@class\":\"" + HostileDropout.class.getName() + "\"}";
@@ -169,7 +169,7 @@ final class ModelFileTest {
     }
 
     @Test
-    void aClassNameIsReadToItsEnd() throws IOException {
+    void classNameIsCheckedToItsEnd() throws IOException {
         Path path = save(dense(4, 3));
         String good = "org.deeplearning4j.nn.conf.layers.DenseLayer";
         assertTrue(new String(entry(path, "configuration.json"), UTF_8).contains(good));
@@ -194,7 +194,7 @@ final class ModelFileTest {
     }
 
     @Test
-    void aShapeThatClaimsMoreThanTheFileHoldsIsRefused() throws IOException {
+    void shapeLargerThanTheFileIsRefused() throws IOException {
         Path path = save(dense(4, 3));
         byte[] weights = entry(path, "coefficients.bin");
         refused(with(path, "coefficients.bin", java.util.Arrays.copyOf(weights, 60)), "coefficients.bin");
@@ -205,13 +205,13 @@ final class ModelFileTest {
     }
 
     @Test
-    void aBombIsRefused() throws IOException {
+    void zipBombIsRefused() throws IOException {
         refused(with(save(dense(4, 3)), "coefficients.bin", new byte[80 << 20]), "packed size");
         refused(with(save(dense(4, 3)), "pyimgret.json", new byte[40 << 20]), "bytes");
     }
 
     @Test
-    void anEntryThatPointsOutOfTheZipIsRefused() throws IOException {
+    void entryThatPointsOutsideTheZipIsRefused() throws IOException {
         for (String name : new String[] {"../escaped", "a/../../x", "/etc/x", "..\\x", "C:\\x"}) {
             refused(with(save(dense(4, 3)), name, new byte[1]), "points out of the zip");
         }
@@ -219,7 +219,7 @@ final class ModelFileTest {
     }
 
     @Test
-    void whatIsNoModelIsRefusedByItsName() throws IOException {
+    void fileThatIsNotAModelIsRefusedByName() throws IOException {
         Path text = Files.writeString(folder.resolve("text.zip"), "no zip");
         refused(text, "is not a model zip");
         refused(Files.createFile(folder.resolve("empty.zip")), "is not a model zip");

@@ -34,7 +34,7 @@ class PlainPngTest {
 
     @ParameterizedTest
     @CsvSource({"1,1", "28,28", "1,300", "300,1", "151,97", "400,333"})
-    void givesImageIosPixels(int width, int height) throws IOException {
+    void pixelsEqualImageIos(int width, int height) throws IOException {
         for (int type : new int[] {GREY, COLOUR}) {
             byte[] file = written(image(width, height, type), false);
             ImageData pixels = read(file).orElseThrow();
@@ -46,7 +46,7 @@ class PlainPngTest {
 
     @ParameterizedTest
     @ValueSource(ints = {0, 1, 2, 3, 4})
-    void undoesEveryFilterOfEveryRow(int filter) throws IOException {
+    void everyRowFilterIsUndone(int filter) throws IOException {
         for (int colourType : new int[] {0, 2}) {
             int row = 19 * (colourType + 1);
             byte[] rows = new byte[23 * (row + 1)];
@@ -61,7 +61,7 @@ class PlainPngTest {
     }
 
     @Test
-    void leavesOtherKindsToImageIo() throws IOException {
+    void otherKindsAreLeftToImageIo() throws IOException {
         assertTrue(read(written(image(9, 9, COLOUR), true)).isEmpty(), "interlaced");
         for (int type : new int[] {
             BufferedImage.TYPE_INT_ARGB,
@@ -74,7 +74,7 @@ class PlainPngTest {
     }
 
     @Test
-    void leavesBrokenFilesToImageIo() throws IOException {
+    void damagedFilesAreLeftToImageIo() throws IOException {
         byte[] file = written(image(28, 28, GREY), false);
         for (int length = 8; length < file.length; length++) {
             assertTrue(read(Arrays.copyOf(file, length)).isEmpty(), length + " bytes");
@@ -89,7 +89,7 @@ class PlainPngTest {
     }
 
     @Test
-    void refusesTooManyPixelsBeforeItMakesRoom() throws IOException {
+    void tooManyPixelsAreRefusedBeforeAllocation() throws IOException {
         byte[] file = file(2_000_000_000, 2_000_000_000, 0, new byte[9]);
         Exception error = assertThrows(ImageDecodeException.class, () -> new ImageDecoder(100).decode(file));
         assertTrue(error.getMessage().contains("between 1 and 100"), error.getMessage());

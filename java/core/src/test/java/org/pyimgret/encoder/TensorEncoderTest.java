@@ -8,11 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -70,7 +67,7 @@ final class TensorEncoderTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"autoencoder", "recurrent"})
-    void noTensorsGiveNoEmbeddings(String model) throws IOException {
+    void emptyListGivesNoEmbeddings(String model) throws IOException {
         try (TensorEncoder encoder = load(model)) {
             assertEquals(0, encoder.encode(List.of()).length);
         }
@@ -78,7 +75,7 @@ final class TensorEncoderTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"autoencoder", "convolutional", "recurrent", "inverted_residuals"})
-    void closedEncoderSaysSo(String model) throws IOException {
+    void closedEncoderIsRefused(String model) throws IOException {
         TensorEncoder encoder = load(model);
         List<float[]> tensors = tensors(2);
         encoder.encode(tensors);
@@ -90,7 +87,7 @@ final class TensorEncoderTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"autoencoder", "recurrent", "inverted_residuals"})
-    void closeWaitsForThreadsThatEncode(String model) throws Exception {
+    void closeWaitsForRunningEncodes(String model) throws Exception {
         List<float[]> tensors = tensors(60);
         float[][] expected;
         try (TensorEncoder encoder = load(model)) {
@@ -98,32 +95,7 @@ final class TensorEncoderTest {
         }
         for (int round = 0; round < 5; round++) {
             TensorEncoder encoder = load(model);
-            List<Throwable> ends = Collections.synchronizedList(new ArrayList<>());
-            CountDownLatch running = new CountDownLatch(3);
-            AtomicBoolean closed = new AtomicBoolean();
-            Runnable untilClosed = () -> {
-                for (boolean late = false; !late; running.countDown()) {
-                    late = closed.get();
-                    assertEmbeddings(expected, encoder.encode(tensors));
-                }
-            };
-            List<Thread> threads = new ArrayList<>();
-            for (int t = 0; t < 3; t++) {
-                Thread thread = new Thread(untilClosed);
-                thread.setUncaughtExceptionHandler((where, error) -> ends.add(error));
-                thread.start();
-                threads.add(thread);
-            }
-            running.await();
-            encoder.close();
-            closed.set(true);
-            for (Thread thread : threads) {
-                thread.join();
-            }
-            assertEquals(3, ends.size(), "a thread encoded after close");
-            for (Throwable end : ends) {
-                assertEquals("the encoder is closed", end.getMessage(), end::toString);
-            }
+            ClosedInUse.check(encoder, thread -> assertEmbeddings(expected, encoder.encode(tensors)));
         }
     }
 

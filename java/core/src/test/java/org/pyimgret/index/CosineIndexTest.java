@@ -34,7 +34,7 @@ final class CosineIndexTest {
     Path folder;
 
     @Test
-    void theNearestAreThoseOfTheDefinition() throws Exception {
+    void nearestEqualThoseByDefinition() throws Exception {
         for (int count : new int[] {1, 5, Snapshot.BLOCK, 3 * Snapshot.BLOCK + 17, 20_000}) {
             float[][] vectors = vectors(count, count);
             Path directory = Files.createDirectories(folder.resolve("n" + count));
@@ -53,7 +53,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void equalScoresComeInTheOrderTheyWereAdded() throws Exception {
+    void equalScoresAreInInsertionOrder() throws Exception {
         float[][] vectors = new float[3_000][];
         for (int i = 0; i < vectors.length; i++) {
             vectors[i] = unit(i % 3 == 0 ? new float[] {1, 0, 0, 0, 0, 0, 0} : someVector(i));
@@ -67,7 +67,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void aFilterSeesKeysAndMetadata() throws Exception {
+    void filterReceivesKeysAndMetadata() throws Exception {
         float[][] vectors = vectors(500, 3);
         write(folder, vectors);
         try (CosineIndex index = CosineIndex.open(folder)) {
@@ -86,7 +86,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void reloadSeesWhatWasWrittenSince() throws Exception {
+    void reloadReadsLaterChanges() throws Exception {
         write(folder, vectors(10, 1));
         try (CosineIndex index = CosineIndex.open(folder)) {
             assertFalse(index.reload());
@@ -102,7 +102,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void aPublishedCopyIsReadFromAFolderThatCannotBeWrittenTo() throws Exception {
+    void publishedCopyIsReadFromReadOnlyFolder() throws Exception {
         Path directory = Files.createDirectories(folder.resolve("a b%41ä?#"));
         write(directory, vectors(10, 1));
         try (Connection connection = connect(directory)) {
@@ -120,7 +120,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void whatCannotBeTrustedIsRefused() throws Exception {
+    void damagedOrForeignDatabaseIsRefused() throws Exception {
         assertThrows(NoSuchFileException.class, () -> CosineIndex.open(folder));
         write(folder, vectors(10, 1));
         change("UPDATE vectors SET crc = crc + 1 WHERE number = 4");
@@ -140,7 +140,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void aQueryThatHasNoCosineIsRefused() throws Exception {
+    void queryWithoutCosineIsRefused() throws Exception {
         write(folder, vectors(10, 1));
         try (CosineIndex index = CosineIndex.open(folder)) {
             assertIllegal("6 numbers", index, new float[6], 1);
@@ -167,7 +167,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void aClosedIndexSaysSo() throws Exception {
+    void closedIndexIsRefused() throws Exception {
         write(folder, vectors(10, 1));
         CosineIndex index = CosineIndex.open(folder);
         index.close();
@@ -177,7 +177,7 @@ final class CosineIndexTest {
     }
 
     @Test
-    void manyThreadsGetRightAnswersWhileItReloads() throws Exception {
+    void concurrentSearchesAreCorrectDuringReload() throws Exception {
         float[][] vectors = vectors(2_000, 4);
         write(folder, vectors);
         try (CosineIndex index = CosineIndex.open(folder)) {

@@ -64,7 +64,7 @@ final class GoldenIndexTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"live", "published"})
-    void itemsAreTheRecordedOnes(String kind) throws IOException {
+    void itemsEqualTheRecordedOnes(String kind) throws IOException {
         JsonNode answers = answers();
         JsonNode info = answers.get("info");
         try (CosineIndex index = open(kind)) {

@@ -31,7 +31,7 @@ class ArrayHeaderTest {
     }
 
     @Test
-    void numPysOwnHeaderIsRead() throws IOException {
+    void headerWrittenByNumPyIsRead() throws IOException {
         byte[] bytes = npy(DIGITS);
         ArrayHeader header = read(bytes);
         assertTrue(header.isBytes());
@@ -42,7 +42,7 @@ class ArrayHeaderTest {
     }
 
     @Test
-    void floatsOfIdxAreBigEndian() throws IOException {
+    void idxFloatsAreBigEndian() throws IOException {
         ArrayHeader header = read(new byte[] {0, 0, 13, 2, 0, 0, 0, 5, 0, 0, 0, 7});
         assertFalse(header.isBytes());
         assertEquals(ByteOrder.BIG_ENDIAN, header.order());
@@ -70,7 +70,7 @@ class ArrayHeaderTest {
     }
 
     @Test
-    void aFileThatIsShorterThanItSaysIsRefused() throws IOException {
+    void truncatedFileIsRefused() throws IOException {
         byte[] bytes = npy(DIGITS);
         ArrayHeader header = read(bytes);
         IOException error = assertThrows(IOException.class, () -> header.check(bytes.length + 11, "file"));
@@ -79,7 +79,7 @@ class ArrayHeaderTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"()", "(3,)", "(0, 5)", "(2, 0)", "(3, 99999999999)", "(1, 65536, 65536)"})
-    void shapesThatAreNoRowsAreRefused(String shape) throws IOException {
+    void shapesWithoutRowsAreRefused(String shape) throws IOException {
         ArrayHeader header = read(npy("{'descr': '|u1', 'fortran_order': False, 'shape': " + shape + ", }"));
         assertThrows(IOException.class, () -> header.check(1000, "file"));
     }

@@ -27,7 +27,7 @@ class KeysTest {
     }
 
     @Test
-    void textIsOnlyFreedOfPercentSigns() {
+    void onlyPercentSignsAreEncodedInText() {
         assertEquals("100%25 \u00e9 #?", Keys.ofText("100% \u00e9 #?"));
         assertEquals("100% \u00e9 #?", Keys.toText("100%25 \u00e9 #?"));
     }

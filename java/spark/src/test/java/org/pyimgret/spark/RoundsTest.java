@@ -14,7 +14,7 @@ class RoundsTest {
 
     @ParameterizedTest
     @CsvSource({"5000,64,2,5", "5000,64,7,3", "100,128,4,5", "129,128,2,1", "640,64,3,4", "1,64,2,5"})
-    void everyBatchIsDealtOnceAndWorkersGetEquallyMany(int count, int batch, int workers, int frequency) {
+    void everyBatchIsAssignedOnceAndWorkersGetTheSameNumber(int count, int batch, int workers, int frequency) {
         List<Rounds.Round> rounds = Rounds.of(3, count, batch, workers, frequency);
         List<String> dealt = rounds.stream().flatMap(r -> r.batches.stream()).collect(Collectors.toList());
         List<String> expected = Stream.iterate(0, first -> first < count, first -> first + batch)
@@ -29,7 +29,7 @@ class RoundsTest {
     }
 
     @Test
-    void onlyTheEndOfAnEpochHasFewerWorkers() {
+    void onlyTheLastRoundHasFewerWorkers() {
         List<Rounds.Round> rounds = Rounds.of(0, 700, 100, 2, 2);
         assertEquals(List.of(2, 2, 1), rounds.stream().map(r -> r.workers).collect(Collectors.toList()));
         assertEquals(4, rounds.stream().mapToInt(Rounds.Round::batchesPerWorker).sum());

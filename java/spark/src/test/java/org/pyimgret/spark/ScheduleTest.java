@@ -10,7 +10,7 @@ import org.pyimgret.nn.Json;
 class ScheduleTest {
 
     @Test
-    void aTableIsStretchedOverTheIterationsThereAre() {
+    void scheduleIsStretchedToTheNumberOfIterations() {
         JsonNode network = Json.parse("{\"updater\": {\"type\": \"adam\", \"schedule\": {\"0\": 0.1, \"50\":"
                 + " 0.5}, \"schedule_iterations\": 100}}");
         JsonNode table = Schedule.stretch(network, 30).get("updater").get("schedule");
@@ -18,7 +18,7 @@ class ScheduleTest {
     }
 
     @Test
-    void aConstantRateStaysAsItIs() {
+    void constantRateIsUnchanged() {
         JsonNode network = Json.parse("{\"updater\": {\"type\": \"adam\"}}");
         assertSame(network, Schedule.stretch(network, 30));
     }
