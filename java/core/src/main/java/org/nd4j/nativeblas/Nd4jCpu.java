@@ -12,7 +12,7 @@ import org.nd4j.linalg.factory.Nd4j;
  */
 public final class Nd4jCpu {
 
-    /** The system property that keeps Deeplearning4j from using oneDNN. */
+    /** The system property that prevents Deeplearning4j from using oneDNN. */
     public static final String HELPERS_DISABLED = "org.eclipse.deeplearning4j.helpers.disable";
 
     private Nd4jCpu() {}

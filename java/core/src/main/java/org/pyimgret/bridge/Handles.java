@@ -14,8 +14,8 @@ import org.pyimgret.nn.Parameters;
 /**
  * Java objects that Python holds, each by a number that is never used twice.
  *
- * <p>Several threads of Python's may use one object. A use is shared with others, or alone. An
- * object that is released while it is used is closed by the last of its users.
+ * <p>Several threads may use one object, together or exclusively. An object that is released while
+ * it is used is closed by the last of its users.
  */
 final class Handles {
 
@@ -50,7 +50,7 @@ final class Handles {
         Entry(Object object, Entry owner) {
             this.object = object;
             this.owner = owner;
-            // Fair, or one who encodes much would keep another, who encodes one image, waiting.
+            // Fair, or a thread that encodes much would delay another that encodes one image.
             this.lock = owner == null ? new ReentrantReadWriteLock(true) : owner.lock;
         }
 
@@ -83,7 +83,7 @@ final class Handles {
     }
 
     /**
-     * Keeps an object that works on another one.
+     * Stores an object that works on another one.
      *
      * @param owner handle of the other, which stays open as long, and is used when this one is used
      * @param type what the owner is
@@ -105,13 +105,13 @@ final class Handles {
         return handle;
     }
 
-    /** Uses an object beside others who do the same. */
+    /** Uses an object together with other threads that do the same. */
     static <T, R, E extends Exception> R shared(long handle, Class<T> type, Function<T, R, E> use) throws E {
         Entry entry = entered(handle);
         return use(entry, entry.lock.readLock(), type, use);
     }
 
-    /** Uses an object while nobody else does. */
+    /** Uses an object while no other thread does. */
     static <T, R, E extends Exception> R alone(long handle, Class<T> type, Function<T, R, E> use) throws E {
         Entry entry = entered(handle);
         return use(entry, entry.lock.writeLock(), type, use);

@@ -7,7 +7,7 @@ import org.pyimgret.nn.RbmTrainer;
 /**
  * What Python calls for restricted Boltzmann machines; the rules are those of {@link Bridge}.
  *
- * <p>The parameters lie in the caller's memory and are changed there: there is no object to hold.
+ * <p>The parameters are in the caller's memory and are changed there, so there is no handle.
  * {@code settings} is JSON, see {@link RbmInference}, or for training {@link RbmTrainer}.
  */
 public final class RbmBridge {

@@ -18,13 +18,13 @@ import org.pyimgret.nn.Json;
 import org.pyimgret.nn.Parameters;
 import org.pyimgret.nn.StopFlag;
 
-/** What Python asks of the process: limits, facts, and small computations for its self-check. */
+/** The process as Python sees it: limits, facts, and small computations for its self-check. */
 public final class SystemBridge {
 
     private SystemBridge() {}
 
     /**
-     * Limits the memory of arrays, which ND4J keeps outside the Java heap.
+     * Limits the memory of arrays, which ND4J allocates outside the Java heap.
      *
      * <p>NB: JavaCPP's own limit ({@code org.bytedeco.javacpp.maxbytes}) does not count ND4J's arrays.
      */

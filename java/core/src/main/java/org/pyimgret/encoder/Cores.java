@@ -9,14 +9,15 @@ import org.pyimgret.nn.BlasThreads;
  * The processors that a network's own native threads use.
  *
  * <p>Networks that run beside each other are faster with one thread each than with all threads
- * each: theirs meet after every operation. OpenMP keeps the number for every thread that calls it,
- * so the host's threads keep theirs. BLAS knows one number only, see {@link BlasThreads}.
+ * each, which wait for each other after every operation. OpenMP stores the number for every thread
+ * that calls it, so the host's threads are not affected. BLAS has one number for the process, see
+ * {@link BlasThreads}.
  */
 final class Cores {
 
     private Cores() {}
 
-    /** Runs work that has {@code others} like it beside it with its share of the processors. */
+    /** Runs work with its share of the processors, while {@code others} like it run in parallel. */
     static <T> T shared(int others, Supplier<T> work) {
         if (others < 1) {
             return work.get();

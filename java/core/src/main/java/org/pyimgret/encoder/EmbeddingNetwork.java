@@ -125,14 +125,14 @@ final class EmbeddingNetwork {
         if (!code.isInt() || code.intValue() < 0 || code.intValue() >= layers) {
             throw new ModelFormatException("pyimgret.json says the code layer " + code + " of " + layers + " layers.");
         }
-        int kept = code.intValue() + 1;
+        int count = code.intValue() + 1;
         MultiLayerConfiguration configuration =
                 whole.getLayerWiseConfigurations().clone();
         checkSizes(configuration.getLayerActivationTypes(description.inputType()));
-        configuration.setConfs(new ArrayList<>(configuration.getConfs().subList(0, kept)));
-        configuration.getInputPreProcessors().keySet().removeIf(layer -> layer >= kept);
+        configuration.setConfs(new ArrayList<>(configuration.getConfs().subList(0, count)));
+        configuration.getInputPreProcessors().keySet().removeIf(layer -> layer >= count);
         long length = 0;
-        for (int layer = 0; layer < kept; layer++) {
+        for (int layer = 0; layer < count; layer++) {
             length += whole.getLayer(layer).numParams();
         }
         INDArray all = whole.params();
@@ -183,7 +183,7 @@ final class EmbeddingNetwork {
     /**
      * Embeds prepared images, each (height, width, channels) in that order.
      *
-     * @param alone whether other threads embed beside this one, so that it keeps to itself
+     * @param alone whether other threads embed at the same time, so that this one uses no further threads
      * @throws IllegalStateException after {@link #close}
      */
     float[][] embed(List<float[]> tensors, boolean alone) {

@@ -13,7 +13,7 @@ import java.util.List;
  */
 final class ImageHeader {
 
-    /** The formats that are told apart; OTHER is whatever an ImageIO plug-in may know. */
+    /** The formats that are distinguished; OTHER is whatever an ImageIO plug-in may read. */
     enum Format {
         PNG,
         GIF,

@@ -22,7 +22,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  */
 public final class ModelFile {
 
-    // An updater keeps at most a few numbers for each weight (AMSGrad: three).
+    // An optimizer holds at most a few numbers for each weight (AMSGrad: three).
     private static final int MAX_UPDATER_NUMBERS = 4;
 
     private final Model network;

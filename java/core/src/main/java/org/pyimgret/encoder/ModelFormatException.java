@@ -2,7 +2,7 @@ package org.pyimgret.encoder;
 
 import java.io.IOException;
 
-/** A model file that is broken, too new, or could run code; the message says what was found. */
+/** A model file that is damaged, too new, or could run code; the message says what was found. */
 public final class ModelFormatException extends IOException {
 
     private static final long serialVersionUID = 1L;

@@ -119,7 +119,7 @@ final class NetworkConfiguration {
 
     private static void checkTokens(ModelArchive archive, String json) throws IOException {
         JsonFactory factory = new JsonFactory();
-        // NB: of two fields of one name, a tree keeps the last and a data binder may take the
+        // NB: of two fields of one name, a tree has the last and a data binder may take the
         // first.
         factory.enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
         try (JsonParser parser = factory.createParser(json)) {

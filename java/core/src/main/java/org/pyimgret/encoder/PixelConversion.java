@@ -82,7 +82,7 @@ final class PixelConversion {
         return pixels;
     }
 
-    /** Samples that lie in memory as bytes, without the calls that {@code getPixels} costs. */
+    /** Copies samples that are stored as bytes, without the calls that {@code getPixels} makes. */
     private static void copyBytes(Raster raster, ImageData pixels) {
         ComponentSampleModel model = (ComponentSampleModel) raster.getSampleModel();
         DataBufferByte data = (DataBufferByte) raster.getDataBuffer();

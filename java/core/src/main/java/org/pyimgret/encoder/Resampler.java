@@ -7,7 +7,7 @@ import java.util.Arrays;
  *
  * <p>A filter, stretched by the factor of a reduction, is laid over the image in two passes:
  * across and then down, unless the image grows in width and shrinks in height. The weights are
- * rounded to 22 bits after the point, sums are kept in 32 bits, and each pass rounds and clips its
+ * rounded to 22 bits after the point, sums are held in 32 bits, and each pass rounds and clips its
  * results to 8 bits.
  */
 final class Resampler {

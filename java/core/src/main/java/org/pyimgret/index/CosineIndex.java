@@ -8,8 +8,8 @@ import java.util.Objects;
 /**
  * Exact cosine search over the directory of an index that Python wrote.
  *
- * <p>All vectors are held in memory, 4 x dimension bytes an image and what its key and metadata
- * take. Safe for use by several threads; a search sees one state of the index from beginning to
+ * <p>All vectors are held in memory, 4 x dimension bytes an image besides its key and
+ * metadata. Safe for use by several threads; a search sees one state of the index from beginning to
  * end, also while another thread calls {@link #reload()}. Big indexes are searched on the common
  * fork-join pool.
  */
@@ -94,7 +94,7 @@ public final class CosineIndex implements AutoCloseable {
      * Reads the index again if it has changed since.
      *
      * @return whether it had changed
-     * @throws IOException if it cannot be read; the state before is kept
+     * @throws IOException if it cannot be read; the state before remains
      */
     public synchronized boolean reload() throws IOException {
         Snapshot fresh = database.read(current());
@@ -105,7 +105,7 @@ public final class CosineIndex implements AutoCloseable {
         return true;
     }
 
-    /** Gives the memory back; a later search is an error. */
+    /** Frees the memory; a later search is an error. */
     @Override
     public synchronized void close() {
         snapshot = null;

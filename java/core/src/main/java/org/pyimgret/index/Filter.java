@@ -5,7 +5,7 @@ package org.pyimgret.index;
 public interface Filter {
 
     /**
-     * Tells whether an image counts; asked only for images that would be among the best so far.
+     * Says whether an image may be found; called only for images that would be among the best so far.
      *
      * @param candidate the image, with its score
      * @return whether it may be found

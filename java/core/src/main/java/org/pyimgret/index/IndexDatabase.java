@@ -14,7 +14,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.zip.CRC32;
 
-/** Reads index.sqlite, which Python writes (pyimgret/index/storage/schema.py tells its tables). */
+/** Reads index.sqlite, which Python writes (pyimgret/index/storage/schema.py describes its tables). */
 final class IndexDatabase {
 
     private static final int FORMAT = 1;
@@ -50,12 +50,12 @@ final class IndexDatabase {
     }
 
     private String url() throws IOException {
-        // NB: a published copy lies in a read-only folder, where SQLite can make no lock files.
+        // NB: a published copy is in a read-only folder, where SQLite cannot create lock files.
         String options = isPublished() ? "mode=ro&immutable=1" : "mode=ro";
         return "jdbc:sqlite:" + file.toRealPath().toUri().toString().replace("file:///", "file:/") + "?" + options;
     }
 
-    /** Tells a published copy by its header: its journal mode is not WAL. */
+    /** Whether the header is that of a published copy: its journal mode is not WAL. */
     private boolean isPublished() throws IOException {
         try (InputStream in = Files.newInputStream(file)) {
             byte[] header = in.readNBytes(20);

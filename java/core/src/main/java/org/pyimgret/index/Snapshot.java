@@ -11,9 +11,9 @@ import java.util.stream.IntStream;
 /**
  * All vectors of an index at one revision, in memory; read by any number of threads.
  *
- * <p>Vectors lie in blocks of {@value #BLOCK} rows, a block's numbers dimension by dimension: a sum
+ * <p>Vectors are stored in blocks of {@value #BLOCK} rows, each dimension by dimension: a sum
  * then runs over neighbouring numbers, which the JVM turns into vector instructions (it does not do
- * so for a dot product along a row, whose order of additions it must keep).
+ * so for a dot product along a row, whose order of additions is fixed).
  */
 final class Snapshot {
 

@@ -26,7 +26,7 @@ final class ChunkCache {
         if (values == null) {
             int first = chunk * rows;
             values = records.load(first, Math.min(rows, records.count() - first));
-            INSTANCE.keep(dataset + '/' + chunk, values, limit);
+            INSTANCE.store(dataset + '/' + chunk, values, limit);
         }
         records.copy(values, row - chunk * rows, out);
     }
@@ -35,7 +35,7 @@ final class ChunkCache {
         return limit > 0 ? chunks.get(name) : null;
     }
 
-    private synchronized void keep(String name, Object values, long limit) {
+    private synchronized void store(String name, Object values, long limit) {
         if (chunks.put(name, values) == null) {
             bytes += size(values);
         }
