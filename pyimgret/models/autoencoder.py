@@ -30,14 +30,13 @@ from pyimgret.training import Targets
 
 #: Of the usual size, that weights before a batch normalisation start with.
 SMALL = np.float32(0.1)
+#: Activation functions of the last layer, and their losses.
+_LOSSES = {"sigmoid": "binary_cross_entropy", "identity": "mean_squared_error"}
 
 
 @with_settings
-class Autoencoder(TrainableModel, Reconstructing):
-    """A network that squeezes an image through a short code and gives it back.
-
-    Dense layers go down to the code and, mirrored, up again. Training makes the difference
-    between image and reconstruction small; the code is the embedding.
+class DenseStack(TrainableModel, Reconstructing, abstract=True):
+    """Dense layers that go down to a code and, mirrored, up again.
 
     Parameters
     ----------
@@ -45,6 +44,57 @@ class Autoencoder(TrainableModel, Reconstructing):
         Units of the layers before the code; the decoder has them in reverse.
     code_size : int
         Length of the code.
+    l2 : float
+        Penalty on the weights.
+    """
+
+    hidden_sizes: Sequence[int] = field(default=(1000, 500, 250), kw_only=False)
+    code_size: int = field(default=30, kw_only=False)
+    l2: float = 0.0
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        sizes = [*self.hidden_sizes, self.code_size]
+        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+            raise InvalidArgumentError(
+                f"hidden_sizes and code_size must be whole numbers from 1, got {sizes}."
+            )
+
+    def _stack(self, size: int, activation: str, output: str, *, normalized: bool) -> list[Layer]:
+        """Return all layers for inputs of a size; hidden ones and the code normalised or not."""
+        layers: list[Layer] = []
+        for number, units in enumerate(self.hidden_sizes):
+            layers += self._block(units, activation, f"encoder_{number}", normalized)
+        if normalized:
+            layers.append(Dense(self.code_size, bias=False, l2=self.l2, name="code_weights"))
+            layers.append(BatchNormalization(name="code"))
+        else:
+            layers.append(Dense(self.code_size, l2=self.l2, name="code"))
+        for number, units in enumerate(reversed(self.hidden_sizes)):
+            layers += self._block(units, activation, f"decoder_{number}", normalized)
+        return [*layers, Output(size, _LOSSES[output], output, name="output")]
+
+    def _block(self, size: int, activation: str, name: str, normalized: bool) -> list[Layer]:
+        """Return one hidden layer; with batch normalisation between weights and activation."""
+        init = "relu" if "relu" in activation else "xavier"
+        if not normalized:
+            return [Dense(size, activation, weight_init=init, l2=self.l2, name=name)]
+        return [
+            Dense(size, weight_init=init, bias=False, l2=self.l2, name=f"{name}_weights"),
+            BatchNormalization(name=f"{name}_normalization"),
+            Activation(activation, name=name),
+        ]
+
+
+@with_settings
+class Autoencoder(DenseStack):
+    """A network that squeezes an image through a short code and gives it back.
+
+    Dense layers go down to the code and, mirrored, up again. Training makes the difference
+    between image and reconstruction small; the code is the embedding.
+
+    Parameters
+    ----------
     activation : str
         Of the hidden layers.
     batch_normalization : bool
@@ -53,8 +103,6 @@ class Autoencoder(TrainableModel, Reconstructing):
     output : str
         "sigmoid" with cross-entropy, for images in [0, 1]; "identity" with the mean squared
         error, for anything; "auto" chooses by the data.
-    l2 : float
-        Penalty on the weights.
 
     References
     ----------
@@ -68,49 +116,18 @@ class Autoencoder(TrainableModel, Reconstructing):
     Autoencoder(code_size=16, epochs=5, hidden_sizes=(256,))
     """
 
-    hidden_sizes: Sequence[int] = field(default=(1000, 500, 250), kw_only=False)
-    code_size: int = field(default=30, kw_only=False)
     activation: str = field(default="relu", kw_only=False)
     batch_normalization: bool = True
     output: str = "auto"
-    l2: float = 0.0
     learning_rate: float = 3e-3
     epochs: int = 30
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
-        sizes = [*self.hidden_sizes, self.code_size]
-        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
-            raise InvalidArgumentError(
-                f"hidden_sizes and code_size must be whole numbers from 1, got {sizes}."
-            )
-
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
         del targets
-        layers: list[Layer] = []
-        for number, size in enumerate(self.hidden_sizes):
-            layers += self._block(size, self.activation, f"encoder_{number}")
-        layers += self._code()
-        for number, size in enumerate(reversed(self.hidden_sizes)):
-            layers += self._block(size, self.activation, f"decoder_{number}")
-        return [*layers, self._output(shape.size, data)]
-
-    def _block(self, size: int, activation: str, name: str) -> list[Layer]:
-        """Return one hidden layer; with batch normalisation between weights and activation."""
-        init = "relu" if "relu" in activation else "xavier"
-        if not self.batch_normalization:
-            return [Dense(size, activation, weight_init=init, l2=self.l2, name=name)]
-        return [
-            Dense(size, weight_init=init, bias=False, l2=self.l2, name=f"{name}_weights"),
-            BatchNormalization(name=f"{name}_normalization"),
-            Activation(activation, name=name),
-        ]
-
-    def _code(self) -> list[Layer]:
-        if not self.batch_normalization:
-            return [Dense(self.code_size, l2=self.l2, name="code")]
-        weights = Dense(self.code_size, bias=False, l2=self.l2, name="code_weights")
-        return [weights, BatchNormalization(name="code")]
+        output = choose("output", self.output, ("auto", *_LOSSES))
+        if output == "auto":
+            output = "sigmoid" if data.within_unit_interval else "identity"
+        return self._stack(shape.size, self.activation, output, normalized=self.batch_normalization)
 
     def _initialise(self, network: JavaNetwork) -> None:
         """Let the weights before a batch normalisation start small.
@@ -121,14 +138,6 @@ class Autoencoder(TrainableModel, Reconstructing):
         for number, layer in enumerate(network.describe()["layers"]):
             if layer["name"].endswith("_weights"):
                 network.set(f"{number}_W", network.get(f"{number}_W") * SMALL)
-
-    def _output(self, size: int, data: NetworkInput) -> Layer:
-        output = self.output
-        if output == "auto":
-            output = "sigmoid" if data.within_unit_interval else "identity"
-        losses = {"sigmoid": "binary_cross_entropy", "identity": "mean_squared_error"}
-        choose("output", output, frozenset({"auto", *losses}))
-        return Output(size, losses[output], output, name="output")
 
 
 @with_settings
@@ -232,9 +241,8 @@ class ConvAutoencoder(TrainableModel, Reconstructing):
 
     def _output(self, channels: int, data: NetworkInput) -> list[Layer]:
         last = Convolution2D(channels, mode="same", weight_init="xavier")
-        if data.within_unit_interval:
-            return [last, ConvolutionLoss(loss="binary_cross_entropy", activation="sigmoid")]
-        return [last, ConvolutionLoss(loss="mean_squared_error")]
+        activation = "sigmoid" if data.within_unit_interval else "identity"
+        return [last, ConvolutionLoss(loss=_LOSSES[activation], activation=activation)]
 
 
 def _convolution(n_out: int, *, stride: int = 1) -> Convolution2D:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +13,7 @@ from pyimgret.exceptions import InvalidArgumentError, NotFittedError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.network import JavaNetwork
 from pyimgret.layers import Layer
-from pyimgret.models.autoencoder import Autoencoder
-from pyimgret.models.base import Reconstructing
-from pyimgret.models.network import TrainableModel
+from pyimgret.models.autoencoder import DenseStack
 from pyimgret.models.weights import through
 from pyimgret.preprocessing.inputs import Images
 from pyimgret.rbm import RBM, VISIBLE_UNITS, Momentum
@@ -29,7 +25,7 @@ PRETRAININGS = frozenset({"rbm", "none"})
 
 
 @with_settings
-class DeepAutoencoder(TrainableModel, Reconstructing):
+class DeepAutoencoder(DenseStack):
     """A deep autoencoder of sigmoid layers with a linear code, after Hinton and Salakhutdinov.
 
     Every layer is first learned as a restricted Boltzmann machine on the codes of the one
@@ -39,10 +35,6 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
 
     Parameters
     ----------
-    hidden_sizes : sequence of int
-        Units of the layers before the code; the decoder has them in reverse.
-    code_size : int
-        Length of the code.
     visible : str
         "bernoulli" for values in [0, 1], "gaussian" for vectors of mean 0 and variance 1.
     pretraining : str
@@ -84,8 +76,6 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
     DeepAutoencoder(code_size=2, epochs=100)
     """
 
-    hidden_sizes: Sequence[int] = field(default=(1000, 500, 250), kw_only=False)
-    code_size: int = field(default=30, kw_only=False)
     visible: str = "bernoulli"
     pretraining: str = "rbm"
     rbm_epochs: int = 10
@@ -94,7 +84,6 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
     rbm_momentum: Momentum = ((0, 0.5), (5, 0.9))
     rbm_weight_decay: float = 2e-4
     rbm_batch_size: int = 100
-    l2: float = 0.0
     learning_rate: float = 2e-3
     batch_size: int = 250
     epochs: int = 50
@@ -176,26 +165,16 @@ class DeepAutoencoder(TrainableModel, Reconstructing):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        self._plain()._check_settings()
         choose("visible", self.visible, VISIBLE_UNITS)
         choose("pretraining", self.pretraining, PRETRAININGS)
         for rbm in self._rbms(0) if self.pretraining == "rbm" else []:
             rbm.check_settings()
 
-    def _plain(self) -> Autoencoder:
-        """Return the autoencoder of the same layers."""
-        modern = self.pretraining == "none"
-        return Autoencoder(
-            self.hidden_sizes,
-            self.code_size,
-            "relu" if modern else "sigmoid",
-            batch_normalization=modern,
-            l2=self.l2,
-            output="sigmoid" if self.visible == "bernoulli" else "identity",
-        )
-
     def _layers(self, shape: InputShape, targets: Targets, data: NetworkInput) -> list[Layer]:
-        return self._plain()._layers(shape, targets, data)
+        del targets, data
+        modern = self.pretraining == "none"
+        output = "sigmoid" if self.visible == "bernoulli" else "identity"
+        return self._stack(shape.size, "relu" if modern else "sigmoid", output, normalized=modern)
 
     def _prepare(
         self, X: Images, X_val: Images
