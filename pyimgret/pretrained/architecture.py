@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pyimgret.exceptions import InvalidArgumentError
 from pyimgret.layers import Convolution2D, Dense, DepthwiseConvolution2D, Layer
@@ -151,18 +151,13 @@ def convolution(
         Whether the padding is the same on all sides (PyTorch), or what the stride needs, the odd
         pixel at the end (TensorFlow).
     """
-    padding = 0 if mode == "same" else size // 2
-    layer: Layer
-    if n_out is None:
-        layer = DepthwiseConvolution2D(
-            name=name, kernel_size=size, stride=stride, padding=padding, mode=mode,
-            activation=activation,
-        )  # fmt: skip
-    else:
-        layer = Convolution2D(
-            n_out, name=name, kernel_size=size, stride=stride, padding=padding, mode=mode,
-            activation=activation,
-        )  # fmt: skip
+    settings: dict[str, Any] = {
+        "name": name, "kernel_size": size, "stride": stride, "mode": mode,
+        "padding": 0 if mode == "same" else size // 2, "activation": activation,
+    }  # fmt: skip
+    layer: Layer = DepthwiseConvolution2D(**settings)
+    if n_out is not None:
+        layer = Convolution2D(n_out, **settings)
     return Row(layer, (before,), weights, normalisation)
 
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,17 @@ _TYPES: Final = {
     "IntStorage": "<i4", "LongStorage": "<i8", "HalfStorage": "<f2", "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
 }  # fmt: skip
+#: What the pickle may call; each is carried out by `_call`.
+_CALLABLE: Final = {
+    "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter",
+}  # fmt: skip
+#: Instructions that push their argument, and those that push a constant.
+_PUSHED: Final = (
+    "BININT BININT1 BININT2 LONG1 INT LONG BINUNICODE SHORT_BINUNICODE BINUNICODE8 UNICODE "
+    "SHORT_BINSTRING BINSTRING BINFLOAT"
+)
+_CONSTANTS: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_GARBLED: Final = "its pickle is garbled."
 _MAX_INSTRUCTIONS: Final = 2_000_000
 _MAX_TUPLE: Final = 16
 
@@ -63,10 +74,6 @@ class _Tensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-
-
-class _Source(Protocol):
-    def __call__(self, storage: _Storage) -> bytes: ...
 
 
 class _Mark:
@@ -151,7 +158,7 @@ def _found(tree: object) -> dict[str, _Tensor]:
     return tree
 
 
-def _tensors(tree: object, read: _Source) -> dict[str, NDArray[Any]]:
+def _tensors(tree: object, read: Callable[[_Storage], bytes]) -> dict[str, NDArray[Any]]:
     blocks: dict[str, NDArray[Any]] = {}
     tensors = {}
     for name, tensor in _found(tree).items():
@@ -195,161 +202,122 @@ class _Machine:
                 raise RefusedError("its pickle is absurdly long.")
             if opcode.name == "STOP":
                 return self._pop()
-            action = _ACTIONS.get(opcode.name)
-            if action is None:
-                raise RefusedError(
-                    f"its pickle uses {opcode.name}, which no dictionary of tensors needs."
-                )
-            action(self, argument)
+            self._step(opcode.name, argument)
         raise RefusedError("its pickle does not end.")
 
+    def _step(self, name: str, argument: Any) -> None:
+        match name:
+            case _ if name in _PUSHED.split():
+                self.stack.append(argument)
+            case "PROTO" | "FRAME":
+                pass
+            case "NONE" | "NEWTRUE" | "NEWFALSE" | "EMPTY_TUPLE":
+                self.stack.append(_CONSTANTS[name])
+            case "EMPTY_DICT" | "EMPTY_LIST":
+                self.stack.append({} if name == "EMPTY_DICT" else [])
+            case "MARK":
+                self.stack.append(_Mark())
+            case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                self._push_tuple(self._several(int(name[5:]) if name[5:] else None))
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[len(self.memo) if argument is None else argument] = self._top(object)
+            case "BINGET" | "LONG_BINGET":
+                if argument not in self.memo:
+                    raise RefusedError(_GARBLED)
+                self.stack.append(self.memo[argument])
+            case "APPEND" | "APPENDS":
+                values = self._several(1 if name == "APPEND" else None)
+                self._top(list).extend(values)
+            case "SETITEM" | "SETITEMS":
+                self._set(self._several(2 if name == "SETITEM" else None))
+            case "BUILD":  # the attributes of a dictionary: torch keeps versions of modules there
+                self._pop()
+                self._top(dict)
+            case "GLOBAL":
+                self._push_name(argument)
+            case "BINPERSID":
+                self.stack.append(_storage(self._pop()))
+            case "REDUCE":
+                arguments, function = self._pop(), self._pop()
+                self.stack.append(_call(function, arguments))
+            case _:
+                raise RefusedError(f"its pickle uses {name}, which no dictionary of tensors needs.")
+
     def _pop(self) -> Any:
-        if not self.stack:
-            raise RefusedError("its pickle is garbled.")
+        self._top(object)
         return self.stack.pop()
 
-    def _group(self) -> list[Any]:
+    def _top(self, kind: type) -> Any:
+        if not self.stack or not isinstance(self.stack[-1], kind):
+            raise RefusedError(_GARBLED)
+        return self.stack[-1]
+
+    def _several(self, count: int | None) -> list[Any]:
+        """Take so many values, or all that follow the last mark."""
+        if count is not None:
+            return [self._pop() for _ in range(count)][::-1]
         group: list[Any] = []
         while not isinstance(value := self._pop(), _Mark):
             group.append(value)
         return group[::-1]
 
-    def push(self, value: Any) -> None:
-        self.stack.append(value)
-
-    def put(self, place: int) -> None:
-        self.memo[place] = self._top(object)
-
-    def get(self, place: int) -> None:
-        if place not in self.memo:
-            raise RefusedError("its pickle is garbled.")
-        self.push(self.memo[place])
-
-    def _top(self, kind: type) -> Any:
-        if not self.stack or not isinstance(self.stack[-1], kind):
-            raise RefusedError("its pickle is garbled.")
-        return self.stack[-1]
-
-    def tuple(self, count: int | None) -> None:
-        values = self._group() if count is None else [self._pop() for _ in range(count)][::-1]
+    def _push_tuple(self, values: list[Any]) -> None:
         plain = (int, str, bool, _Name, _Storage, _Tensor, dict, type(None))
         # NB: tuples of tuples of tuples, each named twice, grow without bound when compared.
         flat = all(isinstance(v, plain) or _is_flat(v) for v in values)
         if len(values) > _MAX_TUPLE or not flat:
             raise RefusedError("its pickle holds tuples that no tensor needs.")
-        self.push(tuple(values))
+        self.stack.append(tuple(values))
 
-    def append(self, values: list[Any]) -> None:
-        self._top(list).extend(values)
-
-    def set(self, items: list[Any]) -> None:
+    def _set(self, items: list[Any]) -> None:
         target = self._top(dict)
         if len(items) % 2:
-            raise RefusedError("its pickle is garbled.")
+            raise RefusedError(_GARBLED)
         for name, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(name, str):
                 raise RefusedError(f"a dictionary has a key of type {type(name).__name__}.")
             target[name] = value
 
-    def build(self) -> None:
-        """Drop the attributes of a dictionary (torch keeps versions of modules there)."""
-        self._pop()
-        self._top(dict)
-
-    def persistent(self) -> None:
-        match self._pop():
-            case ("storage", _Name(name), str(key), str(), int(count), *rest) if rest in (
-                [],
-                [None],
-            ):
-                kind = name.removeprefix("torch ")
-                if kind not in _TYPES or count < 0:
-                    raise RefusedError(f"its numbers are of the kind {kind}, which is not read.")
-                self.push(_Storage(key, kind, count))
-            case _:
-                raise RefusedError("it refers to something that is no tensor's numbers.")
-
-    def reduce(self) -> None:
-        arguments, function = self._pop(), self._pop()
-        make = _MAKERS.get(function.name) if isinstance(function, _Name) else None
-        if make is None:
-            raise RefusedError(f"it wants to call {function}.")
-        self.push(make(arguments))
-
-    def name(self, argument: str) -> None:
-        if argument not in _MAKERS and argument.removeprefix("torch ") not in _TYPES:
+    def _push_name(self, name: str) -> None:
+        if name not in _CALLABLE and name.removeprefix("torch ") not in _TYPES:
             raise RefusedError(
-                f"it wants {argument.replace(' ', '.')}; only tensors are read, and no code is run."
+                f"it wants {name.replace(' ', '.')}; only tensors are read, and no code is run."
             )
-        self.push(_Name(argument))
+        self.stack.append(_Name(name))
 
 
 def _is_flat(value: object) -> bool:
     return isinstance(value, tuple) and all(isinstance(v, int) for v in value)
 
 
-def _rebuild(arguments: object) -> _Tensor:
-    match arguments:
-        case (_Storage() as storage, int(offset), tuple(shape), tuple(strides), *_) if (
-            _is_flat(shape) and _is_flat(strides) and len(shape) == len(strides)
+def _storage(reference: object) -> _Storage:
+    match reference:
+        case ("storage", _Name(name), str(key), str(), int(count), *rest) if rest in (
+            [],
+            [None],
         ):
+            kind = name.removeprefix("torch ")
+            if kind not in _TYPES or count < 0:
+                raise RefusedError(f"its numbers are of the kind {kind}, which is not read.")
+            return _Storage(key, kind, count)
+        case _:
+            raise RefusedError("it refers to something that is no tensor's numbers.")
+
+
+def _call(function: object, arguments: object) -> _Tensor | dict[str, Any]:
+    match (getattr(function, "name", None), arguments):
+        case ("collections OrderedDict", ()):
+            return {}
+        case ("torch._utils _rebuild_parameter", (_Tensor() as tensor, *_)):
+            return tensor
+        case (
+            "torch._utils _rebuild_tensor_v2",
+            (_Storage() as storage, int(offset), tuple(shape), tuple(strides), *_),
+        ) if _is_flat(shape) and _is_flat(strides) and len(shape) == len(strides):
             if offset < 0 or any(n < 0 for n in (*shape, *strides)):
                 raise RefusedError("a tensor has a negative shape or place.")
             return _Tensor(storage, offset, shape, strides)
+        case (str(name), _) if name in _CALLABLE:
+            raise RefusedError(f"{name.replace(' ', '.')} gets garbled arguments.")
         case _:
-            raise RefusedError("a tensor is garbled.")
-
-
-def _parameter(arguments: object) -> _Tensor:
-    match arguments:
-        case (_Tensor() as tensor, *_):
-            return tensor
-        case _:
-            raise RefusedError("a parameter is garbled.")
-
-
-def _dictionary(arguments: object) -> dict[str, Any]:
-    if arguments != ():
-        raise RefusedError("a dictionary is made of something.")
-    return {}
-
-
-_MAKERS: Final[dict[str, Callable[[object], Any]]] = {
-    "collections OrderedDict": _dictionary,
-    "torch._utils _rebuild_tensor_v2": _rebuild,
-    "torch._utils _rebuild_parameter": _parameter,
-}
-
-_PUSHED: Final = (
-    "BININT BININT1 BININT2 LONG1 INT LONG BINUNICODE SHORT_BINUNICODE BINUNICODE8 UNICODE "
-    "SHORT_BINSTRING BINSTRING BINFLOAT"
-)
-
-_ACTIONS: Final[Mapping[str, Callable[[_Machine, Any], None]]] = {
-    **dict.fromkeys(_PUSHED.split(), _Machine.push),
-    **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _: None),
-    "NONE": lambda machine, _: machine.push(None),
-    "NEWTRUE": lambda machine, _: machine.push(True),
-    "NEWFALSE": lambda machine, _: machine.push(False),
-    "EMPTY_DICT": lambda machine, _: machine.push({}),
-    "EMPTY_LIST": lambda machine, _: machine.push([]),
-    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
-    "MARK": lambda machine, _: machine.push(_Mark()),
-    "TUPLE": lambda machine, _: machine.tuple(None),
-    "TUPLE1": lambda machine, _: machine.tuple(1),
-    "TUPLE2": lambda machine, _: machine.tuple(2),
-    "TUPLE3": lambda machine, _: machine.tuple(3),
-    "BINPUT": _Machine.put,
-    "LONG_BINPUT": _Machine.put,
-    "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
-    "BINGET": _Machine.get,
-    "LONG_BINGET": _Machine.get,
-    "APPEND": lambda machine, _: machine.append([machine._pop()]),
-    "APPENDS": lambda machine, _: machine.append(machine._group()),
-    "SETITEM": lambda machine, _: machine.set([machine._pop() for _ in range(2)][::-1]),
-    "SETITEMS": lambda machine, _: machine.set(machine._group()),
-    "GLOBAL": _Machine.name,
-    "BINPERSID": lambda machine, _: machine.persistent(),
-    "REDUCE": lambda machine, _: machine.reduce(),
-    "BUILD": lambda machine, _: machine.build(),
-}
+            raise RefusedError(f"it wants to call {function}.")
