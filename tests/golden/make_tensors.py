@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from pyimgret.preprocessing import Preprocessor
+from pyimgret.pretrained import ARCHITECTURES
 
 FOLDER = Path(__file__).parent
 FILE = FOLDER / "tensors.json"
@@ -22,6 +23,10 @@ PREPROCESSORS = {
     "hamming": Preprocessor("L", 17, 31, filter="hamming", mean=(0.1,), std=(0.7,)),
     "nearest": Preprocessor("RGB", 17, 31, filter="nearest"),
     "box": Preprocessor("L", 150, 145, filter="box"),
+    **{
+        name: ARCHITECTURES[name].preprocessing
+        for name in ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "googlenet")
+    },
 }
 
 
