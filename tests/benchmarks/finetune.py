@@ -1,6 +1,7 @@
-"""Fine-tuning MobileNetV2 on half of a folder of photos, evaluated on the other half.
+"""Fine-tuning an ImageNet network on half of a folder of photos, evaluated on the other half.
 
-    python -m tests.benchmarks.finetune --images DIR [--freeze BLOCK …] [--head centres]
+    python -m tests.benchmarks.finetune --images DIR [--pretrained NAME] [--freeze BLOCK …]
+        [--head centres] [--validate]
 
 The folders below DIR are the classes. Of each, every second image in the order of names is
 used for training, the others for evaluation: accuracy, and P@1, P@10 and mAP of each of them
@@ -22,7 +23,13 @@ from numpy.typing import NDArray
 
 from pyimgret.datasets import ImageFile, ImageFolder
 from pyimgret.evaluation import retrieval_report
-from pyimgret.pretrained import FineTunedNetwork, PretrainedNetwork, cached_features, mobilenet_v2
+from pyimgret.pretrained import (
+    ARCHITECTURES,
+    FineTunedNetwork,
+    PretrainedNetwork,
+    cached_features,
+    load,
+)
 
 Figures = dict[str, float]
 
@@ -31,6 +38,7 @@ def main() -> None:
     """Fine-tune from each block on, and evaluate."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--pretrained", choices=ARCHITECTURES, default="mobilenet_v2")
     parser.add_argument("--freeze", nargs="+", default=["features", "block16", "block15"])
     parser.add_argument("--head", nargs="+", default=["softmax"], choices=["softmax", "centres"])
     parser.add_argument("--seeds", type=int, default=1)
@@ -38,13 +46,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     learned, judging = _halves(options.images, options.validate)
-    network = mobilenet_v2()
+    network = load(options.pretrained)
     with tempfile.TemporaryDirectory() as cache:
         results = {"as published": _judge(_features(network, judging, cache), judging)}
         for freeze in options.freeze:
             for head in options.head:
                 for seed in range(options.seeds):
-                    model = FineTunedNetwork(freeze=freeze, head=head, random_state=seed)
+                    model = FineTunedNetwork(
+                        network.architecture, freeze=freeze, head=head, random_state=seed
+                    )
                     name = f"freeze {freeze}, {head}, seed {seed}"
                     results[name] = _tune(model, network, learned, judging, cache)
     if options.json:

@@ -18,7 +18,9 @@ from pyimgret.exceptions import ImageDecodeError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.pretrained import (
+    ARCHITECTURES,
     FineTunedNetwork,
+    PretrainedNetwork,
     cached_features,
     find_weights,
     finetuning,
@@ -215,3 +217,26 @@ def test_freeze_needs_network(tmp_path) -> None:
     result = CliRunner().invoke(main, ["train", "--digits", "--freeze", "stem", "--out", out])
     assert result.exit_code == 2
     assert "--freeze does nothing without --pretrained" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "freeze"),
+    [("efficientnet_lite0", "block15"), ("googlenet", "inception5a"), ("resnet18", "block7")],
+)
+def test_every_family_is_divided_and_tuned(name, freeze) -> None:
+    table = ARCHITECTURES[name]
+    base = PretrainedNetwork(name)
+    side = table.preprocessing.height
+    base._build(table, {}, InputShape("convolutional", side, side, 3))
+    pixels = made_pictures(4, side=side)
+    model = FineTunedNetwork(name, freeze=freeze, **SETTINGS | {"tuning_epochs": 1})
+    features = base.feature_maps(pixels, model.frozen_layer).transpose(0, 2, 3, 1)
+    model.fit(base, features, ["a", "b", "a", "b"])
+    published, learned = parameters(base), parameters(model)
+    cut = table.rows_up_to(freeze)
+    for number, row in enumerate(table.rows):
+        if row.weights:
+            assert np.array_equal(published[f"{row.name}_W"], learned[f"{row.name}_W"]) == (
+                number < cut
+            ), row.name
+    assert model.encode(pixels).shape == (4, 8)
