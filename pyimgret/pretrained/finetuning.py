@@ -149,9 +149,16 @@ class FineTunedNetwork(ClassifierMixin, ImageNetModel):  # type: ignore[misc]
 
         Raises
         ------
+        InvalidArgumentError
+            For features of another network or layer.
         KeyboardInterrupt
             After Ctrl-C; once the head is learned the model is usable, as of the last epoch.
         """
+        if (base.architecture, base.pooling) != (self.architecture, "avg"):
+            raise InvalidArgumentError(
+                f"the features must be those of {self.architecture} with the pooling 'avg', got "
+                f"those of {base.architecture} with {base.pooling!r}."
+            )
         targets = class_targets(y, len(features))
         seed = seed_of(self.random_state)
         published = parameters(base.java_network)
@@ -265,10 +272,6 @@ class _Head(Classifier, abstract=True):
 
     def weights(self, scale: np.float32) -> Weights:
         """Return what was learned by the graph's names, for vectors of length 1."""
-        found = {}
-        for place, name in enumerate(_HEAD):
-            for kind in ("W", "b") if name == "code" or self.head == "softmax" else ("W",):
-                values = self.java_network.get(f"{place}_{kind}")
-                factor = scale if (name, kind) == ("code", "W") else np.float32(1)
-                found[f"{name}_{kind}"] = values * factor
-        return found
+        learned = parameters(self.java_network)
+        found = {f"{_HEAD[int(key[0])]}{key[1:]}": values for key, values in learned.items()}
+        return found | {"code_W": found["code_W"] * scale}

@@ -14,7 +14,7 @@ from PIL import Image
 import pyimgret
 from pyimgret import Encoder
 from pyimgret.cli import main
-from pyimgret.exceptions import ImageDecodeError
+from pyimgret.exceptions import ImageDecodeError, InvalidArgumentError
 from pyimgret.jvm.arrays import InputShape, NetworkInput
 from pyimgret.jvm.graph import JavaGraph
 from pyimgret.pretrained import (
@@ -179,6 +179,15 @@ def test_network_is_not_divided_inside_shortcut() -> None:
 def test_features_of_another_layer_are_refused(base, frozen, photos) -> None:
     with pytest.raises(ValueError, match="freeze='features' wants vectors"):
         FineTunedNetwork(**SETTINGS).fit(base, frozen, photos[1])
+
+
+@pytest.mark.parametrize("other", [{"architecture": "resnet18"}, {"pooling": "gem"}])
+def test_features_of_another_network_are_refused(base, frozen, photos, other) -> None:
+    got = PretrainedNetwork(**base.get_params() | other)
+    with pytest.raises(
+        InvalidArgumentError, match=r"must be those of mobilenet_v2 with .*'avg', got"
+    ):
+        FineTunedNetwork(freeze=BLOCK).fit(got, frozen, photos[1])
 
 
 def test_ctrl_c_while_tuning_leaves_model_that_encodes(base, frozen, photos, monkeypatch):
