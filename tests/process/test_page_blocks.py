@@ -53,7 +53,8 @@ def run_page(page: str, folder: Path) -> list[str]:
         return [session.run(block) for block in runnable if not excused(block)]
 
 
-def test_the_first_page(folder, few_digits, imagenet_weights, capsys):
+def test_the_first_page(folder, few_digits, published_weights, capsys):
+    published_weights("efficientnet_lite2")
     outputs = run_page("README.md", folder)
     assert "sea/" in outputs[0]
     assert (folder / "why.png").stat().st_size > 10_000
@@ -61,7 +62,8 @@ def test_the_first_page(folder, few_digits, imagenet_weights, capsys):
     assert "digit-0 1.0" in capsys.readouterr().out
 
 
-def test_the_page_about_models(folder, few_digits, imagenet_weights):
+def test_the_page_about_models(folder, few_digits, imagenet_weights, published_weights):
+    published_weights("efficientnet_lite2")
     images, labels = few_digits
     for name in ("train", "t10k"):
         _write_idx(folder / f"{name}-images-idx3-ubyte.gz", images)
