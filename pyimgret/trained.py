@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class TrainedNetwork:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._widths: dict[int, int] = {}
+        self._shapes: dict[int, tuple[int, ...]] = {}
         self.code_layer = self.layer_index(self.code_layer)
         self.embedding_size = self.width(self.code_layer)
 
@@ -129,12 +130,16 @@ class TrainedNetwork:
         width = self.width(layer)
         return self.java_network.activate(data, last=layer, width=width, batch_size=batch_size)
 
+    def shape(self, layer: int) -> tuple[int, ...]:
+        """Return the output shape of a layer: (values,) or (channels, height, width)."""
+        if layer not in self._shapes:
+            probe = NetworkInput(np.zeros((1, self.input.size), np.float32), None, self.input)
+            self._shapes[layer] = self.java_network.output_shape(probe, layer)
+        return self._shapes[layer]
+
     def width(self, layer: int) -> int:
         """Return the number of output values of a layer."""
-        if layer not in self._widths:
-            probe = NetworkInput(np.zeros((1, self.input.size), np.float32), None, self.input)
-            self._widths[layer] = self.java_network.width(probe, layer)
-        return self._widths[layer]
+        return math.prod(self.shape(layer))
 
     def layer_index(self, layer: int | str) -> int:
         """Return the index of a layer that is named, or counted from either end."""

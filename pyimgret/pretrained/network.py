@@ -96,9 +96,7 @@ class ImageNetModel(Model, abstract=True):
             A vertex that gives maps; by default the last one, of which pooling makes a vector.
         """
         layer = layer or find_architecture(self.architecture).features
-        data, network = self._checked_input(X), self._network
-        assert isinstance(network, JavaGraph)
-        shape = network.output_shape(data, self._layer_index(layer))
+        shape = self.trained.shape(self._layer_index(layer))
         return self.activate(X, layer).reshape(-1, *shape)
 
 
