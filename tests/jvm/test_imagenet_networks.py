@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
 
-from pyimgret import with_java
+from pyimgret import Encoder, with_java
 from pyimgret.exceptions import ModelFormatError
 from pyimgret.jvm.arrays import InputShape
 from pyimgret.preprocessing import normalize
@@ -64,6 +66,25 @@ def test_deeplearning4j_alone_restores_it(network, tmp_path) -> None:
     shape = f"CONVOLUTIONAL,{network.input_.height},{network.input_.width},3"
     codes = plain_codes(tmp_path / "net.zip", "pooled", shape, tensors)
     assert np.abs(normalize(codes) - normalize(network.encode(tensors))).max() <= 1e-5
+
+
+@pytest.mark.parametrize("network", ["efficientnet_lite2", "googlenet", "resnet18"], indirect=True)
+def test_the_java_encoder_gives_the_same_embeddings(network, tmp_path) -> None:
+    network.save(tmp_path / "net.zip")
+    photo = tmp_path / "photo.png"
+    Image.fromarray(load_sample_images().images[0]).save(photo)
+
+    def encode(java) -> list[float]:
+        path = [
+            java.autoclass("java.io.File")(str(p)).toPath() for p in (tmp_path / "net.zip", photo)
+        ]
+        encoder = java.autoclass("org.pyimgret.encoder.ImageEncoder").load(path[0])
+        try:
+            return list(encoder.encode(path[1]))
+        finally:
+            encoder.close()
+
+    assert np.abs(np.array(with_java(encode)) - Encoder(network).encode([photo])[0]).max() <= 1e-5
 
 
 def test_the_published_number_of_weights_is_the_graphs(network) -> None:
