@@ -64,8 +64,8 @@ final class Batches implements AutoCloseable {
         int rows;
 
         private Batch(int capacity) {
-            x = new float[capacity * images.size()];
-            y = new float[capacity * targets.size()];
+            x = values(capacity, images.size());
+            y = values(capacity, targets.size());
             // NB: outside any workspace, and kept: the memory is written again and again.
             allFeatures = Nd4j.createUninitializedDetached(DataType.FLOAT, images.shape(capacity));
             allLabels = Nd4j.createUninitializedDetached(DataType.FLOAT, targets.shape(capacity));
@@ -92,6 +92,16 @@ final class Batches implements AutoCloseable {
             }
             images.arrange(input, x, at * images.size());
         }
+    }
+
+    private static float[] values(int rows, int size) {
+        if ((long) rows * size > Integer.MAX_VALUE / Float.BYTES) {
+            throw new IllegalArgumentException("a batch of " + rows + " rows of " + size
+                    + " numbers is larger than the "
+                    + Integer.MAX_VALUE / Float.BYTES + " numbers that Java can address; use a batch_size of at most "
+                    + Integer.MAX_VALUE / Float.BYTES / size);
+        }
+        return new float[rows * size];
     }
 
     private static INDArray put(float[] values, INDArray all, long[] shape, int length) {

@@ -11,20 +11,16 @@ import org.nd4j.linalg.dataset.DataSet;
 import org.pyimgret.engine.Shape;
 import org.pyimgret.engine.TrainingNetwork;
 import org.pyimgret.engine.UnsupportedLayerException;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** A stack or a graph, on our own engine where it knows all of it, else by Deeplearning4j's {@code fit}. */
 final class EngineOrStock implements TrainableNetwork {
-
-    private static final Logger LOG = LoggerFactory.getLogger(EngineOrStock.class);
 
     private final Model network;
     private final Compilation compilation;
     private final BiConsumer<INDArray, INDArray> stockFit;
     private final ToDoubleFunction<DataSet> stockScore;
-    private final boolean stock;
     private Optional<TrainingNetwork> compiled;
+    private String engine = "onednn";
 
     /** Compiles for training. */
     private interface Compilation {
@@ -41,7 +37,10 @@ final class EngineOrStock implements TrainableNetwork {
         this.compilation = compilation;
         this.stockFit = stockFit;
         this.stockScore = stockScore;
-        this.stock = stock;
+        if (stock) {
+            compiled = Optional.empty();
+            engine = "dl4j";
+        }
     }
 
     /**
@@ -85,16 +84,20 @@ final class EngineOrStock implements TrainableNetwork {
     /** Made when it is first needed: what is only evaluated needs no room for gradients. */
     private Optional<TrainingNetwork> compiled() {
         if (compiled == null) {
-            compiled = Optional.empty();
-            if (!stock) {
-                try {
-                    compiled = Optional.of(compilation.run());
-                } catch (UnsupportedLayerException e) {
-                    LOG.info("Training with Deeplearning4j's own fit: {}", e.getMessage());
-                }
+            try {
+                compiled = Optional.of(compilation.run());
+            } catch (UnsupportedLayerException e) {
+                compiled = Optional.empty();
+                engine = "dl4j, for the engine does not know it all: " + e.getMessage();
             }
         }
         return compiled;
+    }
+
+    @Override
+    public String engine() {
+        compiled();
+        return engine;
     }
 
     @Override

@@ -16,6 +16,9 @@ interface TrainableNetwork extends AutoCloseable {
     /** Gives the mean loss over a batch without training: no dropout, averages for normalisation. */
     double loss(INDArray features, INDArray labels);
 
+    /** Says what trains it: {@code onednn}, or {@code dl4j} and why. */
+    String engine();
+
     /** Says how many threads BLAS may take in an epoch; fewer where the network has threads of its own. */
     int blasThreads();
 

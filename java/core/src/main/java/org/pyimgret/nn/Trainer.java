@@ -93,7 +93,7 @@ public final class Trainer implements AutoCloseable {
      * @param progress address of two float64, written after each iteration: iterations done, last
      *     score
      * @return {@code status} (done, stopped, diverged), {@code iterations}, {@code loss} (mean over
-     *     this call)
+     *     this call), {@code engine}: what trains, {@code onednn}, or {@code dl4j} and why
      */
     public Map<String, Object> epoch(long epoch, int first, long progress) {
         DoublePointer block = org.pyimgret.engine.Memory.doubles(progress, BLOCK);
@@ -129,7 +129,8 @@ public final class Trainer implements AutoCloseable {
             // NB: what is made ahead reads the caller's memory, which may be freed after this call.
             batches.awaitAll();
         }
-        return Map.of("status", status, "iterations", done, "loss", done > first ? sum / (done - first) : 0.0);
+        double loss = done > first ? sum / (done - first) : 0.0;
+        return Map.of("status", status, "iterations", done, "loss", loss, "engine", network.engine());
     }
 
     /**

@@ -9,11 +9,13 @@ import java.util.function.Function;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
+import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.junit.jupiter.api.Test;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
+import org.nd4j.linalg.lossfunctions.impl.LossMAE;
 import org.pyimgret.engine.Shape;
 import org.pyimgret.engine.TrainingNetwork;
 import org.pyimgret.engine.UnsupportedLayerException;
@@ -95,6 +97,17 @@ class GraphTrainerTest {
                 expected,
                 with(graph, t -> (Double) t.epoch(0, 0, progress.address()).get("loss")),
                 1e-6);
+    }
+
+    @Test
+    void saysWhatTrainsAndWhy() {
+        assertEquals("onednn", with(graph(false), t -> t.epoch(0, 0, progress.address())
+                .get("engine")));
+        ComputationGraph other = graph(false);
+        ((OutputLayer) other.getLayer("classes").conf().getLayer()).setLossFn(new LossMAE());
+        String engine =
+                (String) with(other, t -> t.epoch(0, 0, progress.address()).get("engine"));
+        assertTrue(engine.startsWith("dl4j, ") && engine.contains("LossMAE"), engine);
     }
 
     private double loss(INDArray parameters, int place, double change) {

@@ -77,6 +77,16 @@ class PrefetchTest {
     }
 
     @Test
+    void aBatchThatJavaCannotAddressIsRefusedWithTheMostThatItCan() {
+        Images wide = new Images(Json.parse("{\"address\": 0, \"dtype\": \"float32\", \"count\": 200000, \"layout\":"
+                + " \"dense\", \"height\": 1, \"width\": 3900, \"channels\": 1}"));
+        Targets same = Targets.of(Json.parse("{\"kind\": \"input\"}"), wide);
+        IllegalArgumentException e =
+                assertThrows(IllegalArgumentException.class, () -> new Batches(wide, same, null, 140_000, 0, false));
+        assertTrue(e.getMessage().contains("at most 137659"), e.getMessage());
+    }
+
+    @Test
     void aStepThatThrowsLeavesNoBatchBeingMade() throws InterruptedException {
         SlowTargets targets = new SlowTargets();
         TrainableNetwork failing = new Failing(targets);
@@ -121,6 +131,11 @@ class PrefetchTest {
         @Override
         public double loss(INDArray features, INDArray labels) {
             return 0;
+        }
+
+        @Override
+        public String engine() {
+            return "none";
         }
 
         @Override

@@ -23,6 +23,13 @@ import org.nd4j.linalg.lossfunctions.impl.LossMSE;
  */
 final class Loss {
 
+    private static final float LOG2_E = 1.44269504f;
+    /** Adding 1.5 x 2^23 leaves a number's whole part in the lowest bits. */
+    private static final float ROUND = 12582912f;
+
+    private static final float HIGH = 0.693359375f;
+    private static final float LOW = -2.12194440e-4f;
+
     /** The formulas. */
     private enum Kind {
         SQUARED,
@@ -129,7 +136,7 @@ final class Loss {
         double sum = 0;
         double product = 1;
         for (int i = 0; i < z.length; i++) {
-            float e = Exponential.exp(-Math.abs(z[i]));
+            float e = exp(-Math.abs(z[i]));
             float positive = 1f / (1f + e);
             gradient[i] = (z[i] >= 0 ? positive : e * positive) - target[i];
             sum += Math.max(z[i], 0f) - z[i] * target[i];
@@ -165,12 +172,28 @@ final class Loss {
         }
         float sum = 0;
         for (int i = 0; i < z.length; i++) {
-            z[i] = Exponential.exp(z[i] - top);
+            z[i] = exp(z[i] - top);
             sum += z[i];
         }
         for (int i = 0; i < z.length; i++) {
             z[i] /= sum;
         }
         return top + Math.log(sum);
+    }
+
+    /** e^x, to 2 units in the last place and faster than {@link Math#exp}: by 2^k e^r, |r| below ln(2)/2, with the polynomial of Cephes (Moshier 1992). */
+    private static float exp(float x) {
+        float limited = Math.max(-87f, Math.min(88f, x));
+        float shifted = limited * LOG2_E + ROUND;
+        float k = shifted - ROUND;
+        float r = limited - k * HIGH - k * LOW;
+        float p = 1.9875691500e-4f;
+        p = p * r + 1.3981999507e-3f;
+        p = p * r + 8.3334519073e-3f;
+        p = p * r + 4.1665795894e-2f;
+        p = p * r + 1.6666665459e-1f;
+        p = p * r + 5.0000001201e-1f;
+        float scale = Float.intBitsToFloat((Float.floatToRawIntBits(shifted) << 23) + 0x3f800000);
+        return (p * r * r + r + 1f) * scale;
     }
 }
