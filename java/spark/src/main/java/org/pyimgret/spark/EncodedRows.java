@@ -1,20 +1,18 @@
 package org.pyimgret.spark;
 
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
-import java.util.NoSuchElementException;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.LongAccumulator;
+import org.nd4j.shade.guava.collect.Iterators;
 import org.pyimgret.encoder.TensorEncoder;
 
 /** The rows of the output, encoded a batch at a time: no more than one batch is in memory. */
-final class EncodedRows implements Iterator<Row> {
+final class EncodedRows {
 
     /** The key with its vector, or with the reason why there is none. */
     static final StructType SCHEMA = new StructType()
@@ -25,53 +23,32 @@ final class EncodedRows implements Iterator<Row> {
 
     private final TensorEncoder encoder;
     private final Records records;
-    private final Iterator<Records.Outcome> rows;
-    private final int batchSize;
     private final boolean strict;
     private final LongAccumulator done;
-    private final Deque<Row> ready = new ArrayDeque<>();
 
-    EncodedRows(
-            TensorEncoder encoder,
-            Records records,
-            Iterator<Records.Outcome> rows,
-            int batchSize,
-            boolean strict,
-            LongAccumulator done) {
+    EncodedRows(TensorEncoder encoder, Records records, boolean strict, LongAccumulator done) {
         this.encoder = encoder;
         this.records = records;
-        this.rows = rows;
-        this.batchSize = batchSize;
         this.strict = strict;
         this.done = done;
     }
 
-    @Override
-    public boolean hasNext() {
-        while (ready.isEmpty() && rows.hasNext()) {
-            encode();
-        }
-        return !ready.isEmpty();
+    /** Encodes neighbouring rows, each batch when its first row is requested. */
+    Iterator<Row> of(int first, int rows, int batchSize) {
+        Iterator<List<Records.Outcome>> batches = Iterators.partition(records.read(first, rows), batchSize);
+        return Iterators.concat(
+                Iterators.transform(batches, batch -> encode(batch).iterator()));
     }
 
-    @Override
-    public Row next() {
-        if (!hasNext()) {
-            throw new NoSuchElementException("all rows are encoded");
-        }
-        return ready.remove();
-    }
-
-    private void encode() {
-        List<Integer> good = new ArrayList<>(batchSize);
-        List<float[]> values = new ArrayList<>(batchSize);
-        int taken = 0;
-        for (; taken < batchSize && rows.hasNext(); taken++) {
-            Records.Outcome outcome = rows.next();
+    private List<Row> encode(List<Records.Outcome> batch) {
+        List<Row> encoded = new ArrayList<>(batch.size());
+        List<Integer> good = new ArrayList<>(batch.size());
+        List<float[]> values = new ArrayList<>(batch.size());
+        for (Records.Outcome outcome : batch) {
             if (outcome.reason != null) {
-                fail(outcome.row, outcome.reason);
+                encoded.add(failed(outcome.row, outcome.reason));
             } else if (!finite(outcome.values)) {
-                fail(outcome.row, "the values are not all finite numbers");
+                encoded.add(failed(outcome.row, "the values are not all finite numbers"));
             } else {
                 good.add(outcome.row);
                 values.add(outcome.values);
@@ -79,20 +56,20 @@ final class EncodedRows implements Iterator<Row> {
         }
         float[][] vectors = encoder.encode(values);
         for (int i = 0; i < vectors.length; i++) {
-            if (finite(vectors[i])) {
-                ready.add(RowFactory.create(records.key(good.get(i)), vectors[i], null, false));
-            } else {
-                fail(good.get(i), "the embedding is not finite: the values are too large");
-            }
+            encoded.add(
+                    finite(vectors[i])
+                            ? RowFactory.create(records.key(good.get(i)), vectors[i], null, false)
+                            : failed(good.get(i), "the embedding is not finite: the values are too large"));
         }
-        done.add(taken);
+        done.add(batch.size());
+        return encoded;
     }
 
-    private void fail(int row, String reason) {
+    private Row failed(int row, String reason) {
         if (strict) {
             throw new IllegalArgumentException(records.key(row) + ": " + reason);
         }
-        ready.add(RowFactory.create(records.key(row), null, reason, true));
+        return RowFactory.create(records.key(row), null, reason, true);
     }
 
     private static boolean finite(float[] vector) {

@@ -96,11 +96,9 @@ public final class SparkEncoder {
         Broadcast<byte[]> model = spark.broadcast(zip);
         int batchSize = Settings.positive(job, "batch_size", 256);
         boolean strict = job.path("strict").asBoolean(false);
-        return all.parts(
-                spark,
-                partRows,
-                (records, first, rows) -> new EncodedRows(
-                        ModelCache.get(model.value()), records, records.read(first, rows), batchSize, strict, done));
+        return all.parts(spark, partRows, (records, first, rows) -> new EncodedRows(
+                        ModelCache.get(model.value()), records, strict, done)
+                .of(first, rows, batchSize));
     }
 
     private void write(JavaRDD<Row> embeddings) {

@@ -9,11 +9,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.Spliterators;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
-import java.util.stream.StreamSupport;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.nd4j.shade.guava.collect.Iterators;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /** What a network is trained on: the rows that can be read, and their classes if there are any. */
@@ -63,11 +62,11 @@ final class TrainingData {
 
     private static ImageRecords readable(JavaSparkContext spark, ImageRecords all, Map<String, String> failures)
             throws IOException {
-        List<Records.Outcome> found = all.<Records.Outcome>parts(
-                        spark, CHECKED_ROWS, (records, first, rows) -> StreamSupport.stream(
-                                        Spliterators.spliteratorUnknownSize(records.read(first, rows), 0), false)
-                                .filter(outcome -> outcome.reason != null)
-                                .iterator())
+        List<Records.Outcome> found = all.parts(
+                        spark,
+                        CHECKED_ROWS,
+                        (records, first, rows) ->
+                                Iterators.filter(records.read(first, rows), outcome -> outcome.reason != null))
                 .collect();
         found.forEach(outcome -> failures.put(all.key(outcome.row), outcome.reason));
         if (found.size() == all.count()) {
