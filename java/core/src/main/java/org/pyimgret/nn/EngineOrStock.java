@@ -101,11 +101,6 @@ final class EngineOrStock implements TrainableNetwork {
     }
 
     @Override
-    public int blasThreads() {
-        return compiled().isPresent() ? 1 : BlasThreads.ALL;
-    }
-
-    @Override
     public double loss(INDArray features, INDArray labels) {
         return stockScore.applyAsDouble(new DataSet(features, labels));
     }

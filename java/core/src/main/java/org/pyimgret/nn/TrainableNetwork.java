@@ -19,9 +19,6 @@ interface TrainableNetwork extends AutoCloseable {
     /** Says what trains it: {@code onednn}, or {@code dl4j} and why. */
     String engine();
 
-    /** Says how many threads BLAS may take in an epoch; fewer where the network has threads of its own. */
-    int blasThreads();
-
     @Override
     void close();
 }

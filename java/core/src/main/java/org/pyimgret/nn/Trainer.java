@@ -102,8 +102,7 @@ public final class Trainer implements AutoCloseable {
         int done = first;
         int count = batches.count();
         String status = "done";
-        int threads = network.blasThreads();
-        BlasThreads.enter(threads);
+        BlasThreads.enter(BlasThreads.ALL);
         try {
             Future<Batches.Batch> next = first < count ? batches.request(epoch, first) : null;
             while (done < count) {
@@ -125,7 +124,7 @@ public final class Trainer implements AutoCloseable {
                 }
             }
         } finally {
-            BlasThreads.leave(threads);
+            BlasThreads.leave(BlasThreads.ALL);
             // NB: what is made ahead reads the caller's memory, which may be freed after this call.
             batches.awaitAll();
         }

@@ -139,11 +139,6 @@ class PrefetchTest {
         }
 
         @Override
-        public int blasThreads() {
-            return 1;
-        }
-
-        @Override
         public void close() {
             // Holds nothing.
         }

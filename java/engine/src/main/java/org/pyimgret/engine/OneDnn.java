@@ -93,6 +93,11 @@ final class OneDnn {
         return stream;
     }
 
+    /** What is to be done on one thread. */
+    interface Work<E extends Exception> {
+        void run() throws E;
+    }
+
     /**
      * Makes or runs primitives on the calling thread alone.
      *
@@ -100,7 +105,7 @@ final class OneDnn {
      * it both when a primitive is made and when it runs. ND4J's library shares the one OpenMP of
      * the process, and is the only one with a function to set it.
      */
-    static void singleThreaded(Runnable work) {
+    static <E extends Exception> void singleThreaded(Work<E> work) throws E {
         NativeOps ops = NativeOpsHolder.getInstance().getDeviceNativeOps();
         int before = ops.ompGetMaxThreads();
         if (before == 1) {

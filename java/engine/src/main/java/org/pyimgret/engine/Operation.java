@@ -3,6 +3,7 @@ package org.pyimgret.engine;
 import static org.bytedeco.dnnl.global.dnnl.*;
 
 import java.util.List;
+import java.util.Map;
 
 /**
  * What a {@link Node} does to its inputs. Operations hold no state but their settings and weights.
@@ -14,11 +15,13 @@ import java.util.List;
 abstract class Operation {
 
     /**
-     * Gives the shape of the result.
+     * Gives the shape of the result; unless an operation says otherwise, that of its first input.
      *
      * @throws IllegalArgumentException if the inputs do not fit
      */
-    abstract Shape shape(List<Shape> inputs);
+    Shape shape(List<Shape> inputs) {
+        return inputs.get(0);
+    }
 
     /** An operation with weights and a bias, into which what follows it may be fused. */
     abstract static class Weighted extends Operation {
@@ -152,12 +155,7 @@ abstract class Operation {
     }
 
     /** A vector divided by a number. */
-    static final class Divide extends Operation {
-        @Override
-        Shape shape(List<Shape> inputs) {
-            return inputs.get(0);
-        }
-    }
+    static final class Divide extends Operation {}
 
     /** Batch normalisation by its running averages: a factor and a term for each channel. */
     static final class Normalization extends Operation {
@@ -180,6 +178,13 @@ abstract class Operation {
 
     /** An activation function of each number by itself. */
     static final class Activation extends Operation {
+        private static final Map<Integer, Integer> DERIVED_FROM_RESULT = Map.of(
+                dnnl_eltwise_relu, dnnl_eltwise_relu_use_dst_for_bwd,
+                dnnl_eltwise_elu, dnnl_eltwise_elu_use_dst_for_bwd,
+                dnnl_eltwise_clip, dnnl_eltwise_clip_v2_use_dst_for_bwd,
+                dnnl_eltwise_logistic, dnnl_eltwise_logistic_use_dst_for_bwd,
+                dnnl_eltwise_tanh, dnnl_eltwise_tanh_use_dst_for_bwd);
+
         /** One of oneDNN's eltwise algorithms. */
         final int algorithm;
 
@@ -194,32 +199,9 @@ abstract class Operation {
 
         /** The same function with its derivative taken from the result, or null: it needs the input. */
         Activation derivedFromResult() {
-            int other;
-            switch (algorithm) {
-                case dnnl_eltwise_relu:
-                    other = alpha < 0 ? 0 : dnnl_eltwise_relu_use_dst_for_bwd;
-                    break;
-                case dnnl_eltwise_elu:
-                    other = alpha < 0 ? 0 : dnnl_eltwise_elu_use_dst_for_bwd;
-                    break;
-                case dnnl_eltwise_clip:
-                    other = dnnl_eltwise_clip_v2_use_dst_for_bwd;
-                    break;
-                case dnnl_eltwise_logistic:
-                    other = dnnl_eltwise_logistic_use_dst_for_bwd;
-                    break;
-                case dnnl_eltwise_tanh:
-                    other = dnnl_eltwise_tanh_use_dst_for_bwd;
-                    break;
-                default:
-                    other = 0;
-            }
-            return other == 0 ? null : new Activation(other, alpha, beta);
-        }
-
-        @Override
-        Shape shape(List<Shape> inputs) {
-            return inputs.get(0);
+            boolean rises = alpha >= 0 || algorithm == dnnl_eltwise_clip;
+            Integer other = rises ? DERIVED_FROM_RESULT.get(algorithm) : null;
+            return other == null ? null : new Activation(other, alpha, beta);
         }
     }
 
@@ -231,20 +213,10 @@ abstract class Operation {
         Dropout(double kept) {
             this.kept = (float) kept;
         }
-
-        @Override
-        Shape shape(List<Shape> inputs) {
-            return inputs.get(0);
-        }
     }
 
     /** The same numbers, stored in another way. */
-    static final class Convert extends Operation {
-        @Override
-        Shape shape(List<Shape> inputs) {
-            return inputs.get(0);
-        }
-    }
+    static final class Convert extends Operation {}
 
     /** The sum of two inputs of one shape. */
     static final class Add extends Operation {
@@ -274,12 +246,7 @@ abstract class Operation {
     }
 
     /** Softmax over the channels. */
-    static final class Softmax extends Operation {
-        @Override
-        Shape shape(List<Shape> inputs) {
-            return inputs.get(0);
-        }
-    }
+    static final class Softmax extends Operation {}
 
     /** Local response normalisation across channels (Krizhevsky et al. 2012). */
     static final class LocalResponseNormalization extends Operation {
@@ -293,11 +260,6 @@ abstract class Operation {
             this.alpha = alpha;
             this.beta = beta;
             this.k = k;
-        }
-
-        @Override
-        Shape shape(List<Shape> inputs) {
-            return inputs.get(0);
         }
     }
 

@@ -165,23 +165,15 @@ public final class TrainingNetwork implements AutoCloseable {
             return known;
         }
         Graph graph = Fusion.applyForTraining(reading.read());
-        TrainingProgram[] compiled = new TrainingProgram[1];
-        UnsupportedLayerException[] failure = new UnsupportedLayerException[1];
-        OneDnn.singleThreaded(() -> {
-            try {
+        try {
+            OneDnn.singleThreaded(() -> {
                 TrainingBuilder builder = new TrainingBuilder(rows, group, optimizer, batch);
-                compiled[0] = TrainingCompiler.compile(graph, loss, builder);
-            } catch (UnsupportedLayerException e) {
-                failure[0] = e;
-            } catch (UnsupportedOperationException e) {
-                failure[0] = new UnsupportedLayerException("all", e.getMessage());
-            }
-        });
-        if (failure[0] != null) {
-            throw failure[0];
+                programs.put(rows, TrainingCompiler.compile(graph, loss, builder));
+            });
+        } catch (UnsupportedOperationException e) {
+            throw new UnsupportedLayerException("all", e.getMessage());
         }
-        programs.put(rows, compiled[0]);
-        return compiled[0];
+        return programs.get(rows);
     }
 
     /**
