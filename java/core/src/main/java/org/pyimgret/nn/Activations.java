@@ -20,7 +20,7 @@ import org.pyimgret.engine.InferenceNetwork;
 import org.pyimgret.engine.Memory;
 import org.pyimgret.engine.Rows;
 
-/** The output of one layer for many pictures, batch by batch, into the caller's memory. */
+/** The output of one layer for many images, batch by batch, into the caller's memory. */
 public final class Activations {
 
     private static final String WORKSPACE = "PYIMGRET_ACTIVATIONS";
@@ -45,7 +45,7 @@ public final class Activations {
      * @param from first layer that runs
      * @param to last layer that runs
      * @param out address of count x width float32
-     * @param width values that layer {@code to} gives for a picture
+     * @param width values that layer {@code to} gives for an image
      * @throws java.util.concurrent.CancellationException when the caller's {@link StopFlag} is raised
      * @return whether it has run; if not, {@link #computeAlone} is to be used
      */
@@ -84,9 +84,9 @@ public final class Activations {
      * @param images the input of layer {@code from}
      * @param from first layer that runs
      * @param to last layer that runs
-     * @param batchSize pictures at a time
+     * @param batchSize images at a time
      * @param out address of count x width float32
-     * @param width values that layer {@code to} gives for a picture
+     * @param width values that layer {@code to} gives for an image
      */
     public static void computeAlone(
             MultiLayerNetwork network, Images images, int from, int to, int batchSize, long out, long width) {
@@ -112,7 +112,7 @@ public final class Activations {
     }
 
     /**
-     * Says how many values a layer gives for one picture.
+     * Says how many values a layer gives for one image.
      *
      * @param network the network
      * @param shape the input's shape, the first number being 1

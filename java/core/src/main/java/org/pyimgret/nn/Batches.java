@@ -12,9 +12,9 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.pyimgret.engine.Memory;
 
 /**
- * Shuffled batches of pictures and their targets, the next one made while this one trains.
+ * Shuffled batches of images and their targets, the next one made while this one trains.
  *
- * <p>Order and corruption are functions of the seed, the epoch and a picture's place: the same
+ * <p>Order and corruption are functions of the seed, the epoch and an image's place: the same
  * epoch can be begun anew, or in its middle, and brings the same values.
  */
 final class Batches implements AutoCloseable {
@@ -38,7 +38,7 @@ final class Batches implements AutoCloseable {
 
     Batches(Images images, Targets targets, Corruption corruption, int batchSize, long seed, boolean shuffle) {
         if (images.count() < 1) {
-            throw new IllegalArgumentException("no pictures to train on");
+            throw new IllegalArgumentException("no images to train on");
         }
         this.images = images;
         this.targets = targets;
@@ -111,7 +111,7 @@ final class Batches implements AutoCloseable {
 
     int count() {
         int full = (int) ((images.count() + batchSize - 1) / batchSize);
-        // NB: a last batch of one picture has no variance to normalise by: it waits for another epoch's order.
+        // NB: a last batch of one image has no variance to normalise by: it waits for another epoch's order.
         boolean single = images.count() % batchSize == 1 && batchSize > 1;
         return single && full > 1 ? full - 1 : full;
     }

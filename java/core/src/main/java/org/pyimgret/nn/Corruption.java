@@ -4,10 +4,10 @@ import java.util.SplittableRandom;
 import org.nd4j.shade.jackson.databind.JsonNode;
 
 /**
- * Makes a picture worse, afresh each time it is seen: the input of a denoising autoencoder.
+ * Makes an image worse, afresh each time it is seen: the input of a denoising autoencoder.
  *
  * <p>In this order: one random rotation, zoom and shift (bilinear, the border is background), Gaussian
- * noise, masking. All chance comes from the generator that is handed in, so that a picture's
+ * noise, masking. All randomness comes from the generator that is handed in, so that an image's
  * corruption depends on the seed, the epoch and its place alone.
  */
 final class Corruption {
@@ -30,7 +30,7 @@ final class Corruption {
         background = (float) settings.path("background").asDouble(0);
     }
 
-    /** Writes the corrupted picture (height, width, channels) of {@code clean} to {@code out}. */
+    /** Writes the corrupted image (height, width, channels) of {@code clean} to {@code out}. */
     void apply(float[] clean, float[] out, int height, int width, int channels, SplittableRandom random) {
         if (moves()) {
             move(clean, out, height, width, channels, random);

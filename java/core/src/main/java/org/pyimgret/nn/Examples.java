@@ -95,7 +95,7 @@ public final class Examples {
     }
 
     /**
-     * Seeds the chance of an iteration (dropout) on the thread that trains.
+     * Seeds what is random in an iteration (dropout) on the thread that trains.
      *
      * @param epoch its number
      * @param iteration its number in the epoch

@@ -16,13 +16,13 @@ import org.nd4j.shade.jackson.databind.JsonNode;
  * Settings to a graph of stock Deeplearning4j layers.
  *
  * <p>The settings are those of {@link NetworkFactory}, with {@code vertices} in place of {@code
- * layers}: each is a layer with a {@code name} and {@code inputs} (names; "input" is the picture),
+ * layers}: each is a layer with a {@code name} and {@code inputs} (names; "input" is the image),
  * or {@code Add}, {@code L2Normalize} or {@code Merge}; and {@code outputs}, names. The graph is channels first, as
  * training wants it; {@link GraphNetwork} runs it channels last.
  */
 public final class GraphFactory {
 
-    /** What the picture is called. */
+    /** What the image is called. */
     static final String INPUT = "input";
 
     private GraphFactory() {}

@@ -87,7 +87,7 @@ public final class GraphNetwork {
     }
 
     /**
-     * Gives the shape of what a vertex answers to one picture.
+     * Gives the shape of what a vertex answers to one image.
      *
      * @param images one of its size is run
      * @param vertex its name
@@ -109,7 +109,7 @@ public final class GraphNetwork {
      * @param images what goes in
      * @param vertex its name
      * @param out address of count x width float32; maps are written as (channel, line, column)
-     * @param width values that the vertex gives for a picture
+     * @param width values that the vertex gives for an image
      * @return whether it has run; if not, {@link #activateAlone} is to be used
      */
     public boolean activate(Images images, String vertex, long out, long width) {
@@ -122,9 +122,9 @@ public final class GraphNetwork {
      *
      * @param images what goes in
      * @param vertex its name
-     * @param batchSize pictures at a time
+     * @param batchSize images at a time
      * @param out address of count x width float32; maps are written as (channel, line, column)
-     * @param width values that the vertex gives for a picture
+     * @param width values that the vertex gives for an image
      */
     public void activateAlone(Images images, String vertex, int batchSize, long out, long width) {
         int capacity = (int) Math.max(1, Math.min(batchSize, images.count()));

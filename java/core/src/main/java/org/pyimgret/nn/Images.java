@@ -7,10 +7,10 @@ import org.pyimgret.engine.Memory;
 import org.pyimgret.engine.Shape;
 
 /**
- * Pictures or vectors in the caller's memory, read row by row as a network's input.
+ * Images or vectors in the caller's memory, read row by row as a network's input.
  *
  * <p>Rows are (height, width, channels), float32 as they are or uint8 through a table of values for
- * each channel, so that a collection costs a quarter of the memory. A vector is a picture of one
+ * each channel, so that a collection costs a quarter of the memory. A vector is an image of one
  * line.
  */
 public final class Images {
@@ -28,7 +28,7 @@ public final class Images {
     private final byte[] raw;
 
     /**
-     * Sees pictures.
+     * Sees images.
      *
      * @param s {@code address, dtype (uint8, float32), count, height, width, channels, layout}
      *     (dense, convolutional, recurrent) and, for uint8, {@code table}: the address of channels x
@@ -66,7 +66,7 @@ public final class Images {
         return count;
     }
 
-    /** Sees the same pictures, for another thread: what is kept here has room for one. */
+    /** Sees the same images, for another thread: what is kept here has room for one. */
     Images another() {
         return new Images(settings);
     }

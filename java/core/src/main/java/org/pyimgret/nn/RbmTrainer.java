@@ -12,7 +12,7 @@ import org.pyimgret.engine.WorkerGroup;
 /**
  * Contrastive divergence, an epoch a call, on parameters in the caller's memory.
  *
- * <p>Hinton (2002); persistent chains after Tieleman (2008). All chance follows from the seed, the
+ * <p>Hinton (2002); persistent chains after Tieleman (2008). All that is random follows from the seed, the
  * epoch and the batch. What is learned from one batch to the next (velocities, the units' mean
  * activity, the chains) lies with the caller as well: a copy of it resumes training exactly.
  */
@@ -166,7 +166,7 @@ public final class RbmTrainer {
         return persistent ? chains : rows(batch);
     }
 
-    /** The seed of all chance in a batch's step. */
+    /** The seed of all that is random in a batch's step. */
     long seed(int batch, int step) {
         return Seeds.mix(Seeds.mix(seed, batch + 1L), step);
     }

@@ -6,7 +6,7 @@ import org.bytedeco.javacpp.IntPointer;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.pyimgret.engine.Memory;
 
-/** What a network is to answer: the picture itself, a class, or a vector of its own. */
+/** What a network is to answer: the image itself, a class, or a vector of its own. */
 interface Targets {
 
     /** Values in one target. */
@@ -15,7 +15,7 @@ interface Targets {
     /** The shape of so many targets. */
     long[] shape(long rows);
 
-    /** Writes the target of a row, given the row's clean picture, to place {@code at} of a batch. */
+    /** Writes the target of a row, given the row's clean image, to place {@code at} of a batch. */
     void write(int source, float[] clean, float[] out, int at);
 
     /** Makes the targets that settings describe: {@code kind} is input, classes or vectors. */
@@ -33,7 +33,7 @@ interface Targets {
         }
     }
 
-    /** The clean picture. */
+    /** The clean image. */
     final class Reconstruction implements Targets {
         private final Images images;
 

@@ -90,7 +90,7 @@ enum Unit {
      * @param out the states
      * @param n how many
      * @param seed of this row
-     * @param first the number of the first unit: chance belongs to it, not to the thread
+     * @param first the number of the first unit: the draw belongs to it, not to the thread
      */
     abstract void sample(float[] x, float[] out, int n, long seed, int first);
 
