@@ -73,8 +73,10 @@ class _Network(click.ParamType):  # type: ignore[type-arg]
         if value not in NAMES:
             self.fail(
                 f"{value!r} is not a network; known: {', '.join(NAMES)}. For the best whose "
-                f"weights are here, write '--pretrained {BEST}'.", param, ctx,
-            )  # fmt: skip
+                f"weights are here, write '--pretrained {BEST}'.",
+                param,
+                ctx,
+            )
         return str(value)
 
 
@@ -140,19 +142,29 @@ def pretrained() -> Result:
         height, width, _ = net.preprocessing.shape
         document.append(
             {
-                "name": name, "parameters": net.parameters, "input": [height, width],
-                "dimension": net.dimension, "top1": net.top1, "top1_source": net.source,
-                "licence": published.licence, "weights": weights, "get": published.source,
+                "name": name,
+                "parameters": net.parameters,
+                "input": [height, width],
+                "dimension": net.dimension,
+                "top1": net.top1,
+                "top1_source": net.source,
+                "licence": published.licence,
+                "weights": weights,
+                "get": published.source,
                 "best": name == best,
             }
-        )  # fmt: skip
+        )
         rows.append(
             [
-                name, f"{net.parameters / 1e6:.1f} M", f"{height} x {width}", str(net.dimension),
-                f"{net.top1:.1f} %", published.licence,
+                name,
+                f"{net.parameters / 1e6:.1f} M",
+                f"{height} x {width}",
+                str(net.dimension),
+                f"{net.top1:.1f} %",
+                published.licence,
                 "no" if weights is None else "yes, the best" if name == best else "yes",
             ]
-        )  # fmt: skip
+        )
         if weights is None:
             missing.append(f"  {name}: {published.source}")
     header = ["network", "parameters", "input", "dimension", "top-1", "licence", "weights here"]

@@ -138,9 +138,17 @@ class Architecture:
 
 
 def convolution(
-    name: str, before: str, n_out: int | None, weights: str, normalisation: str, *,
-    size: int = 1, stride: int = 1, mode: str = "truncate", activation: str = "relu",
-) -> Row:  # fmt: skip
+    name: str,
+    before: str,
+    n_out: int | None,
+    weights: str,
+    normalisation: str,
+    *,
+    size: int = 1,
+    stride: int = 1,
+    mode: str = "truncate",
+    activation: str = "relu",
+) -> Row:
     """Return a convolution with its batch normalisation, padded to keep the size at stride 1.
 
     Parameters
@@ -152,9 +160,13 @@ def convolution(
         pixel at the end (TensorFlow).
     """
     settings: dict[str, Any] = {
-        "name": name, "kernel_size": size, "stride": stride, "mode": mode,
-        "padding": 0 if mode == "same" else size // 2, "activation": activation,
-    }  # fmt: skip
+        "name": name,
+        "kernel_size": size,
+        "stride": stride,
+        "mode": mode,
+        "padding": 0 if mode == "same" else size // 2,
+        "activation": activation,
+    }
     layer: Layer = DepthwiseConvolution2D(**settings)
     if n_out is not None:
         layer = Convolution2D(n_out, **settings)

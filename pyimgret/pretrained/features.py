@@ -55,9 +55,11 @@ def _identity(network: PretrainedNetwork, files: Sequence[Path], layer: str | No
     digest = hashlib.sha256(f"{Encoder(network).model_checksum} {network.flip} {layer}".encode())
     for file in files:
         status = file.stat()
-        digest.update(f"{file.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(
-            errors="surrogateescape"
-        ))  # fmt: skip
+        digest.update(
+            f"{file.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(
+                errors="surrogateescape"
+            )
+        )
     return digest.hexdigest()
 
 

@@ -184,9 +184,12 @@ class FineTunedNetwork(ClassifierMixin, ImageNetModel):  # type: ignore[misc]
         # NB: of mean square 1, which is what the layers' first weights are made for.
         scale = np.float32(np.sqrt(features.shape[1]))
         learned = _Head(
-            code_size=self.code_size, head=self.head, epochs=self.epochs,
-            learning_rate=self.learning_rate, random_state=seed,
-        ).fit(normalize(features) * scale, targets.values)  # fmt: skip
+            code_size=self.code_size,
+            head=self.head,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            random_state=seed,
+        ).fit(normalize(features) * scale, targets.values)
         self.history_ = {"loss": learned.history_["loss"]}
         return learned.weights(scale)
 
@@ -227,14 +230,19 @@ class FineTunedNetwork(ClassifierMixin, ImageNetModel):  # type: ignore[misc]
             after = table.rows_up_to(self.freeze)
             iterations = -(-tuned // _TUNING_BATCH) * self.tuning_epochs
             optimizer = {
-                "type": "adam", "learning_rate": self.tuning_rate,
+                "type": "adam",
+                "learning_rate": self.tuning_rate,
                 "schedule": schedule_table("one_cycle", self.tuning_rate, iterations),
-            }  # fmt: skip
+            }
         learned = self.head == "softmax"
         output = Output(
-            classes, name="classes", loss="categorical_cross_entropy", activation="softmax",
-            bias=learned, frozen=not learned,
-        )  # fmt: skip
+            classes,
+            name="classes",
+            loss="categorical_cross_entropy",
+            activation="softmax",
+            bias=learned,
+            frozen=not learned,
+        )
         rows = [
             *table.rows[after:],
             Row(POOLINGS["avg"], (table.features,)),

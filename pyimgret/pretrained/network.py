@@ -163,9 +163,11 @@ class PretrainedNetwork(ImageNetModel):
             *(dense_on_unit_vector(whitened, name="whitened") if whitened else ()),
             Row(POOLINGS[self.pooling], (table.features,)),
             table.head,
-            Row(Loss(name="probabilities", loss="categorical_cross_entropy", activation="softmax"),
-                (table.head.name,)),
-        ]  # fmt: skip
+            Row(
+                Loss(name="probabilities", loss="categorical_cross_entropy", activation="softmax"),
+                (table.head.name,),
+            ),
+        ]
         outputs = ["probabilities", "whitened"] if whitened else ["probabilities"]
         network = JavaGraph.create(graph_settings(rows, outputs, shape))
         fill(network, weights)
@@ -287,9 +289,12 @@ def graph_settings(
         for row in rows
     ]
     return {
-        "seed": 0, "updater": optimizer, "input": shape.to_network(),
-        "vertices": vertices, "outputs": outputs,
-    }  # fmt: skip
+        "seed": 0,
+        "updater": optimizer,
+        "input": shape.to_network(),
+        "vertices": vertices,
+        "outputs": outputs,
+    }
 
 
 def parameters(network: JavaNetwork) -> Weights:

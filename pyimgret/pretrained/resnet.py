@@ -38,17 +38,26 @@ def _rows(repetitions: Sequence[int], kernels: Sequence[int], widening: int) -> 
             for k, size in enumerate(kernels, 1):
                 end = k == len(kernels)
                 yield convolution(
-                    f"{name}_convolution{k}", last, width * widening if end else width,
-                    f"{prefix}.conv{k}", f"{prefix}.bn{k}", size=size,
+                    f"{name}_convolution{k}",
+                    last,
+                    width * widening if end else width,
+                    f"{prefix}.conv{k}",
+                    f"{prefix}.bn{k}",
+                    size=size,
                     stride=stride if k == kernels.index(3) + 1 else 1,
                     activation="identity" if end else "relu",
-                )  # fmt: skip
+                )
                 last = f"{name}_convolution{k}"
             if stride != 1 or channels != width * widening:
                 yield convolution(
-                    f"{name}_shortcut", before, width * widening, f"{prefix}.downsample.0",
-                    f"{prefix}.downsample.1", stride=stride, activation="identity",
-                )  # fmt: skip
+                    f"{name}_shortcut",
+                    before,
+                    width * widening,
+                    f"{prefix}.downsample.0",
+                    f"{prefix}.downsample.1",
+                    stride=stride,
+                    activation="identity",
+                )
                 before = f"{name}_shortcut"
             yield Row(Add(name=f"{name}_add"), (last, before))
             before, channels = f"{name}_output", width * widening
