@@ -138,9 +138,14 @@ class Session:
     def _shell(self, block: Block, script: str) -> str:
         path = f'export PATH="{self.folder / "bin"}:$PATH"\n'
         done = subprocess.run(
-            ["bash", "-euc", path + script], cwd=self.folder, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+            ["bash", "-euc", path + script],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
         assert done.returncode == 0, f"{block.place}: {done.stdout}\n{done.stderr}"
         return done.stdout
 

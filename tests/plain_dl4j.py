@@ -34,9 +34,16 @@ def plain_codes(model: Path, layer: int | str, shape: str, X: np.ndarray) -> np.
     java = shutil.which("java")
     assert java
     command = [
-        java, "-cp", os.pathsep.join(jars), str(PROGRAM),
-        str(model), str(layer), shape, str(values), str(codes),
-    ]  # fmt: skip
+        java,
+        "-cp",
+        os.pathsep.join(jars),
+        str(PROGRAM),
+        str(model),
+        str(layer),
+        shape,
+        str(values),
+        str(codes),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return np.fromfile(codes, dtype="<f4").reshape(len(X), -1)

@@ -31,9 +31,15 @@ def numbers(*values: int) -> bytes:
 
 
 def tensor(
-    key: str = "0", *, kind: str = "FloatStorage", count: int = 6, offset: int = 0,
-    shape: tuple[int, ...] = (2, 3), strides: tuple[int, ...] = (3, 1), view: bytes = b"",
-) -> bytes:  # fmt: skip
+    key: str = "0",
+    *,
+    kind: str = "FloatStorage",
+    count: int = 6,
+    offset: int = 0,
+    shape: tuple[int, ...] = (2, 3),
+    strides: tuple[int, ...] = (3, 1),
+    view: bytes = b"",
+) -> bytes:
     """Return the pickle's instructions for one tensor, as torch writes them."""
     storage = b"(" + text("storage") + b"ctorch\n" + kind.encode() + b"\n" + text(key)
     storage += text("cpu") + number(count) + view + b"tQ"
@@ -106,8 +112,9 @@ def test_pickle_that_calls_something_is_rejected_and_nothing_runs(tmp_path, prot
     trace = tmp_path / "trace"
     content = pickle.dumps({"a": Bomb(os.system, f"touch {trace}")}, protocol)
     for path in (
-        new_file(tmp_path / "new.pth", content, {}), old_file(tmp_path / "old.pth", content, {}),
-    ):  # fmt: skip
+        new_file(tmp_path / "new.pth", content, {}),
+        old_file(tmp_path / "old.pth", content, {}),
+    ):
         with pytest.raises(ModelFormatError, match=r"only tensors are read|uses \w+, which no"):
             read_checkpoint(path)
     assert not trace.exists()
@@ -141,7 +148,7 @@ def test_first_pickle_of_old_file_is_read_with_same_suspicion(tmp_path) -> None:
         (b"\x80\x02K\x01", "exhausted|end"),
         (b"", "exhausted|end"),
     ],
-)  # fmt: skip
+)
 def test_garbled_and_hostile_dictionaries_are_rejected(tmp_path, content, message) -> None:
     path = new_file(tmp_path / "m.pth", content, {"0": W.tobytes()})
     with pytest.raises(ModelFormatError, match=message):

@@ -72,9 +72,13 @@ def test_leave_one_out_by_hand():
     assert report.mean_average_precision == pytest.approx((1 / 2 + 1 / 3 + 1 / 2 + 1 / 2) / 4)
     assert (report.n_queries, report.n_database) == (4, 3)
     assert report.per_class["b"] == {
-        "precision_at_1": 0, "precision_at_2": 0.25, "recall_at_1": 0, "recall_at_2": 0.5,
-        "map": pytest.approx(5 / 12), "n_queries": 2,
-    }  # fmt: skip
+        "precision_at_1": 0,
+        "precision_at_2": 0.25,
+        "recall_at_1": 0,
+        "recall_at_2": 0.5,
+        "map": pytest.approx(5 / 12),
+        "n_queries": 2,
+    }
 
 
 # -- against a plain implementation --------------------------------------------------

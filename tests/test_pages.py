@@ -55,11 +55,12 @@ NOT_RUN = {
     ("pyimgret/README.md", "python -m build"): "tests/process/test_wheel.py (slow) builds it",
     ("server/README.md", "location /images/ {"): "belongs into the configuration of an nginx",
     ("server/README.md", "[Unit]"): "needs systemd; its form is tested below",
-    ("pyimgret/spark/README.md", "export SPARK_HOME=$(python -c \"import pyspark, os; "
-     'print(os.path.dirname(pyspark.__file__))")'): (
-        "names machines; tests/spark/cluster.py starts the same two daemons on loopback"
-    ),
-}  # fmt: skip
+    (
+        "pyimgret/spark/README.md",
+        'export SPARK_HOME=$(python -c "import pyspark, os; '
+        'print(os.path.dirname(pyspark.__file__))")',
+    ): ("names machines; tests/spark/cluster.py starts the same two daemons on loopback"),
+}
 
 
 def excused(block: Block) -> bool:

@@ -114,9 +114,14 @@ def test_what_no_model_saw_is_marked(report):
     assert not report.unseen("gaussian", 0)
     lines = noise_table(report).splitlines()
     assert [line.split("  ")[0] for line in lines[1:8]] == [
-        "clean", "gaussian 0.1", "gaussian 1 *", "occlusion 0.5 *", "rotation 10", "rotation 45 *",
+        "clean",
+        "gaussian 0.1",
+        "gaussian 1 *",
+        "occlusion 0.5 *",
+        "rotation 10",
+        "rotation 45 *",
         "numbers",
-    ]  # fmt: skip
+    ]
     assert json.dumps(report.to_dict()["rows"][0])
 
 

@@ -30,8 +30,12 @@ def run_on_bare_machine(folder: Path, *arguments: str, **changes: str) -> tuple[
     kept = {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP") if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-c", PYTEST, *arguments],
-        cwd=ROOT, env=kept | bare | offline | changes, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=kept | bare | offline | changes,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     return done.returncode, done.stdout.splitlines()
 
 

@@ -69,8 +69,16 @@ def test_matches_stand_beside_their_query_with_scores_and_frames():
     assert len(axes) == 2 * (1 + 3)
     for place, image in enumerate([0, 2, 3, 4, 1, 5, 6, 7]):
         np.testing.assert_array_equal(axes[place].images[0].get_array(), DIGITS[image])
-    assert [a.get_xlabel() for a in axes] == ["", "0.900", "0.800", "0.700", "", "0.600", "0.500",
-                                              "0.400"]  # fmt: skip
+    assert [a.get_xlabel() for a in axes] == [
+        "",
+        "0.900",
+        "0.800",
+        "0.700",
+        "",
+        "0.600",
+        "0.500",
+        "0.400",
+    ]
     right, wrong = style.CORRECT, style.INCORRECT
     assert [frame(a) for a in axes[1:4]] == [right, wrong, right]
     assert [frame(a) for a in axes[5:]] == [right, right, wrong]
@@ -188,8 +196,10 @@ def test_reconstructions_are_rows_beneath_originals():
     )
     assert len(figure.axes) == 12
     assert [figure.axes[i].get_ylabel() for i in (0, 4, 8)] == [
-        "original", "PCA\n0.0123", "autoencoder",
-    ]  # fmt: skip
+        "original",
+        "PCA\n0.0123",
+        "autoencoder",
+    ]
     shown = figure.axes[4].images[0].get_array()
     assert (shown.min(), shown.max()) == (0, 255)  # clipped
     np.testing.assert_array_equal(figure.axes[9].images[0].get_array(), DIGITS[9])
@@ -209,8 +219,9 @@ def test_history_draws_each_loss_and_marks_best_epoch():
     lines = figure.axes[0].lines
     assert [tuple(line.get_xdata()) for line in lines] == [(1, 2, 3), (3,), (1, 2, 3), (2,)]
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
-        "loss", "val loss",
-    ]  # fmt: skip
+        "loss",
+        "val loss",
+    ]
     assert figure.axes[0].get_yscale() == "log"
     drawn(figure)
 

@@ -82,11 +82,23 @@ def _startup(result: dict[str, Any]) -> list[Row]:
     first, lenet = result["start_to_first_embedding_s"], result["lenet_output_ms"]
     ours, theirs = lenet["our_options"], lenet["deeplearning4j_defaults"]
     return [
-        Row("start to first embedding", "s", first["median"], "PyTorch", first["torch"],
-            first["torch"] / first["median"]),
-        Row("LeNet output by Deeplearning4j, our options", "ms", ours, "its defaults",
-            theirs, lenet["ratio"]),
-    ]  # fmt: skip
+        Row(
+            "start to first embedding",
+            "s",
+            first["median"],
+            "PyTorch",
+            first["torch"],
+            first["torch"] / first["median"],
+        ),
+        Row(
+            "LeNet output by Deeplearning4j, our options",
+            "ms",
+            ours,
+            "its defaults",
+            theirs,
+            lenet["ratio"],
+        ),
+    ]
 
 
 def _beside_fit(result: dict[str, Any]) -> list[Row]:
@@ -157,8 +169,9 @@ def machine() -> dict[str, Any]:
     return {
         "processor": models[0] if models else platform.processor(),
         "cores": available_cores(),
-        "system": platform.platform(), "python": platform.python_version(),
-    }  # fmt: skip
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
 
 
 def measured(part: Part) -> dict[str, Any]:
@@ -167,9 +180,13 @@ def measured(part: Part) -> dict[str, Any]:
     watch = OtherWork()
     done = subprocess.run(
         [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments],
-        cwd=ROOT, env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     conditions = watch.so_far()
     if done.returncode:
         return {"conditions": conditions, "error": done.stderr.strip()}

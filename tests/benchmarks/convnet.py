@@ -30,9 +30,15 @@ AUGMENTATION: dict[str, Any] = {"shift": 2.0, "rotation": 10.0, "zoom": 0.1}
 #: Clothes lie in the middle of their images: moving them by two pixels cost 4 points of
 #: accuracy in 6 epochs on 12,000 of the training images (evaluated on 10,000 others).
 LARGER: dict[str, Any] = {
-    "channels": (32, 64), "kernel_size": 3, "convolutions": 2, "mode": "same",
-    "batch_normalization": True, "dense_size": 256, "dropout": 0.25, "flip": True,
-}  # fmt: skip
+    "channels": (32, 64),
+    "kernel_size": 3,
+    "convolutions": 2,
+    "mode": "same",
+    "batch_normalization": True,
+    "dense_size": 256,
+    "dropout": 0.25,
+    "flip": True,
+}
 
 
 def main() -> None:
@@ -43,9 +49,11 @@ def main() -> None:
     start = time.perf_counter()
     model.fit(X, y)
     result: dict[str, Any] = {
-        "model": repr(model), "images": len(X), "fit_seconds": time.perf_counter() - start,
+        "model": repr(model),
+        "images": len(X),
+        "fit_seconds": time.perf_counter() - start,
         "accuracy": model.score(X_test, y_test),
-    }  # fmt: skip
+    }
     codes = model.encode(X_test)
     result["pixels"] = _judge(X_test.reshape(len(X_test), -1).astype(np.float32), y_test)
     result |= judged_codes(codes, y_test)

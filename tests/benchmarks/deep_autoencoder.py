@@ -33,20 +33,29 @@ def main() -> None:
     X, X_test = _images(options.mnist, "train")[: options.count], _images(options.mnist, "t10k")
     y_test = load_idx(_file(options.mnist, "t10k-labels"))
     model = DeepAutoencoder(
-        pretraining=options.pretraining, rbm_epochs=options.rbm_epochs, epochs=options.epochs,
-        learning_rate=options.learning_rate, batch_size=options.batch_size, random_state=0,
-        checkpoint=options.checkpoint, verbose=options.verbose or None,
-    )  # fmt: skip
+        pretraining=options.pretraining,
+        rbm_epochs=options.rbm_epochs,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        batch_size=options.batch_size,
+        random_state=0,
+        checkpoint=options.checkpoint,
+        verbose=options.verbose or None,
+    )
     start, cpu = time.perf_counter(), _cpu_seconds()
     model.fit(X)
     seconds, cpu = time.perf_counter() - start, _cpu_seconds() - cpu
     pca = PCA(n_components=30, random_state=0).fit(X)
     result = {
-        "model": repr(model), "images": len(X), "seconds": round(seconds, 1),
-        "cpu_seconds": round(cpu, 1), "epoch_seconds": _rounded(model.history_["seconds"], 1),
+        "model": repr(model),
+        "images": len(X),
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "epoch_seconds": _rounded(model.history_["seconds"], 1),
         "loss": _rounded(model.history_["loss"], 3),
-        "deep_autoencoder": _judge(model, X_test, y_test), "pca": _judge(pca, X_test, y_test),
-    }  # fmt: skip
+        "deep_autoencoder": _judge(model, X_test, y_test),
+        "pca": _judge(pca, X_test, y_test),
+    }
     if options.out:
         model.save(options.out)
     print(json.dumps(result) if options.json else _text(result))
@@ -86,8 +95,9 @@ def _judge(model: Any, X: NDArray[np.uint8], y: NDArray[Any]) -> dict[str, float
     )
     return {
         "squared_error": float((difference**2).sum(axis=(1, 2)).mean()),
-        "precision_at_10": report.precision[10], "map": report.mean_average_precision,
-    }  # fmt: skip
+        "precision_at_10": report.precision[10],
+        "map": report.mean_average_precision,
+    }
 
 
 def _cpu_seconds() -> float:
@@ -106,8 +116,10 @@ def _text(result: dict[str, Any]) -> str:
     ]
     for name in ("deep_autoencoder", "pca"):
         r = result[name]
-        lines.append(f"{name:18} squared error {r['squared_error']:.3f}, "
-                     f"P@10 {r['precision_at_10']:.3f}, mAP {r['map']:.3f}")  # fmt: skip
+        lines.append(
+            f"{name:18} squared error {r['squared_error']:.3f}, "
+            f"P@10 {r['precision_at_10']:.3f}, mAP {r['map']:.3f}"
+        )
     return "\n".join(lines)
 
 

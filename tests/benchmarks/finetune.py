@@ -109,9 +109,10 @@ def _tune(
 def _judge(embeddings: NDArray[np.float32], files: list[ImageFile]) -> Figures:
     report = retrieval_report(embeddings, _labels(files))
     return {
-        "P@1": report.precision[1], "P@10": report.precision[10],
+        "P@1": report.precision[1],
+        "P@10": report.precision[10],
         "mAP": report.mean_average_precision,
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

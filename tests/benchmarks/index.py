@@ -200,9 +200,12 @@ def _usearch(vectors: np.ndarray, path: Path, edges: int, construction: int) -> 
         graph = usearch.index.Index.restore(os.fspath(path))
     else:
         graph = usearch.index.Index(
-            ndim=vectors.shape[1], metric="ip", dtype="f32", connectivity=edges,
+            ndim=vectors.shape[1],
+            metric="ip",
+            dtype="f32",
+            connectivity=edges,
             expansion_add=construction,
-        )  # fmt: skip
+        )
         graph.add(np.arange(len(vectors)), vectors, threads=2)
         graph.save(os.fspath(path))
     return (

@@ -113,9 +113,13 @@ class Side:
 
     def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
             env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
-        )  # fmt: skip
+        )
         self._line()
         self.process.send_signal(signal.SIGSTOP)
 
@@ -144,10 +148,15 @@ def commands(folder: Path) -> dict[str, list[str]]:
         check=True,
     )
     java = [
-        "java", "-Xmx2g", "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
-        "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{jars}:{folder}",
-        "JavaInference", *(f"{name}={folder / name}.zip" for name in SHAPES),
-    ]  # fmt: skip
+        "java",
+        "-Xmx2g",
+        "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+        "-cp",
+        f"{jars}:{folder}",
+        "JavaInference",
+        *(f"{name}={folder / name}.zip" for name in SHAPES),
+    ]
     python = [sys.executable, "-m", "tests.benchmarks.inference", "--models", str(folder)]
     return {"ours": java} | {peer: [*python, "--side", peer] for peer in PEERS}
 
@@ -165,31 +174,54 @@ def make_models(folder: Path) -> None:
     )
     Network(
         [
-            Convolution2D(20, 5, activation="relu"), Pooling2D(),
-            Convolution2D(50, 5, activation="relu"), Pooling2D(),
-            Dense(500, "relu"), Output(10, "categorical_cross_entropy", "softmax"),
+            Convolution2D(20, 5, activation="relu"),
+            Pooling2D(),
+            Convolution2D(50, 5, activation="relu"),
+            Pooling2D(),
+            Dense(500, "relu"),
+            Output(10, "categorical_cross_entropy", "softmax"),
         ],
-        input="convolutional", epochs=1, random_state=0, code_layer=5,
-    ).fit(x, y).save(folder / "lenet.zip")  # fmt: skip
+        input="convolutional",
+        epochs=1,
+        random_state=0,
+        code_layer=5,
+    ).fit(x, y).save(folder / "lenet.zip")
     networks = {
         "mobilenet": nn.Sequential(
             torchvision_network().features, nn.AdaptiveAvgPool2d(1), nn.Flatten()
         ),
         "dense": nn.Sequential(
-            nn.Linear(784, 1000), nn.ReLU(), nn.Linear(1000, 500), nn.ReLU(),
-            nn.Linear(500, 250), nn.ReLU(), nn.Linear(250, 30),
+            nn.Linear(784, 1000),
+            nn.ReLU(),
+            nn.Linear(1000, 500),
+            nn.ReLU(),
+            nn.Linear(500, 250),
+            nn.ReLU(),
+            nn.Linear(250, 30),
         ),
         "lenet": nn.Sequential(
-            nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10), nn.Softmax(1),
+            nn.Conv2d(1, 20, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(20, 50, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(800, 500),
+            nn.ReLU(),
+            nn.Linear(500, 10),
+            nn.Softmax(1),
         ),
-    }  # fmt: skip
+    }
     for name, network in networks.items():
         torch.onnx.export(
-            network.eval(), torch.zeros(1, *SHAPES[name]), folder / f"{name}.onnx",
-            input_names=["x"], dynamic_axes={"x": {0: "n"}}, dynamo=False,
-        )  # fmt: skip
+            network.eval(),
+            torch.zeros(1, *SHAPES[name]),
+            folder / f"{name}.onnx",
+            input_names=["x"],
+            dynamic_axes={"x": {0: "n"}},
+            dynamo=False,
+        )
 
 
 def serve(make: Callable[[Path, int, Any], list[Callable[[], Any]]], folder: Path) -> None:

@@ -61,9 +61,13 @@ def main() -> None:
     options = parser.parse_args()
     images = np.resize(load_digits()[0], (options.digits, 28, 28))
     model = Autoencoder(
-        batch_normalization=False, output="identity", schedule="constant",
-        batch_size=256, epochs=options.epochs, random_state=0,
-    )  # fmt: skip
+        batch_normalization=False,
+        output="identity",
+        schedule="constant",
+        batch_size=256,
+        epochs=options.epochs,
+        random_state=0,
+    )
     with tempfile.TemporaryDirectory() as folder:
         java = JavaSide(Path(folder), model, images)
         print(json.dumps(compared(model, images, java, options.rounds), indent=2))
@@ -84,7 +88,9 @@ def compared(model: Autoencoder, images: np.ndarray, java: JavaSide, rounds: int
     ratios = [j / p for j, p in zip(seconds["java"], seconds["python"], strict=True)]
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     return {
-        "epochs": model.epochs, "images": len(images), "load_before": load,
+        "epochs": model.epochs,
+        "images": len(images),
+        "load_before": load,
         "python_of_java": round(statistics.median(ratios), 3),
         "middle_half": [round(q, 3) for q in statistics.quantiles(ratios, n=4)[::2]],
         "other_estimates": _estimates(seconds["python"], seconds["java"]),
@@ -93,14 +99,16 @@ def compared(model: Autoencoder, images: np.ndarray, java: JavaSide, rounds: int
         **_parts({name: runs[name] for name in ("python", "java")}),
         "loss": {name: those[-1][1] for name, those in runs.items()},
         "rounds": {name: [round(t, 3) for t in times] for name, times in seconds.items()},
-    }  # fmt: skip
+    }
 
 
 def _estimates(python: list[float], java: list[float]) -> dict[str, float]:
     """Compare the sides as wholes."""
     ways: dict[str, Callable[[list[float]], float]] = {
-        "medians": statistics.median, "sums": sum, "fastest": min,
-    }  # fmt: skip
+        "medians": statistics.median,
+        "sums": sum,
+        "fastest": min,
+    }
     return {name: round(way(java) / way(python), 3) for name, way in ways.items()}
 
 
@@ -149,11 +157,21 @@ class JavaSide:
         subprocess.run(command, check=True)
         settings = current_settings()
         self._process = subprocess.Popen(
-            [java, *settings.jvm_options(), "-cp", f"{folder}{os.pathsep}{jars}", "JavaFit",
-             folder / "settings.json", folder / "pixels"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            [
+                java,
+                *settings.jvm_options(),
+                "-cp",
+                f"{folder}{os.pathsep}{jars}",
+                "JavaFit",
+                folder / "settings.json",
+                folder / "pixels",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
             env={**os.environ, **settings.environment()},
-        )  # fmt: skip
+        )
 
     def fit(self, how: str) -> Run:
         """Train in Java; return what it took."""
@@ -177,11 +195,14 @@ def _settings(model: Autoencoder, images: np.ndarray) -> dict[str, Any]:
     return {
         "network": model._settings(data, Targets(), seed),
         "training": {
-            "images": described, "targets": Targets().to_dict(), "seed": seed,
-            "batch_size": model.batch_size, "shuffle": True,
+            "images": described,
+            "targets": Targets().to_dict(),
+            "seed": seed,
+            "batch_size": model.batch_size,
+            "shuffle": True,
         },
         "epochs": model.epochs,
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

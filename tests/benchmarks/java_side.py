@@ -74,10 +74,14 @@ def search(options: argparse.Namespace) -> dict[str, Any]:
     same = [[str(row) for row in rows] for rows in nearest] == java["keys"]
     found = statistics.median(java["seconds"])
     return {
-        "rows": options.rows, "dimension": options.dimension, "same_answers": same,
-        "java_seconds": found, "numpy_seconds": seconds, "ratio": seconds / found,
+        "rows": options.rows,
+        "dimension": options.dimension,
+        "same_answers": same,
+        "java_seconds": found,
+        "numpy_seconds": seconds,
+        "ratio": seconds / found,
         "nd4j_product_alone_seconds": statistics.median(gemv["seconds"]),
-    }  # fmt: skip
+    }
 
 
 def _top(scores: np.ndarray) -> list[int]:
@@ -95,9 +99,12 @@ def encode(options: argparse.Namespace) -> dict[str, Any]:
         java = _java("encode", options.model, _listing(folder, files), RUNS)
     found = statistics.median(java["seconds"])
     return {
-        "images": len(files), "onednn": java["onednn"], "java_seconds": found,
-        "python_seconds": python, "ratio": python / found,
-    }  # fmt: skip
+        "images": len(files),
+        "onednn": java["onednn"],
+        "java_seconds": found,
+        "python_seconds": python,
+        "ratio": python / found,
+    }
 
 
 def photos(options: argparse.Namespace) -> dict[str, Any]:
@@ -112,11 +119,12 @@ def photos(options: argparse.Namespace) -> dict[str, Any]:
     ours, theirs = _nearest(python), _nearest(java)
     return {
         "images": len(files),
-        "lowest_cosine": float(cosines.min()), "mean_cosine": float(cosines.mean()),
+        "lowest_cosine": float(cosines.min()),
+        "mean_cosine": float(cosines.mean()),
         "largest_difference": float(np.abs(python - java).max()),
         "same_top5": float((ours == theirs).all(axis=1).mean()),
         "same_top5_in_any_order": float((np.sort(ours) == np.sort(theirs)).all(axis=1).mean()),
-    }  # fmt: skip
+    }
 
 
 def _nearest(embeddings: np.ndarray) -> np.ndarray:
@@ -158,10 +166,15 @@ def _median(work: Callable[[], object]) -> float:
 def _java(*arguments: object) -> dict[str, Any]:
     """Run JavaSide.java and read what it prints."""
     command = [
-        "java", "-Xmx3g", "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
-        "-Dorg.eclipse.deeplearning4j.helpers.disable=false", "-cp", f"{jar_folder()}/*",
-        str(Path(__file__).with_name("JavaSide.java")), *map(str, arguments),
-    ]  # fmt: skip
+        "java",
+        "-Xmx3g",
+        "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+        "-Dorg.eclipse.deeplearning4j.helpers.disable=false",
+        "-cp",
+        f"{jar_folder()}/*",
+        str(Path(__file__).with_name("JavaSide.java")),
+        *map(str, arguments),
+    ]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     answer = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     result: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])

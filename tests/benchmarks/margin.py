@@ -66,10 +66,19 @@ def main() -> None:
 def layers() -> nn.Sequential:
     """Return `ConvNet`'s layers up to the code."""
     return nn.Sequential(
-        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(800, 500), nn.ReLU(), nn.Dropout(0.5), nn.Linear(500, CODE), nn.Tanh(),
-    )  # fmt: skip
+        nn.Conv2d(1, 20, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(20, 50, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(800, 500),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(500, CODE),
+        nn.Tanh(),
+    )
 
 
 def trained(

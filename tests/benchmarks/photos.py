@@ -132,9 +132,10 @@ def matches(ours: Encoder, theirs: Any, images: Path) -> dict[str, dict[str, flo
     for name, embeddings in sides.items():
         report = retrieval_report(embeddings, labels)
         results[name] = {
-            "P@1": report.precision[1], "P@10": report.precision[10],
+            "P@1": report.precision[1],
+            "P@10": report.precision[10],
             "mAP": report.mean_average_precision,
-        }  # fmt: skip
+        }
     unit = [normalize(embeddings) for embeddings in sides.values()]
     results["both"] = {"least cosine": float((unit[0] * unit[1]).sum(axis=1).min())}
     return results
@@ -147,10 +148,12 @@ def torch_embeddings(network: Any, files: list[Path]) -> NDArray[np.float32]:
 
     prepared = transforms.Compose(
         [
-            transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
+            transforms.Resize(256),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
             transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         ]
-    )  # fmt: skip
+    )
     parts = []
     with torch.inference_mode():
         for start in range(0, len(files), BATCH):

@@ -70,8 +70,10 @@ class Torch:
     def __init__(self, python: str, threads: int, data: Path) -> None:
         self._process = subprocess.Popen(
             [python, "-c", TORCH, str(threads), str(data)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def __call__(self) -> list[float]:
         """Run an epoch; return its seconds, processor seconds and error."""
@@ -170,9 +172,12 @@ def _summary(answers: dict[str, list[list[float]]], options: argparse.Namespace)
     ours = rows["pyimgret"]["seconds"]
     ratios = {name: row["seconds"] / ours for name, row in rows.items() if name != "pyimgret"}
     return {
-        "count": options.count, "threads": options.threads, "load": os.getloadavg()[0],
-        "rows": rows, "times_as_fast_as": ratios,
-    }  # fmt: skip
+        "count": options.count,
+        "threads": options.threads,
+        "load": os.getloadavg()[0],
+        "rows": rows,
+        "times_as_fast_as": ratios,
+    }
 
 
 def _text(result: dict[str, Any]) -> str:

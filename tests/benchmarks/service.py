@@ -89,9 +89,11 @@ class Place(NamedTuple):
 def server(*arguments: str, port: int) -> Iterator[Place]:
     """Run a server as a process of its own until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
-    )  # fmt: skip
+    )
     try:
         _wait(port)
         yield Place(("127.0.0.1", port), process.pid)

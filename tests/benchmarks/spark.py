@@ -76,10 +76,14 @@ class PeakMemory:
 
 def _options(master: str, cores: int) -> spark.SparkOptions:
     return spark.SparkOptions(
-        master=master, executor_memory="1g", driver_memory="1g", off_heap=1024,
-        max_cores=cores, jars="local",
+        master=master,
+        executor_memory="1g",
+        driver_memory="1g",
+        off_heap=1024,
+        max_cores=cores,
+        jars="local",
         conf={"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"},
-    )  # fmt: skip
+    )
 
 
 def _write_digits(path: Path, rows: int) -> Path:
@@ -131,16 +135,22 @@ def _encode(
         for workers in (1, 2):
             clock = Clock()
             report = spark.encode(
-                folder / f"{model}.zip", data, folder / f"{model} by {workers}",
-                options=_options(cluster.url, workers), part_rows=part, batch_size=batch,
+                folder / f"{model}.zip",
+                data,
+                folder / f"{model} by {workers}",
+                options=_options(cluster.url, workers),
+                part_rows=part,
+                batch_size=batch,
                 progress=clock,
-            )  # fmt: skip
+            )
             seconds[workers] = report.seconds
             rates[workers] = clock.rate(report)
     return {
-        "seconds": seconds, "rows_a_second": rates,
-        "speed_up": rates[2] / rates[1], "speed_up_with_start": seconds[1] / seconds[2],
-    }  # fmt: skip
+        "seconds": seconds,
+        "rows_a_second": rates,
+        "speed_up": rates[2] / rates[1],
+        "speed_up_with_start": seconds[1] / seconds[2],
+    }
 
 
 class Clock:
@@ -170,15 +180,21 @@ def training(folder: Path, rows: int, epochs: int) -> dict[str, Any]:
         for workers in (1, 2):
             model = Autoencoder(epochs=epochs, batch_size=128, random_state=0)
             spark.train(
-                model, data, workers=workers, averaging_frequency=10,
+                model,
+                data,
+                workers=workers,
+                averaging_frequency=10,
                 options=_options(cluster.url, workers),
-            )  # fmt: skip
+            )
             seconds[workers] = sum(model.history_["seconds"][1:])
             losses[workers] = model.history_["loss"][-1]
     return {
-        "rows": rows, "epochs": epochs, "seconds": seconds, "loss": losses,
+        "rows": rows,
+        "epochs": epochs,
+        "seconds": seconds,
+        "loss": losses,
         "speed_up": seconds[1] / seconds[2],
-    }  # fmt: skip
+    }
 
 
 def memory(folder: Path, rows: int) -> dict[str, Any]:
@@ -194,14 +210,17 @@ def memory(folder: Path, rows: int) -> dict[str, Any]:
     model.save(folder / "vectors.zip")
     with Cluster(_new(folder, "memory"), 2) as cluster, PeakMemory(cluster) as peak:
         report = spark.encode(
-            folder / "vectors.zip", spark.Arrays(path), folder / "v",
+            folder / "vectors.zip",
+            spark.Arrays(path),
+            folder / "v",
             options=_options(cluster.url, 2),
-        )  # fmt: skip
+        )
     return {
-        "vectors": report.embeddings, "seconds": report.seconds,
+        "vectors": report.embeddings,
+        "seconds": report.seconds,
         "input_mib": path.stat().st_size // MIB,
         "peak_resident_mib": peak.largest(),
-    }  # fmt: skip
+    }
 
 
 def _new(folder: Path, name: str) -> Path:

@@ -49,9 +49,13 @@ class Ours:
         labels = None if y is None else y.astype(np.int32)
         self._targets = Targets() if labels is None else Targets("classes", labels, np.arange(10))
         settings = {
-            "images": self._data.to_dict(), "targets": self._targets.to_dict(), "seed": 0,
-            "batch_size": batch, "shuffle": True, "stock": stock,
-        }  # fmt: skip
+            "images": self._data.to_dict(),
+            "targets": self._targets.to_dict(),
+            "seed": 0,
+            "batch_size": batch,
+            "shuffle": True,
+            "stock": stock,
+        }
         self._trainer = JavaTrainer.create(
             model.java_network, settings, keep=(self._data, self._targets)
         )
@@ -101,9 +105,14 @@ def autoencoder(batch: int) -> tuple[Any, Torch]:
     import torch
 
     model = Autoencoder(
-        batch_normalization=False, output="identity", learning_rate=1e-3, schedule="constant",
-        batch_size=batch, epochs=1, random_state=0,
-    ).fit(X)  # fmt: skip
+        batch_normalization=False,
+        output="identity",
+        learning_rate=1e-3,
+        schedule="constant",
+        batch_size=batch,
+        epochs=1,
+        random_state=0,
+    ).fit(X)
     torch.manual_seed(0)
     layers: list[Any] = []
     for number, (n_in, n_out) in enumerate(pairwise(SIZES)):
@@ -124,19 +133,31 @@ def lenet(batch: int) -> tuple[Any, Torch]:
 
     model = Network(
         [
-            Convolution2D(20, 5, activation="relu", weight_init="relu"), Pooling2D(),
-            Convolution2D(50, 5, activation="relu", weight_init="relu"), Pooling2D(),
+            Convolution2D(20, 5, activation="relu", weight_init="relu"),
+            Pooling2D(),
+            Convolution2D(50, 5, activation="relu", weight_init="relu"),
+            Pooling2D(),
             Dense(500, "relu", weight_init="relu"),
             Output(10, "categorical_cross_entropy", "softmax"),
         ],
-        input="convolutional", batch_size=batch, epochs=1, random_state=0,
-    ).fit(X, LABELS)  # fmt: skip
+        input="convolutional",
+        batch_size=batch,
+        epochs=1,
+        random_state=0,
+    ).fit(X, LABELS)
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 20, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(20, 50, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(800, 500),
+        nn.ReLU(),
+        nn.Linear(500, 10),
+    )
     _initialise(net)
     theirs = Torch(net, nn.functional.cross_entropy, batch, flat=False, labels=True)
     theirs.epoch()

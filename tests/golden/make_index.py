@@ -29,9 +29,13 @@ MODEL = GOLDEN / "models" / "svd.zip"
 QUERY_IMAGE = GOLDEN / "pictures" / "size-151x97.png"
 
 NAMES = (
-    b"plain.png", b"sub folder/100%.png", "café/Ελλάδα.png".encode(), b"caf\xe9-latin1.png",
-    "日本/\N{CAMERA}.png".encode(), b"\xff\xfe.png",
-)  # fmt: skip
+    b"plain.png",
+    b"sub folder/100%.png",
+    "café/Ελλάδα.png".encode(),
+    b"caf\xe9-latin1.png",
+    "日本/\N{CAMERA}.png".encode(),
+    b"\xff\xfe.png",
+)
 """File names of the folder that the index is kept in step with, some of them no UTF-8."""
 
 METADATA: tuple[dict[str, Any], ...] = (

@@ -110,9 +110,16 @@ def recurrent() -> Model:
 def conv_net() -> Model:
     """A convolutional classifier that trains on mirrored pictures, and encodes without."""
     model = ConvNet(
-        (4, 6), dense_size=12, code_size=6, kernel_size=3, flip=True, epochs=2,
-        preprocessing=COLOUR, random_state=0, verbose=False,
-    )  # fmt: skip
+        (4, 6),
+        dense_size=12,
+        code_size=6,
+        kernel_size=3,
+        flip=True,
+        epochs=2,
+        preprocessing=COLOUR,
+        random_state=0,
+        verbose=False,
+    )
     return model.fit(pictures(), np.arange(len(pictures())) % 3)
 
 
