@@ -37,21 +37,6 @@ public final class GraphNetwork {
     }
 
     /**
-     * Finds a parameter.
-     *
-     * @param key vertex and name, such as {@code logits_W}
-     * @return the graph's own array
-     */
-    public INDArray parameter(String key) {
-        INDArray parameter = stored.paramTable().get(key);
-        if (parameter == null) {
-            throw new IllegalArgumentException("unknown parameter '" + key + "'; known: "
-                    + stored.paramTable().keySet());
-        }
-        return parameter;
-    }
-
-    /**
      * Describes the graph.
      *
      * @return JSON as {@link Parameters#describe} gives it, the vertices in the order they run

@@ -20,22 +20,6 @@ public final class Parameters {
     private Parameters() {}
 
     /**
-     * Finds a parameter.
-     *
-     * @param network where
-     * @param key layer and name, such as {@code 0_W}
-     * @return the network's own array, not a copy
-     */
-    public static INDArray named(MultiLayerNetwork network, String key) {
-        INDArray parameter = network.paramTable().get(key);
-        if (parameter == null) {
-            throw new IllegalArgumentException("unknown parameter '" + key + "'; known: "
-                    + network.paramTable().keySet());
-        }
-        return parameter;
-    }
-
-    /**
      * Copies values out.
      *
      * @param array of float32
