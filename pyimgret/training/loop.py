@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from pyimgret.jvm.network import JavaNetwork, JavaTrainer
 from pyimgret.progress import progress_bar
 from pyimgret.training.checkpoints import Progress, TrainingCheckpoint
 from pyimgret.training.targets import Targets
+
+_log = logging.getLogger("pyimgret")
 
 
 @dataclass
@@ -161,6 +164,8 @@ class _Run:
             )
         if result["status"] == "stopped":
             raise KeyboardInterrupt
+        # Whether the network trains on oneDNN or not is a matter of speed, which users ask about.
+        _log.info("epoch %d: loss %.6g, by %s", epoch + 1, result["loss"], result["engine"])
         results = {"loss": float(result["loss"])}
         if self.validator is not None:
             results["val_loss"] = self.validator.loss()

@@ -172,6 +172,16 @@ def test_other_weights_have_another_checksum(digits) -> None:
     assert first != second
 
 
+def test_log_says_what_trains_and_why(digits, caplog) -> None:
+    caplog.set_level("INFO", "pyimgret")
+    Autoencoder((8,), code_size=2, epochs=2, random_state=0).fit(digits[:50])
+    assert [record.getMessage().split(", by ")[1] for record in caplog.records] == ["onednn"] * 2
+    caplog.clear()
+    pyimgret.RowNet(4, epochs=1, random_state=0).fit(digits[:50], np.arange(50) % 2)
+    (record,) = caplog.records
+    assert "dl4j, for the engine does not know it all: " in record.getMessage()
+
+
 def test_unfitted_model_reports_remedy(digits) -> None:
     with pytest.raises(NotFittedError, match=r"call fit\(X\)"):
         Autoencoder().encode(digits)
