@@ -167,6 +167,8 @@ def make_models(folder: Path) -> None:
     from torch import nn
     from torchvision.models import mobilenet_v2 as torchvision_network
 
+    from tests.benchmarks.torch_networks import lenet_to_features
+
     x, y = load_digits()
     mobilenet_v2().save(folder / "mobilenet.zip")
     Autoencoder(batch_normalization=False, epochs=1, random_state=0).fit(x).save(
@@ -200,15 +202,7 @@ def make_models(folder: Path) -> None:
             nn.Linear(250, 30),
         ),
         "lenet": nn.Sequential(
-            nn.Conv2d(1, 20, 5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(20, 50, 5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(800, 500),
-            nn.ReLU(),
+            *lenet_to_features(),
             nn.Linear(500, 10),
             nn.Softmax(1),
         ),

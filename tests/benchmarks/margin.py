@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from tests.benchmarks.convnet import AUGMENTATION, judged_codes, labelled
+from tests.benchmarks.torch_networks import lenet_to_features
 
 BATCH = 128
 CODE = 32
@@ -66,15 +67,7 @@ def main() -> None:
 def layers() -> nn.Sequential:
     """Return `ConvNet`'s layers up to the code."""
     return nn.Sequential(
-        nn.Conv2d(1, 20, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(20, 50, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(800, 500),
-        nn.ReLU(),
+        *lenet_to_features(),
         nn.Dropout(0.5),
         nn.Linear(500, CODE),
         nn.Tanh(),

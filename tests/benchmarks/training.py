@@ -131,6 +131,8 @@ def lenet(batch: int) -> tuple[Any, Torch]:
     import torch
     from torch import nn
 
+    from tests.benchmarks.torch_networks import lenet_to_features
+
     model = Network(
         [
             Convolution2D(20, 5, activation="relu", weight_init="relu"),
@@ -147,15 +149,7 @@ def lenet(batch: int) -> tuple[Any, Torch]:
     ).fit(X, LABELS)
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(1, 20, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(20, 50, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(800, 500),
-        nn.ReLU(),
+        *lenet_to_features(),
         nn.Linear(500, 10),
     )
     _initialise(net)
