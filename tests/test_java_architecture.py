@@ -18,11 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent / "java"
 USES: dict[str, set[str]] = {
     "engine": set(),
     "index": set(),
-    "nn.engine": {"engine"},
-    "nn": {"engine", "nn.engine"},
-    "encoder": {"engine", "nn.engine", "nn"},
-    "bridge": {"engine", "nn.engine", "nn", "encoder"},
-    "spark": {"engine", "nn.engine", "nn", "encoder"},
+    "nn": {"engine"},
+    "encoder": {"engine", "nn"},
+    "bridge": {"engine", "nn", "encoder"},
+    "spark": {"engine", "nn", "encoder"},
 }
 """Each package below ``org.pyimgret``, with the other ones that it may use."""
 
@@ -50,7 +49,7 @@ def sources() -> Iterator[Path]:
 
 
 def test_every_package_has_its_place() -> None:
-    assert {package(path) for path in sources()} <= USES.keys()
+    assert {package(path) for path in sources()} == USES.keys()
 
 
 def test_imports_run_from_upper_packages_to_lower_ones() -> None:
